@@ -1,0 +1,157 @@
+"""Bytes -> upright RGB picture, or the reason why not. The only place that calls OpenCV's decoders."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.header import DECODABLE, Header, read_header
+
+# RGB, uint8, (height, width, 3). OpenCV's type hints promise no dtype, so neither can this one.
+Picture = NDArray[Any]
+
+# Enough for the 200-megapixel sensors of today's telephones (16320 x 12240); 600 MB once decoded.
+MAX_PIXELS = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture, or the reason why there is none.
+
+    Attributes:
+        format: from the content; empty if unknown.
+        picture: RGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
+        reason: empty on success.
+    """
+
+    format: str
+    picture: Picture | None = None
+    reason: str = ""
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """Decode the first frame of an encoded picture.
+
+    Args:
+        data: the file's content.
+        max_pixels: refuse, before decoding, what would be larger.
+
+    Returns:
+        The picture or a reason; never raises for bad content (but MemoryError may pass).
+    """
+    if not data:
+        return Decoded("", reason="empty")
+    header = read_header(data)
+    if not header.format:
+        return Decoded("", reason="not_an_image")
+    if header.width * header.height > max_pixels:
+        return Decoded(header.format, reason=f"too_many_pixels:{header.width * header.height}")
+    if header.format == "heic":
+        return _decode_heic(data, max_pixels)
+    if header.format not in DECODABLE:
+        return Decoded(header.format, reason=f"unsupported_format:{header.format}")
+    failure = "corrupt" if header.complete else "truncated"
+    if not (header.width and header.height):
+        return Decoded(header.format, reason=failure)
+    if header.format != "jpeg" and not header.complete:  # JPEG: the decoder knows better than an end mark
+        return Decoded(header.format, reason=failure)
+    try:
+        pixels = _pixels(data, header)
+    except cv2.error as error:
+        if "OutOfMemory" in str(error) or "Insufficient memory" in str(error):
+            raise MemoryError from error
+        pixels = None
+    if pixels is None:
+        return Decoded(header.format, reason=failure)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
+    # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
+    premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
+    return Decoded(header.format, _to_rgb(pixels, premultiplied))
+
+
+def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
+    """Upright pixels as OpenCV gives them: grey, BGR or BGRA, of whatever depth; None if the file is broken."""
+    buffer = np.frombuffer(data, np.uint8)
+    if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK and turn it upright
+        return cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+    # IMREAD_COLOR would drop alpha and show the colours hidden under it; IMREAD_UNCHANGED leaves turning to us.
+    pixels, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
+    if pixels is None or header.format == "tiff":  # OpenCV turns TIFF by itself, even under IMREAD_UNCHANGED
+        return pixels
+    if header.format == "avif":  # AVIF says it in the container; readers must ignore its EXIF
+        turned = np.rot90(pixels, header.quarter_turns)
+        return turned if header.mirror is None else np.flip(turned, header.mirror)
+    orientation = 1
+    for kind, block in zip(kinds, metadata, strict=True):
+        if kind == cv2.IMAGE_METADATA_EXIF:
+            orientation = exif_orientation(np.asarray(block).tobytes())
+    return upright(pixels, orientation)
+
+
+def exif_orientation(exif: bytes) -> int:
+    """The orientation tag (0x0112) of an EXIF block, 1..8; 1 if it has none or is broken."""
+    exif = exif.removeprefix(b"Exif\x00\x00")
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        start = struct.unpack_from(order + "I", exif, 4)[0]
+        for i in range(struct.unpack_from(order + "H", exif, start)[0]):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, start + 2 + 12 * i)
+            if tag == 0x0112:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an EXIF orientation (1..8)."""
+    if orientation >= 5:  # 5 to 8 are stored sideways
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False) -> Picture:
+    """OpenCV's channel orders and depths -> contiguous RGB uint8, alpha composited on white."""
+    pixels = np.ascontiguousarray(pixels)
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if channels in (2, 4):  # the last one is alpha
+        alpha = np.ascontiguousarray(pixels[:, :, -1])
+        colour = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB) if channels == 4 else cv2.merge([pixels[:, :, 0]] * 3)
+        if alpha.min() == 255:
+            return colour
+        alpha = cv2.merge([alpha] * 3)
+        if not premultiplied:
+            colour = cv2.multiply(colour, alpha, scale=1 / 255)
+        return cv2.add(colour, cv2.bitwise_not(alpha))  # what alpha leaves open shows white
+    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
+
+
+def _decode_heic(data: bytes, max_pixels: int) -> Decoded:
+    """HEIC through the optional pillow-heif, which also turns the picture upright."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return Decoded("heic", reason="unsupported_format:heic")
+    try:
+        heif = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
+        width, height = heif.size
+        if width * height > max_pixels:
+            return Decoded("heic", reason=f"too_many_pixels:{width * height}")
+        pixels = np.asarray(heif)
+    except (ValueError, RuntimeError, OSError, EOFError, SyntaxError):
+        return Decoded("heic", reason="corrupt")
+    return Decoded("heic", _to_rgb(pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels))

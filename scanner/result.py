@@ -1,0 +1,79 @@
+"""What is known about one picture: the schema of every output."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+
+
+class Verdict(StrEnum):
+    """The five things that can be said of a candidate file."""
+
+    FAKE = "fake"
+    REAL = "real"
+    UNCERTAIN = "uncertain"
+    NO_FACE = "no_face"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face (or, with ``region: image``, the whole picture) and what the models make of it.
+
+    Attributes:
+        box: x, y, width, height in pixels of the upright picture.
+        score: the face finder's confidence, 0..1.
+        p_fake: calibrated probability of fake, 0..1, four decimals; None until scored.
+        models: probability by model name; `p_fake` is what they amount to.
+    """
+
+    box: tuple[int, int, int, int]
+    score: float
+    p_fake: float | None = None
+    models: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ela:
+    """Error Level Analysis in figures: absolute differences to a re-compressed copy, in grey levels (0..255).
+
+    `face` and `background` are means inside and outside the face boxes; None where there is no such pixel.
+    """
+
+    quality: int
+    mean: float
+    p95: float
+    face: float | None
+    background: float | None
+    map: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row. Fields that a failed file cannot have are None and are written as empty cells.
+
+    `reason` is a short machine word, with detail after a colon. For an error it says why the file could not be
+    judged (``truncated``, ``unsupported_format:heic``); for other verdicts it names what decided (``face:0``, an
+    index into `faces`, or ``image``), or is empty.
+    """
+
+    path: str
+    verdict: Verdict
+    p_fake: float | None = None
+    n_faces: int | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str = ""
+    bytes: int | None = None
+    sha256: str = ""
+    reason: str = ""
+    faces: tuple[Face, ...] = ()
+    ela: Ela | None = None
+
+
+def printable_path(path: str) -> str:
+    r"""The path as outputs show it: bytes of the name that are not UTF-8 become ``\xNN``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,1 @@
+"""facescan-train: rebuilds, trains and exports the detectors that facescan runs."""
