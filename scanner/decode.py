@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.header import DECODABLE, Header, read_header
+from scanner.settings import MAX_PIXELS
 
 # RGB, uint8, (height, width, 3). OpenCV's type hints promise no dtype, so neither can this one.
 Picture = NDArray[Any]
-
-# Enough for the 200-megapixel sensors of today's telephones (16320 x 12240); 600 MB once decoded.
-MAX_PIXELS = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)

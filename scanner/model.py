@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,14 @@ def find_model(name: str) -> Path:
     raise FacescanError(f"no model {name!r}: neither a file nor a bundled model ({', '.join(bundled_models())})")
 
 
-def prepare(picture: Picture, box: Box | None, card: Card, levels: Picture | None = None) -> Region:
+def prepare(picture: Picture, box: Box | None, card: Card, levels: Mapping[int, Picture] | None = None) -> Region:
     """What a model sees of a face: the one definition of it, for scanning and for training.
 
     Args:
         picture: RGB uint8 (height, width, 3), upright.
         box: the face; None for the whole picture.
         card: says how to crop, and the inputs' sizes and contents.
-        levels: `error_levels` of the picture at the card's quality, if they are known already.
+        levels: `error_levels` of the picture by JPEG quality, where they are known already.
 
     Returns:
         For each input of the card, in order, RGB uint8 (input height, input width, 3), before normalising.
@@ -63,7 +63,9 @@ def prepare(picture: Picture, box: Box | None, card: Card, levels: Picture | Non
         source = picture
         if spec.content == "ela":
             # Of the whole picture, so that the 8 x 8 blocks lie where they lay when the file was saved.
-            source = levels if levels is not None else error_levels(picture, int(spec.ela["quality"]))
+            quality = int(spec.ela["quality"])
+            known = (levels or {}).get(quality)
+            source = error_levels(picture, quality) if known is None else known
             source = ela_map(source, spec.ela["alpha"], spec.ela["beta"])
         region.append(shrink(source[rows, columns], spec.size[1], spec.size[0]))
     return tuple(region)

@@ -1,0 +1,55 @@
+"""A candidate -> its bytes, or the reason why not. Only regular files are ever opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from scanner.settings import MAX_BYTES
+from scanner.walk import STDIN, Candidate, trouble_of
+
+_KINDS = {
+    stat.S_IFDIR: "folder",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+# A FIFO that takes the file's place between our look and our opening must not block us.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None, int | None, str]:
+    """The content of a candidate file.
+
+    Returns:
+        (content, size in bytes, ""), or (None, size if it is known, reason).
+    """
+    if candidate.trouble:
+        return None, None, candidate.trouble
+    if candidate.path == STDIN:
+        content = sys.stdin.buffer.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            return None, None, f"too_many_bytes:over_{max_bytes}"
+        return content, len(content), ""
+    try:
+        if reason := _not_a_file(os.stat(candidate.path)):
+            return None, None, reason
+        with open(os.open(candidate.path, _FLAGS), "rb") as file:
+            status = os.fstat(file.fileno())
+            if reason := _not_a_file(status):
+                return None, None, reason
+            if status.st_size > max_bytes:
+                return None, status.st_size, f"too_many_bytes:{status.st_size}"
+            content = file.read(max_bytes + 1)  # a file may grow under us, but not beyond the limit
+    except (OSError, ValueError) as error:
+        return None, None, trouble_of(error, missing="vanished")
+    if len(content) > max_bytes:
+        return None, None, f"too_many_bytes:over_{max_bytes}"
+    return content, len(content), ""
+
+
+def _not_a_file(status: os.stat_result) -> str:
+    kind = stat.S_IFMT(status.st_mode)
+    return "" if kind == stat.S_IFREG else f"not_a_file:{_KINDS.get(kind, 'unknown')}"

@@ -1,0 +1,135 @@
+"""One Report owns the counts, the summary for people and machines, and the exit code."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scanner.result import Result, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FAIL_ON = ("fake", "uncertain", "error", "never")
+# What counts as a finding: each level adds one kind to the one before.
+_FINDINGS: dict[str, frozenset[Verdict]] = {
+    "fake": frozenset({Verdict.FAKE}),
+    "uncertain": frozenset({Verdict.FAKE, Verdict.UNCERTAIN}),
+    "error": frozenset({Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR}),
+    "never": frozenset(),
+}
+_STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a scan.
+
+    Attributes:
+        meta: tool, model, device, thresholds and settings, as JSON output has them.
+        fail_on: which verdicts are findings; one of `FAIL_ON`.
+        exit_zero: findings and unreadable files do not show in the exit code.
+    """
+
+    meta: Mapping[str, Any]
+    fail_on: str = "fake"
+    exit_zero: bool = False
+    verdicts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    stages: dict[str, float] = field(default_factory=dict)
+    faces: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    def add(self, result: Result) -> None:
+        """Count one row."""
+        self.verdicts[result.verdict] += 1
+        self.faces += result.n_faces or 0
+        if result.verdict is Verdict.ERROR:
+            self.reasons[_kind(result.reason)] += 1
+
+    def spent(self, stage: str, seconds: float) -> None:
+        """Count time of a stage; stages overlap, so their sum may exceed the elapsed time."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+    @property
+    def files(self) -> int:
+        return self.verdicts.total()
+
+    @property
+    def findings(self) -> int:
+        return sum(self.verdicts[verdict] for verdict in _FINDINGS[self.fail_on])
+
+    def exit_code(self) -> int:
+        """0 nothing found, 1 findings, 2 no finding but files that could not be read."""
+        if self.exit_zero:
+            return 0
+        if self.findings:
+            return 1
+        return 2 if self.verdicts[Verdict.ERROR] else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary for machines; every verdict is there, also where its count is 0."""
+        elapsed = time.perf_counter() - self.started
+        return {
+            "files": self.files,
+            "faces": self.faces,
+            "verdicts": {verdict.value: self.verdicts[verdict] for verdict in Verdict},
+            "errors": dict(self.reasons.most_common()),
+            "findings": self.findings,
+            "exit_code": self.exit_code(),
+            "seconds": round(elapsed, 3),
+            "files_per_second": round(self.files / elapsed, 1) if elapsed else 0.0,
+            "stage_seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
+        }
+
+    def as_markdown(self) -> str:
+        """The summary as a page."""
+        figures = "\n".join(f"| {label} | {text} |" for label, text in self._lines())
+        return f"# facescan\n\n| | |\n|---|---|\n{figures}\n"
+
+    def render(self, console: Console) -> None:
+        """The summary for a terminal."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for label, text in self._lines():
+            table.add_row(Text(label, _STYLES.get(label, "bold")), Text(text))
+        console.print(table)
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """Label and text of everything there is to say."""
+        summary = self.as_dict()
+        meta = self.meta
+        rate = summary["files_per_second"]
+        lines = [(verdict.value, f"{self.verdicts[verdict]:,}") for verdict in Verdict]
+        if self.reasons:
+            label, count = lines.pop()
+            why = ", ".join(f"{reason} {n:,}" for reason, n in self.reasons.most_common())
+            lines.append((label, f"{count}  ({why})"))
+        spent = ", ".join(f"{stage} {share:.0%}" for stage, share in self._shares())
+        device = meta["device"]
+        lines += [
+            (
+                "files",
+                f"{self.files:,} with {self.faces:,} faces in {summary['seconds']:.1f} s, {rate:,.1f} a second",
+            ),
+            ("time", spent or "none"),
+            ("model", f"{meta['model']['name']} {meta['model']['version']}, sha256 {meta['model']['sha256'][:12]}"),
+            ("device", device["used"] + (f" ({device['note']})" if device["note"] else "")),
+            ("fake from", f"{meta['thresholds']['fake']:.4f}, uncertain from {meta['thresholds']['uncertain']:.4f}"),
+        ]
+        return lines
+
+    def _shares(self) -> list[tuple[str, float]]:
+        total = sum(self.stages.values()) or 1.0
+        return sorted(((stage, seconds / total) for stage, seconds in self.stages.items()), key=lambda s: -s[1])
+
+
+def _kind(reason: str) -> str:
+    """The reason without its figures: `too_many_pixels:900000000` is one kind with all others of its sort."""
+    word, _, detail = reason.partition(":")
+    return word if any(c.isdigit() for c in detail) else reason

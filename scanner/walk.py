@@ -1,0 +1,157 @@
+"""Roots, lists and standard input -> candidate files, lazily and in a stable order. Nothing is opened here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import BinaryIO
+
+# Pictures by name. Those that cannot be decoded are candidates too: leaving them out would look like "nothing found".
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .dib .tif .tiff .avif .heic .heif .hif .jxl .svg".split()
+)
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that gets a row.
+
+    Attributes:
+        path: as walked, undecodable bytes as surrogates; `-` for standard input.
+        trouble: why there is nothing to read, if that is known already.
+    """
+
+    path: str
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which files below a root are candidates.
+
+    Patterns without a slash match the name of a file or folder, others its path below the root; `*` matches slashes
+    too. Excluded folders are not entered.
+
+    Attributes:
+        include: take what matches one of these, instead of what has a picture's suffix.
+        exclude: leave out what matches one of these.
+        force_exclude: also leave out matching files that were named explicitly.
+        max_depth: 1 is the files directly in a root; None is no limit.
+        hidden: enter and take names that begin with a dot.
+        follow: follow symbolic links (never in circles); roots are always followed.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    force_exclude: bool = False
+    max_depth: int | None = None
+    hidden: bool = False
+    follow: bool = False
+
+
+def candidates(roots: Iterable[str], selection: Selection) -> Iterator[Candidate]:
+    """Every file to scan: folders are walked, files named explicitly are always taken."""
+    for root in roots:
+        if selection.force_exclude and _excluded_by_name(root, selection.exclude):
+            continue
+        if root == STDIN:
+            yield Candidate(root)
+            continue
+        try:
+            is_folder = os.path.isdir(root)
+            if not is_folder:
+                os.stat(root)
+        except (OSError, ValueError) as error:
+            yield Candidate(root, trouble_of(error, missing="not_found"))
+            continue
+        if is_folder:
+            yield from _walk(root, "", selection, depth=1, above=())
+        else:
+            yield Candidate(root)
+
+
+def read_list(stream: BinaryIO, null_separated: bool) -> Iterator[str]:
+    """Paths from a list, one a line or separated by NUL bytes, as they come; empty entries are skipped."""
+    separator = b"\0" if null_separated else b"\n"
+    rest = b""
+    while block := stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536):
+        *entries, rest = (rest + block).split(separator)
+        yield from _names(entries, null_separated)
+    yield from _names([rest], null_separated)
+
+
+def trouble_of(error: Exception, missing: str) -> str:
+    """An operating-system error -> the short word of a row's reason."""
+    if isinstance(error, FileNotFoundError):
+        return missing
+    if isinstance(error, PermissionError):
+        return "permission_denied"
+    code = getattr(error, "errno", None)
+    return f"read_failed:{_errno_name(code)}"
+
+
+def _errno_name(code: int | None) -> str:
+    import errno
+
+    return errno.errorcode.get(code or 0, "invalid_name")
+
+
+def _names(entries: list[bytes], null_separated: bool) -> Iterator[str]:
+    for entry in entries:
+        name = entry if null_separated else entry.removesuffix(b"\r")
+        if name:
+            yield os.fsdecode(name)
+
+
+def _walk(
+    folder: str, below: str, selection: Selection, depth: int, above: tuple[tuple[int, int], ...]
+) -> Iterator[Candidate]:
+    """One folder in the order of its names' bytes; `below` is its path under the root, `above` the folders over it."""
+    try:
+        if selection.follow:
+            status = os.stat(folder)
+            here = (status.st_dev, status.st_ino)
+            if here in above:
+                return
+            above = (*above, here)
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        yield Candidate(folder, f"unreadable_folder:{trouble_of(error, missing='vanished')}")
+        return
+    for entry in entries:
+        path_below = f"{below}/{entry.name}" if below else entry.name
+        if (entry.name.startswith(".") and not selection.hidden) or _matches(path_below, selection.exclude):
+            continue
+        if entry.is_symlink() and not selection.follow:
+            continue
+        if _is_folder(entry, selection.follow):
+            if selection.max_depth is None or depth < selection.max_depth:
+                yield from _walk(entry.path, path_below, selection, depth + 1, above)
+        elif _matches(path_below, selection.include) if selection.include else _has_suffix(entry.name):
+            yield Candidate(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str], follow: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow)
+    except OSError:  # a link that leads in a circle
+        return False
+
+
+def _has_suffix(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def _matches(path: str, patterns: tuple[str, ...]) -> bool:
+    name = path.rsplit("/", 1)[-1]
+    return any(fnmatchcase(path if "/" in pattern.rstrip("/") else name, pattern.rstrip("/")) for pattern in patterns)
+
+
+def _excluded_by_name(path: str, patterns: tuple[str, ...]) -> bool:
+    """As if `path` had been met while walking from the folder we stand in: a pattern may match it or a folder above."""
+    parts = os.path.normpath(path).replace(os.sep, "/").split("/")
+    return any(_matches("/".join(parts[: i + 1]), patterns) for i in range(len(parts)))

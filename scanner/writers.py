@@ -1,0 +1,180 @@
+"""Results -> CSV, JSON, JSON Lines or text. A file appears under its name only when it is complete."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import IO, Any
+
+from scanner.errors import FacescanError
+from scanner.result import Result
+
+COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
+FORMATS = ("csv", "json", "jsonl", "text")
+STDOUT = "-"
+_SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
+# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ClosedPipeError(FacescanError):
+    """Whoever read our standard output has gone."""
+
+
+def format_of(path: str, stdout_format: str | None) -> str:
+    """The format of an output: by its suffix, or `stdout_format` where that says nothing.
+
+    Raises:
+        FacescanError: neither says it.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if path != STDOUT and suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    if stdout_format is None and path != STDOUT:
+        raise FacescanError(f"--out {path}: unknown suffix {suffix!r}; use .csv, .json or .jsonl, or say --format")
+    return stdout_format or "csv"
+
+
+class Writer:
+    """Owns one output. Rows go to ``<path>.partial`` as they come; `finish` puts it in the place of the old file.
+
+    Standard output, devices and pipes are written to directly.
+    """
+
+    def __init__(self, path: str, format: str, meta: Mapping[str, Any], excel: bool = False, color: bool = False):
+        self._to_row, self._head, self._tail = _format(format, excel, color)
+        self.rows = 0
+        self.name = "standard output" if path == STDOUT else path
+        self._target = os.path.realpath(path)  # a link stays a link
+        self._direct = path == STDOUT or (os.path.exists(path) and not os.path.isfile(path))
+        self.partial = "" if self._direct else self._target + ".partial"
+        self._file = self._open(path)
+        self._write(self._head(meta))
+
+    def write(self, result: Result) -> None:
+        """Append one row; it is in the operating system's hands when this returns."""
+        self._write(self._to_row(result, first=self.rows == 0))
+        self.rows += 1
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Complete the output and let it replace what was there before."""
+        self._write(self._tail(summary))
+        try:
+            if self.partial:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                os.replace(self.partial, self._target)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def abandon(self, summary: Mapping[str, Any]) -> None:
+        """Close a file that will not be complete: what is done stays in ``.partial``, well-formed if there is room."""
+        with suppress(FacescanError):
+            self._write(self._tail(summary))
+        if self.partial:
+            with suppress(OSError):
+                self._file.close()
+
+    def _open(self, path: str) -> IO[str]:
+        if path == STDOUT:
+            # Not sys.stdout: that translates line ends on Windows and may not speak UTF-8.
+            return io.TextIOWrapper(
+                io.FileIO(sys.stdout.fileno(), "w", closefd=False), "utf-8", newline="", write_through=True
+            )
+        try:
+            return open(self.partial or path, "w", encoding="utf-8", newline="", buffering=1)
+        except OSError as error:
+            raise FacescanError(f"--out {path}: {error.strerror}") from error
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except BrokenPipeError as error:
+            raise ClosedPipeError(f"{self.name} was closed by its reader after {self.rows} rows") from error
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> FacescanError:
+        kept = f"; {self.rows} rows are in {self.partial}" if self.partial else ""
+        return FacescanError(f"{self.name}: {error.strerror}{kept}")
+
+
+def as_object(result: Result) -> dict[str, Any]:
+    """A result as JSON has it: the columns of the CSV, then the faces, and `ela` if it was asked for."""
+    everything = asdict(result)
+    row = {column: everything[column] for column in COLUMNS}
+    row["faces"] = everything["faces"]
+    if result.ela is not None:
+        row["ela"] = everything["ela"]
+    return row
+
+
+def as_cells(result: Result, excel: bool = False) -> list[str]:
+    """A result as CSV has it. With `excel`, cells that a spreadsheet would execute begin with an apostrophe."""
+    cells = []
+    for column in COLUMNS:
+        value = getattr(result, column)
+        text = "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+        cells.append("'" + text if excel and text.startswith(_FORMULA) else text)
+    return cells
+
+
+def as_line(result: Result, color: bool = False) -> str:
+    """A result for people: verdict, score, path and reason, on one line whatever the name holds."""
+    score = "" if result.p_fake is None else f"{result.p_fake:.4f}"
+    verdict = f"{result.verdict:<9}"
+    if color:
+        verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
+    detail = f"  ({result.reason})" if result.verdict == "error" else ""
+    return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
+
+
+def on_one_line(text: str) -> str:
+    """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+_COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error": "35"}
+
+
+def _csv_line(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _format(
+    name: str, excel: bool, color: bool
+) -> tuple[Callable[..., str], Callable[[Mapping[str, Any]], str], Callable[[Mapping[str, Any]], str]]:
+    """A format is three functions: of a row, of what stands before the rows, of what stands after them."""
+
+    def nothing(_: Mapping[str, Any]) -> str:
+        return ""
+
+    if name == "csv":
+        return (
+            lambda result, first: _csv_line(as_cells(result, excel)),
+            lambda meta: _csv_line(list(COLUMNS)),
+            nothing,
+        )
+    if name == "jsonl":
+        return lambda result, first: _json(as_object(result)) + "\n", nothing, nothing
+    if name == "json":  # one result a line, so that what a killed run leaves can be read with a text tool
+        return (
+            lambda result, first: ("\n" if first else ",\n") + _json(as_object(result)),
+            lambda meta: f'{{"meta": {_json(meta)},\n"results": [',
+            lambda summary: f'\n],\n"summary": {_json(summary)}}}\n',
+        )
+    return lambda result, first: as_line(result, color) + "\n", nothing, nothing
