@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -19,19 +18,14 @@ from scanner.settings import (
     MAX_BYTES,
     MAX_PIXELS,
     MIN_FACE,
-    Settings,
     check_keys,
     for_click,
     load_table,
     nearest_pyproject,
 )
 
-if TYPE_CHECKING:
-    from scanner.walk import Candidate, Selection
-    from scanner.writers import Writer
-
 ENV_PREFIX = "FACESCAN"
-# Variables of ours that are no options.
+# Of ours, but no option: where the verdict cache lies (and where the tests find the picture sets).
 _OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA"}
 USAGE_ERROR, INTERRUPTED = 2, 130
 
@@ -58,14 +52,13 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     """Put [tool.facescan] under the command line and the environment; refuse what it does not know."""
     file = Path(value) if value else nearest_pyproject(Path.cwd())
     options = {p.name: p for p in ctx.command.params if isinstance(p, click.Option) and p.name and p is not param}
-    known = set(options) - {"help", "version"}
-    variables = {f"{ENV_PREFIX}_{name.upper()}" for name in known | {"config"}} | _OTHER_VARIABLES
-    check_keys((name for name in os.environ if name.startswith(ENV_PREFIX + "_")), variables, "environment")
+    multiple = {name.replace("_", "-"): option.multiple for name, option in options.items() if name != "version"}
+    variables = {f"{ENV_PREFIX}_{name.upper()}" for name in [*options, param.name or ""]} | _OTHER_VARIABLES
+    check_keys((name for name in os.environ if name.startswith(f"{ENV_PREFIX}_")), variables, "environment")
     if file is not None:
-        table = load_table(file)
         where = f"{file}: [tool.facescan]"
-        check_keys(table, known, where)
-        multiple = {name: option.multiple for name, option in options.items()}
+        table = load_table(file)
+        check_keys(table, multiple, where)
         ctx.default_map = {**for_click(table, multiple, where), **(ctx.default_map or {})}
     return value
 
@@ -81,6 +74,45 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     "FACESCAN_<OPTION>.",
 )
 @click.argument("paths", nargs=-1, type=click.Path())
+# What to write
+@click.option(
+    "-o", "--out", multiple=True, metavar="FILE", help="Write .csv, .json or .jsonl; repeatable; - is standard output."
+)
+@click.option(
+    "--format", type=click.Choice(["csv", "json", "jsonl", "text"]), help="Of standard output and of other suffixes."
+)
+@click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
+@click.option("--summary", metavar="FILE", help="Write the summary to a .json or .md file.")
+@click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
+@click.option("--ela-dir", metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+@click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
+# How to judge
+@click.option("--model", metavar="NAME|FILE", help="A bundled model, or an ONNX file with a facescan card.")
+@click.option("--threshold", type=click.FloatRange(0, 1), metavar="P", help="Call it fake from this p_fake on.")
+@click.option(
+    "--fpr", type=click.FloatRange(0, 1), metavar="RATE", help="Take the model's threshold for this false-alarm rate."
+)
+@click.option(
+    "--region", type=click.Choice(["face", "image"]), help="Judge faces or whole pictures; else as the model says."
+)
+@click.option(
+    "--min-face",
+    type=click.IntRange(min=1),
+    default=MIN_FACE,
+    show_default=True,
+    metavar="PX",
+    help="Judge no smaller face.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["fake", "uncertain", "error", "never"]),
+    default="fake",
+    show_default=True,
+    help="What is a finding (exit code 1): fake; or uncertain, too; or unreadable files, too; or nothing.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
+# Which files
 @click.option(
     "--files-from", metavar="LIST", help="Also scan the files and folders named in LIST; - is standard input."
 )
@@ -97,57 +129,20 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--max-pixels", type=Size(1000), default=MAX_PIXELS, show_default="200M", help="Refuse larger pictures undecoded."
 )
-@click.option("--model", metavar="NAME|FILE", help="A bundled model or an ONNX file with a facescan card.")
+# How to run
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where models run."
 )
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Faces scored at once.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Pictures decoded at the same time.")
-@click.option("--threshold", type=click.FloatRange(0, 1), metavar="P", help="Call it fake from this p_fake on.")
-@click.option(
-    "--fpr", type=click.FloatRange(0, 1), metavar="RATE", help="The model's threshold for this false-alarm rate."
-)
-@click.option(
-    "--region", type=click.Choice(["face", "image"]), help="Judge faces or whole pictures. [default: the model's]"
-)
-@click.option(
-    "--min-face",
-    type=click.IntRange(min=1),
-    default=MIN_FACE,
-    show_default=True,
-    metavar="PX",
-    help="Judge no smaller face.",
-)
-@click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
-@click.option(
-    "--ela-dir", type=click.Path(), metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela."
-)
-@click.option(
-    "-o", "--out", multiple=True, metavar="FILE", help="Write .csv, .json or .jsonl; repeatable; - is standard output."
-)
-@click.option(
-    "--format", type=click.Choice(["csv", "json", "jsonl", "text"]), help="Of standard output and of other suffixes."
-)
-@click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
-@click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to a .json or .md file.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["fake", "uncertain", "error", "never"]),
-    default="fake",
-    show_default=True,
-    help="What is a finding (exit code 1): fake; or uncertain as well; or unreadable files as well; or nothing.",
-)
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
 @click.option(
     "--config",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(),
     is_eager=True,
     callback=read_config,
     metavar="FILE",
     help="Read [tool.facescan] here, not in the nearest pyproject.toml; /dev/null reads none.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
 @click.option("--version", is_flag=True, help="Show the version; with -v also runtimes, providers and models.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
@@ -161,6 +156,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if not options["paths"] and not options["files_from"]:
         raise click.UsageError("Nothing to scan: name files or folders, or use --files-from.", ctx)
     _settle_thresholds(ctx, options)
+    from scanner.run import run
+
     return run(options)
 
 
@@ -174,68 +171,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     except FacescanError as error:
         return _fail(str(error), USAGE_ERROR)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(str(error) or "interrupted", INTERRUPTED)
     except BrokenPipeError:
         return _fail("standard output was closed by its reader", USAGE_ERROR)
     finally:
         _abandon_closed_stdout()
     return int(code or 0)
-
-
-def run(options: dict[str, Any]) -> int:
-    """Scan as the options say; returns the exit code."""
-    from scanner.model import DEFAULT_MODEL, Detector, find_model
-    from scanner.pipeline import scan
-    from scanner.progress import progress
-    from scanner.report import Report
-    from scanner.runtime import available_cpus
-    from scanner.thresholds import choose
-    from scanner.walk import Selection
-    from scanner.writers import as_line
-
-    settings = Settings(
-        model=options["model"] or DEFAULT_MODEL,
-        **{name: options[name] for name in Settings.__dataclass_fields__ if name in options and name != "model"},
-    )
-    selection = Selection(
-        **{name: options[name] for name in Selection.__dataclass_fields__ if name in options},
-    )
-    if settings.ela_dir:
-        _make_folder(settings.ela_dir)
-    detector = Detector(find_model(settings.model), settings.device, settings.workers or available_cpus())
-    thresholds = choose(detector.card, settings.threshold, settings.fpr)
-    report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
-    writers = _open_outputs(options, report.meta)
-    on_terminal = any(writer.name == "standard output" for writer in writers) and sys.stdout.isatty()
-    quiet = options["quiet"]
-    try:
-        results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent)
-        counted = None if "-" in (options["files_from"], *options["paths"]) else _candidates(options, selection)
-        with progress(results, counted, shown=not quiet and not on_terminal) as bar:
-            for result in bar:
-                for writer in writers:
-                    writer.write(result)
-                report.add(result)
-                if options["verbose"] and result.verdict in ("fake", "uncertain", "error"):
-                    bar.say(as_line(result))
-        for writer in writers:
-            writer.finish(report.as_dict())
-    except (KeyboardInterrupt, FacescanError) as error:
-        for writer in writers:
-            writer.abandon(report.as_dict())
-        if isinstance(error, KeyboardInterrupt):
-            kept = [writer.partial for writer in writers if writer.partial]
-            where = f", in {', '.join(kept)}" if kept else ""
-            return _fail(f"interrupted; {report.files} rows are done{where}", INTERRUPTED)
-        raise
-    if options["summary"]:
-        _write_summary(options["summary"], report)
-    if not quiet:
-        from rich.console import Console
-
-        report.render(Console(stderr=True, highlight=False))
-    return report.exit_code()
 
 
 def version(verbose: bool) -> str:
@@ -273,78 +215,6 @@ def _settle_thresholds(ctx: click.Context, options: dict[str, Any]) -> None:
     if ranks["threshold"] == ranks["fpr"]:
         raise click.UsageError("--threshold and --fpr say the same thing in two ways: give one.", ctx)
     options[max(ranks, key=ranks.__getitem__)] = None
-
-
-def _candidates(options: dict[str, Any], selection: Selection) -> Iterator[Candidate]:
-    from scanner.walk import candidates, read_list
-
-    yield from candidates(options["paths"], selection)
-    if options["files_from"] == "-":
-        yield from candidates(read_list(sys.stdin.buffer, options["null"]), selection)
-    elif options["files_from"]:
-        try:
-            with open(options["files_from"], "rb") as stream:
-                yield from candidates(read_list(stream, options["null"]), selection)
-        except OSError as error:
-            raise FacescanError(f"--files-from {options['files_from']}: {error.strerror}") from error
-
-
-def _open_outputs(options: dict[str, Any], meta: Mapping[str, Any]) -> list[Writer]:
-    from scanner.writers import STDOUT, Writer, format_of
-
-    outs = options["out"]
-    if len({os.path.realpath(out) for out in outs}) < len(outs):
-        raise FacescanError("--out: the same file is named twice")
-    if not outs:  # for people
-        outs, options["format"] = (STDOUT,), options["format"] or "text"
-    formats = [format_of(out, options["format"]) for out in outs]  # all of them before the first is opened
-    color = _color(sys.stdout)
-    return [Writer(out, format, meta, options["excel"], color) for out, format in zip(outs, formats, strict=True)]
-
-
-def _color(stream: Any) -> bool:
-    """Colour for terminals, as no-color.org and force-color.org ask for."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
-
-
-def _meta(settings: Settings, selection: Selection, detector: Any, thresholds: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from scanner.result import SCHEMA_VERSION
-
-    card = detector.card
-    return {
-        "schema": SCHEMA_VERSION,
-        "tool": f"facescan {__version__}",
-        "model": {"name": card.name, "version": card.version, "task": card.task, "sha256": detector.sha256},
-        "device": asdict(detector.device),
-        "thresholds": asdict(thresholds),
-        "settings": asdict(settings) | {"region": settings.region or card.source} | asdict(selection),
-    }
-
-
-def _make_folder(folder: str) -> None:
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise FacescanError(f"--ela-dir {folder}: {error.strerror}") from error
-
-
-def _write_summary(file: str, report: Any) -> None:
-    import json
-
-    suffix = os.path.splitext(file)[1].lower()
-    text = (
-        json.dumps({"meta": report.meta, "summary": report.as_dict()}, indent=2) + "\n"
-        if suffix == ".json"
-        else report.as_markdown()
-    )
-    try:
-        Path(file).write_text(text, "utf-8")
-    except OSError as error:
-        raise FacescanError(f"--summary {file}: {error.strerror}") from error
 
 
 def _fail(message: str, code: int) -> int:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scanner.header import DECODABLE, Header, read_header
 from scanner.settings import MAX_PIXELS
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
+
 # RGB, uint8, (height, width, 3). OpenCV's type hints promise no dtype, so neither can this one.
 Picture = NDArray[Any]
 

@@ -137,12 +137,16 @@ def _webp(data: bytes) -> Header:
 
 
 def _bmp(data: bytes) -> Header:
-    if data[14] == 12:
-        width, height = struct.unpack_from("<HH", data, 18)
-    else:
-        width, height = (abs(side) for side in struct.unpack_from("<ii", data, 18))
     offset = struct.unpack_from("<I", data, 10)[0]
-    return Header("bmp", width, height, complete=offset <= len(data))
+    if data[14] == 12:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        compression = 0
+    else:
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    width, height = abs(width), abs(height)  # a negative height means rows from the top
+    # Rows are padded to four bytes; compressed ones have no length to hold the file against.
+    needed = 0 if compression in (1, 2) else (width * bits + 31) // 32 * 4 * height
+    return Header("bmp", width, height, complete=offset + needed <= len(data))
 
 
 def _tiff(data: bytes) -> Header:

@@ -98,7 +98,10 @@ class Detector:
         except OSError as error:
             raise FacescanError(f"{file}: {error.strerror}") from error
         self.sha256 = hashlib.sha256(content).hexdigest()
-        self._session, self.device = open_session(content, device, threads)
+        try:
+            self._session, self.device = open_session(content, device, threads)
+        except FacescanError as error:
+            raise FacescanError(f"{file}: {error}") from error
         self.card = read_card(self._session.get_modelmeta().custom_metadata_map, str(file))
         self._takes_bytes = self._check_tensors(str(file))
 

@@ -175,7 +175,7 @@ def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, settings: Settin
     # The content's hash keeps names apart; the stem is there for people.
     stem = re.sub(r"[^\w.-]", "_", os.path.basename(row.path))[:80]
     file = Path(settings.ela_dir) / f"{stem}-{row.sha256[:16]}.png"
-    ok, png = cv2.imencode(".png", cv2.cvtColor(ela_map(levels), cv2.COLOR_RGB2BGR))
+    _, png = cv2.imencode(".png", cv2.cvtColor(ela_map(levels), cv2.COLOR_RGB2BGR))
     try:
         file.write_bytes(png.tobytes())
     except OSError as error:

@@ -13,7 +13,7 @@ from scanner.result import Result, Verdict
 from scanner.walk import Candidate
 
 
-class progress:  # noqa: N801 - used like a function: `with progress(results, ...) as bar`
+class Progress:
     """Iterates over results and shows how far the scan is.
 
     Args:

@@ -13,6 +13,7 @@ from scanner.result import Result, Verdict
 if TYPE_CHECKING:
     from rich.console import Console
 
+STAGES = ("read", "decode", "faces", "ela", "crop", "model", "write")
 FAIL_ON = ("fake", "uncertain", "error", "never")
 # What counts as a finding: each level adds one kind to the one before.
 _FINDINGS: dict[str, frozenset[Verdict]] = {
@@ -39,7 +40,7 @@ class Report:
     exit_zero: bool = False
     verdicts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    stages: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     faces: int = 0
     started: float = field(default_factory=time.perf_counter)
 
@@ -52,7 +53,7 @@ class Report:
 
     def spent(self, stage: str, seconds: float) -> None:
         """Count time of a stage; stages overlap, so their sum may exceed the elapsed time."""
-        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+        self.stages[stage] += seconds
 
     @property
     def files(self) -> int:
@@ -92,41 +93,30 @@ class Report:
 
     def render(self, console: Console) -> None:
         """The summary for a terminal."""
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         for label, text in self._lines():
-            table.add_row(Text(label, _STYLES.get(label, "bold")), Text(text))
-        console.print(table)
+            console.print(Text(f"{label:<11}", _STYLES.get(label, "bold")) + Text(text), soft_wrap=True)
 
     def _lines(self) -> list[tuple[str, str]]:
         """Label and text of everything there is to say."""
-        summary = self.as_dict()
-        meta = self.meta
-        rate = summary["files_per_second"]
+        summary, meta = self.as_dict(), self.meta
         lines = [(verdict.value, f"{self.verdicts[verdict]:,}") for verdict in Verdict]
         if self.reasons:
             label, count = lines.pop()
-            why = ", ".join(f"{reason} {n:,}" for reason, n in self.reasons.most_common())
-            lines.append((label, f"{count}  ({why})"))
-        spent = ", ".join(f"{stage} {share:.0%}" for stage, share in self._shares())
-        device = meta["device"]
-        lines += [
-            (
-                "files",
-                f"{self.files:,} with {self.faces:,} faces in {summary['seconds']:.1f} s, {rate:,.1f} a second",
-            ),
-            ("time", spent or "none"),
-            ("model", f"{meta['model']['name']} {meta['model']['version']}, sha256 {meta['model']['sha256'][:12]}"),
-            ("device", device["used"] + (f" ({device['note']})" if device["note"] else "")),
-            ("fake from", f"{meta['thresholds']['fake']:.4f}, uncertain from {meta['thresholds']['uncertain']:.4f}"),
-        ]
-        return lines
-
-    def _shares(self) -> list[tuple[str, float]]:
+            lines.append((label, f"{count}: " + ", ".join(f"{why} {n:,}" for why, n in self.reasons.most_common())))
+        rate, seconds = summary["files_per_second"], summary["seconds"]
         total = sum(self.stages.values()) or 1.0
-        return sorted(((stage, seconds / total) for stage, seconds in self.stages.items()), key=lambda s: -s[1])
+        shares = [(stage, spent / total) for stage, spent in self.stages.items()]
+        model, device, thresholds = meta["model"], meta["device"], meta["thresholds"]
+        return [
+            *lines,
+            ("files", f"{self.files:,}, faces {self.faces:,}, {seconds:.1f} s, {rate:,.1f} files a second"),
+            ("time", ", ".join(f"{stage} {share:.0%}" for stage, share in shares if share >= 0.005)),
+            ("model", f"{model['name']} {model['version']} (sha256 {model['sha256'][:12]}...)"),
+            ("device", device["used"] + (f": {device['note']}" if device["note"] else "")),
+            ("thresholds", f"fake from {thresholds['fake']:.4f}, uncertain from {thresholds['uncertain']:.4f}"),
+        ]
 
 
 def _kind(reason: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime as ort
 
 from scanner.errors import FacescanError
+from scanner.quiet import stdout_to_stderr
 
 ort.set_default_logger_severity(4)  # before the first session; nothing else silences its warnings
 
@@ -52,22 +51,22 @@ def open_session(model: bytes, device: str, threads: int) -> tuple[ort.Inference
     Raises:
         FacescanError: the file is no usable model, or ``cuda`` was asked for and cannot be had.
     """
-    note = "" if device == "cpu" else _why_no_cuda()
+    trouble = None if device == "cpu" else _why_no_cuda()
     try:
-        if device != "cpu" and not note:
-            with _stdout_to_stderr():  # preload_dlls prints its troubles there
+        if device != "cpu" and trouble is None:
+            with stdout_to_stderr():  # preload_dlls prints its troubles there
                 ort.preload_dlls()
             session = ort.InferenceSession(model, _options(threads), providers=[CUDA, CPU])
             if session.get_providers()[0] == CUDA:  # the only answer that is true
                 return session, Device(device, "cuda", CUDA)
-            note = "the CUDA libraries did not load; pip install 'facescan[cuda]' brings them"
-        if device == "cuda":
-            raise FacescanError(f"--device cuda: {note}; use --device auto to fall back to the CPU")
-        return cpu_session(model, threads), Device(device, "cpu", CPU, note)
+            trouble = ("the CUDA libraries did not load", "pip install 'facescan[cuda]' brings them")
+        if device == "cuda" and trouble is not None:
+            raise FacescanError(f"--device cuda: {'; '.join(trouble)}; --device auto falls back to the CPU")
+        return cpu_session(model, threads), Device(device, "cpu", CPU, trouble[0] if trouble else "")
     except FacescanError:
         raise
     except Exception as error:  # onnxruntime raises a different class for every kind of broken file
-        raise FacescanError(f"the model cannot be run: {_first_line(error)}") from error
+        raise FacescanError(f"onnxruntime cannot load it: {str(error).strip().splitlines()[0]}") from error
 
 
 def _options(threads: int) -> ort.SessionOptions:
@@ -79,28 +78,10 @@ def _options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _why_no_cuda() -> str:
-    """Empty if CUDA is worth trying. Looks for the driver first: loading CUDA to find none costs half a second."""
+def _why_no_cuda() -> tuple[str, str] | None:
+    """What is missing and what helps; None if CUDA is worth trying, which costs half a second to find out."""
     if CUDA not in ort.get_available_providers():
-        return "this onnxruntime has no CUDA provider; pip install onnxruntime-gpu (and uninstall onnxruntime)"
+        return "this onnxruntime has no CUDA provider", "pip uninstall onnxruntime, pip install onnxruntime-gpu"
     if sys.platform.startswith("linux") and not Path("/dev/nvidiactl").exists():
-        return "no NVIDIA driver found (/dev/nvidiactl); install the driver, in a container pass the GPU through"
-    return ""
-
-
-@contextmanager
-def _stdout_to_stderr() -> Iterator[None]:
-    """Standard output is for data: whatever native code prints meanwhile goes to standard error."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+        return "no NVIDIA driver found (no /dev/nvidiactl)", "install the driver, or pass the GPU into the container"
+    return None

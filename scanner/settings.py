@@ -59,7 +59,7 @@ def nearest_pyproject(folder: Path) -> Path | None:
 
 
 def load_table(file: Path) -> dict[str, Any]:
-    """The [tool.facescan] table of a TOML file, keys with underscores.
+    """The [tool.facescan] table of a TOML file, keys as on the command line (with dashes).
 
     Raises:
         FacescanError: the file cannot be read or is no TOML.
@@ -72,7 +72,7 @@ def load_table(file: Path) -> dict[str, Any]:
         raise FacescanError(f"{file}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FacescanError(f"{file}: not a TOML file: {error}") from error
-    return {key.replace("-", "_"): value for key, value in table.items()}
+    return {key.replace("_", "-"): value for key, value in table.items()}
 
 
 def check_keys(found: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -93,8 +93,8 @@ def for_click(table: Mapping[str, Any], multiple: Mapping[str, bool], where: str
     """TOML values -> click's `default_map`: what the command line would have said.
 
     Args:
-        table: option name -> value.
-        multiple: option name -> whether it may be repeated.
+        table: option -> value; options with dashes.
+        multiple: option -> whether it may be repeated.
         where: for the error message.
 
     Raises:
@@ -108,5 +108,5 @@ def for_click(table: Mapping[str, Any], multiple: Mapping[str, bool], where: str
                 f"{where}: {key!r} should be one {'or more plain values' if multiple[key] else 'value'}"
             )
         texts = [item if isinstance(item, bool) else str(item) for item in values]
-        defaults[key] = texts if multiple[key] else texts[0]
+        defaults[key.replace("-", "_")] = texts if multiple[key] else texts[0]
     return defaults

@@ -27,8 +27,8 @@ class ClosedPipeError(FacescanError):
     """Whoever read our standard output has gone."""
 
 
-def format_of(path: str, stdout_format: str | None) -> str:
-    """The format of an output: by its suffix, or `stdout_format` where that says nothing.
+def format_of(path: str, otherwise: str | None) -> str:
+    """The format of an output: by its suffix, or `otherwise` where that says nothing.
 
     Raises:
         FacescanError: neither says it.
@@ -36,9 +36,9 @@ def format_of(path: str, stdout_format: str | None) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if path != STDOUT and suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
-    if stdout_format is None and path != STDOUT:
+    if otherwise is None:
         raise FacescanError(f"--out {path}: unknown suffix {suffix!r}; use .csv, .json or .jsonl, or say --format")
-    return stdout_format or "csv"
+    return otherwise
 
 
 class Writer:
@@ -52,8 +52,9 @@ class Writer:
         self.rows = 0
         self.name = "standard output" if path == STDOUT else path
         self._target = os.path.realpath(path)  # a link stays a link
-        self._direct = path == STDOUT or (os.path.exists(path) and not os.path.isfile(path))
-        self.partial = "" if self._direct else self._target + ".partial"
+        self.on_stdout = path == STDOUT
+        direct = self.on_stdout or (os.path.exists(path) and not os.path.isfile(path))
+        self.partial = "" if direct else self._target + ".partial"
         self._file = self._open(path)
         self._write(self._head(meta))
 
