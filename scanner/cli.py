@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from scanner import __version__
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, InterruptionError
 from scanner.settings import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -27,7 +27,6 @@ from scanner.settings import (
 ENV_PREFIX = "FACESCAN"
 # Of ours, but no option: where the verdict cache lies (and where the tests find the picture sets).
 _OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA"}
-USAGE_ERROR, INTERRUPTED = 2, 130
 
 
 class Size(click.ParamType[int]):
@@ -168,13 +167,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = command.main(argv, prog_name="facescan", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return USAGE_ERROR
+        return FacescanError.exit_code
     except FacescanError as error:
-        return _fail(str(error), USAGE_ERROR)
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _fail(str(error) or "interrupted", INTERRUPTED)
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", InterruptionError.exit_code)
     except BrokenPipeError:
-        return _fail("standard output was closed by its reader", USAGE_ERROR)
+        return _fail("standard output was closed by its reader", FacescanError.exit_code)
     finally:
         _abandon_closed_stdout()
     return int(code or 0)

@@ -1,5 +1,13 @@
-"""The one exception type of a run. Trouble with a single picture is a `Result`, not an exception."""
+"""What ends a run. Trouble with a single picture is a `Result`, not an exception."""
 
 
 class FacescanError(Exception):
-    """The run cannot go on. The message is one line that says what is wrong and what to do; the CLI exits with 2."""
+    """The run cannot go on. The message is one line that says what is wrong and what to do."""
+
+    exit_code = 2
+
+
+class InterruptionError(FacescanError):
+    """Somebody ended the run; the message says where the rows are that were done."""
+
+    exit_code = 130

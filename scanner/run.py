@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner import __version__
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, InterruptionError
 from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan
 from scanner.progress import Progress
@@ -32,8 +32,7 @@ def run(options: Mapping[str, Any]) -> int:
     """Scan as the command line's options say, and return the exit code.
 
     Raises:
-        FacescanError: for trouble with the run; what was done is in the outputs' ``.partial`` files.
-        KeyboardInterrupt: likewise, with a message that says where the rows are.
+        FacescanError: for trouble with the run, or InterruptionError; what was done is in the outputs' ``.partial`` files.
     """
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
@@ -55,9 +54,8 @@ def run(options: Mapping[str, Any]) -> int:
         if isinstance(error, FacescanError):
             raise
         kept = ", ".join(writer.partial for writer in writers if writer.partial)
-        raise KeyboardInterrupt(
-            f"interrupted after {report.files} rows" + (f", kept in {kept}" if kept else "")
-        ) from None
+        where = f", kept in {kept}" if kept else ""
+        raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
     if options["summary"]:
         _write_summary(options["summary"], report)
     if not options["quiet"]:
