@@ -98,10 +98,7 @@ class Detector:
         except OSError as error:
             raise FacescanError(f"{file}: {error.strerror}") from error
         self.sha256 = hashlib.sha256(content).hexdigest()
-        try:
-            self._session, self.device = open_session(content, device, threads)
-        except FacescanError as error:
-            raise FacescanError(f"{file}: {error}") from error
+        self._session, self.device = open_session(content, str(file), device, threads)
         self.card = read_card(self._session.get_modelmeta().custom_metadata_map, str(file))
         self._takes_bytes = self._check_tensors(str(file))
 

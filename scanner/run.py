@@ -32,7 +32,7 @@ def run(options: Mapping[str, Any]) -> int:
     """Scan as the command line's options say, and return the exit code.
 
     Raises:
-        FacescanError: for trouble with the run, or InterruptionError; what was done is in the outputs' ``.partial`` files.
+        FacescanError: for trouble with the run, an interruption included; rows that are done stay in ``.partial``.
     """
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))

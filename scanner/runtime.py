@@ -40,11 +40,12 @@ def cpu_session(model: bytes, threads: int) -> ort.InferenceSession:
     return ort.InferenceSession(model, _options(threads), providers=[CPU])
 
 
-def open_session(model: bytes, device: str, threads: int) -> tuple[ort.InferenceSession, Device]:
+def open_session(model: bytes, file: str, device: str, threads: int) -> tuple[ort.InferenceSession, Device]:
     """A session on the device asked for, and where it really runs.
 
     Args:
         model: the ONNX file's content.
+        file: its name, for error messages.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads inside an operator.
 
@@ -66,7 +67,7 @@ def open_session(model: bytes, device: str, threads: int) -> tuple[ort.Inference
     except FacescanError:
         raise
     except Exception as error:  # onnxruntime raises a different class for every kind of broken file
-        raise FacescanError(f"onnxruntime cannot load it: {str(error).strip().splitlines()[0]}") from error
+        raise FacescanError(f"{file}: onnxruntime cannot load it: {str(error).strip().splitlines()[0]}") from error
 
 
 def _options(threads: int) -> ort.SessionOptions:
