@@ -155,6 +155,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if not options["paths"] and not options["files_from"]:
         raise click.UsageError("Nothing to scan: name files or folders, or use --files-from.", ctx)
     _settle_thresholds(ctx, options)
+    # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
     from scanner.run import run
 
     return run(options)

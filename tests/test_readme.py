@@ -1,0 +1,59 @@
+"""The README says what is true: its options, its transcript, its picture of the house."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.readme_blocks import README, ROOT, block, current, facescan
+
+TEXT = README.read_text("utf-8")
+
+
+def test_options_are_those_of_help():
+    assert block("help", TEXT) == facescan("--help"), "run python tests/readme_blocks.py"
+
+
+def test_transcript_shows_what_a_scan_shows():
+    """Verdicts and paths; scores may differ in the last digit between processors, and times always do."""
+
+    def rows(text: str) -> list[tuple[str, str]]:
+        return re.findall(r"^(fake|real|uncertain|no_face|error) +[\d.]* +(examples/\S+)", text, re.MULTILINE)
+
+    shown = rows(block("transcript", TEXT))
+    assert shown == rows(current()["transcript"]), "run python tests/readme_blocks.py"
+    assert len(shown) == len(list((ROOT / "examples" / "pictures").glob("*.jpg")))
+
+
+@pytest.mark.parametrize("package", ["scanner", "train"])
+def test_architecture_names_every_module(package):
+    section = TEXT.split("## Architecture")[1].split("\n## ")[0]
+    modules = {file.name for file in (ROOT / package).glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert modules <= set(re.findall(r"\w+\.py", section))
+
+
+def test_architecture_names_no_module_that_is_gone():
+    section = TEXT.split("## Architecture")[1].split("\n## ")[0]
+    modules = {file.name for package in ("scanner", "train") for file in (ROOT / package).glob("*.py")}
+    assert set(re.findall(r"\w+\.py", section)) <= modules
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", TEXT))
+def test_links_lead_somewhere(target):
+    assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize("anchor", re.findall(r"\]\(#([^)]+)\)", TEXT))
+def test_anchors_are_headings(anchor):
+    headings = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_reasons_in_the_code_are_documented():
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "scanner").glob("*.py"))
+    reasons = set(re.findall(r'(?:reason|failure)=f?"([a-z_]+)', source)) | set(
+        re.findall(r'"(\w+_denied|\w+_link)"', source)
+    )
+    assert len(reasons) > 8
+    assert {reason for reason in reasons if f"`{reason}" not in TEXT} == set()
