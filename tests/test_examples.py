@@ -25,9 +25,8 @@ def needs(program: str) -> pytest.MarkDecorator:
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run with this environment's `facescan` on the path and no configuration but the example's."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        command, cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
-    )
+    own = {"PATH": path, "PRE_COMMIT_HOME": str(cwd / ".pre-commit")}
+    return subprocess.run(command, cwd=cwd, env=os.environ | own, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
