@@ -81,10 +81,10 @@ def scan(
                 for stage, seconds in picture.seconds.items():
                     spent(stage, seconds)
             started = time.perf_counter()
-            scores = _score([region for picture in group for region in picture.regions], detector, batch_size)
+            scores = deque(_score([region for picture in group for region in picture.regions], detector, batch_size))
             spent("model", time.perf_counter() - started)
             for picture in group:
-                yield judge(picture, [next(scores) for _ in picture.regions], detector.card.name, thresholds)
+                yield judge(picture, [scores.popleft() for _ in picture.regions], detector.card.name, thresholds)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -102,11 +102,12 @@ def examine(
         seconds[stage] = seconds.get(stage, 0.0) + now - started
         started = now
 
-    content, size, reason = read(candidate, settings.max_bytes)
-    row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=size, reason=reason)
-    if content is None:
-        return Examined(row)
+    row = Result(printable_path(candidate.path), Verdict.ERROR)
     try:
+        content, size, reason = read(candidate, settings.max_bytes)
+        row = replace(row, bytes=size, reason=reason)
+        if content is None:
+            return Examined(row)
         row = replace(row, sha256=hashlib.sha256(content).hexdigest())
         lap("read")
         decoded = decode(content, settings.max_pixels)
@@ -129,7 +130,9 @@ def examine(
     except MemoryError:
         return Examined(replace(row, verdict=Verdict.ERROR, reason="out_of_memory"), seconds=seconds)
     except Exception as error:  # a bug, or a library's: it costs this picture its verdict, not the others theirs
-        return Examined(replace(row, verdict=Verdict.ERROR, reason=f"internal_error:{type(error).__name__}"))
+        return Examined(
+            replace(row, verdict=Verdict.ERROR, reason=f"internal_error:{type(error).__name__}"), seconds=seconds
+        )
     row = replace(row, n_faces=len(faces) if finder else None, faces=faces, ela=ela)
     if not regions:
         row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
