@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
@@ -139,9 +140,9 @@ def _build(values: dict[str, Any]) -> tuple[Card | None, list[str]]:
                 "margin": float(values.get("margin", 0.0)),
             }
         )
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        wrong = _contradictions(card)
+    except (TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
         return None, [f"a field has the wrong form: {error}"]
-    wrong = _contradictions(card)
     return (None if wrong else card), wrong
 
 
@@ -151,6 +152,8 @@ def _input(spec: dict[str, Any]) -> InputSpec:
             spec[key] = _numbers(spec[key], length)
     if "size" in spec:
         spec["size"] = (int(spec["size"][0]), int(spec["size"][1]))
+    if "ela" in spec:
+        spec["ela"] = {key: float(value) for key, value in spec["ela"].items()}
     return InputSpec(**spec)
 
 
@@ -158,6 +161,8 @@ def _numbers(values: Any, length: int) -> tuple[float, ...]:
     numbers = tuple(float(value) for value in values)
     if len(numbers) != length:
         raise ValueError(f"{values!r} should hold {length} numbers")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{values!r} should hold finite numbers")
     return numbers
 
 
@@ -165,6 +170,7 @@ def _contradictions(card: Card) -> list[str]:
     low, high = card.uncertain
     checks = [
         (card.schema == CARD_SCHEMA, f"schema {card.schema} is not {CARD_SCHEMA}; a newer facescan may read it"),
+        (isinstance(card.name, str) and bool(card.name), f"name {card.name!r} is none"),
         (card.task in TASKS, f"task {card.task!r} is none of {', '.join(TASKS)}"),
         (len(card.labels) == 2 and card.fake in (0, 1), "labels should be two, and fake the index of one"),
         (card.output.kind in ("logit", "sigmoid", "softmax"), f"output kind {card.output.kind!r} is unknown"),
@@ -173,6 +179,7 @@ def _contradictions(card: Card) -> list[str]:
         (0 <= low <= high <= 1, f"uncertain {[low, high]} is no band within 0..1"),
         (all(0 <= t <= 1 for t in card.operating_points.values()), "a threshold is outside 0..1"),
         (bool(card.inputs), "there are no inputs"),
+        (len({spec.name for spec in card.inputs}) == len(card.inputs), "two inputs have the same name"),
     ]
     for spec in card.inputs:
         checks += [
@@ -182,7 +189,9 @@ def _contradictions(card: Card) -> list[str]:
             (all(1 <= side <= 4096 for side in spec.size), f"input {spec.name}: size {spec.size} is outside 1..4096"),
             (all(spec.std), f"input {spec.name}: a std is 0"),
             (
-                {"quality", "alpha", "beta"} <= set(spec.ela) and 1 <= spec.ela["quality"] <= 100,
+                spec.ela.keys() == {"quality", "alpha", "beta"}
+                and 1 <= spec.ela["quality"] <= 100
+                and all(map(math.isfinite, spec.ela.values())),
                 f"input {spec.name}: ela needs quality 1..100, alpha and beta",
             ),
         ]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.header import DECODABLE, Header, read_header
+from scanner.header import DECODABLE, Header, png_chunks, read_header
 from scanner.settings import MAX_PIXELS
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
@@ -52,13 +52,13 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
     if header.width * header.height > max_pixels:
         return Decoded(header.format, reason=f"too_many_pixels:{header.width * header.height}")
     if header.format == "heic":
-        return _decode_heic(data, max_pixels)
+        return _decode_heic(data, header, max_pixels)
     if header.format not in DECODABLE:
         return Decoded(header.format, reason=f"unsupported_format:{header.format}")
     failure = "corrupt" if header.complete else "truncated"
     if not (header.width and header.height):
         return Decoded(header.format, reason=failure)
-    if header.format != "jpeg" and not header.complete:  # JPEG: the decoder knows better than an end mark
+    if header.format != "tiff" and not header.complete:  # what a TIFF lacks, its decoder knows better
         return Decoded(header.format, reason=failure)
     try:
         pixels = _pixels(data, header)
@@ -77,6 +77,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
 
 def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
     """Upright pixels as OpenCV gives them: grey, BGR or BGRA, of whatever depth; None if the file is broken."""
+    if header.format == "png":
+        data = _still(data)
     buffer = np.frombuffer(data, np.uint8)
     if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK and turn it upright
         return cv2.imdecode(buffer, cv2.IMREAD_COLOR)
@@ -92,6 +94,14 @@ def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
         if kind == cv2.IMAGE_METADATA_EXIF:
             orientation = exif_orientation(np.asarray(block).tobytes())
     return upright(pixels, orientation)
+
+
+def _still(png: bytes) -> bytes:
+    """A PNG without its animation: of broken ones OpenCV 5.0 shows a later frame as the first, or dies."""
+    if b"acTL" not in png:
+        return png
+    animation = (b"acTL", b"fcTL", b"fdAT")
+    return png[:8] + b"".join(png[at:end] for kind, at, end in png_chunks(png) if kind not in animation)
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -140,18 +150,20 @@ def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False) -> Picture:
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
 
 
-def _decode_heic(data: bytes, max_pixels: int) -> Decoded:
+def _decode_heic(data: bytes, header: Header, max_pixels: int) -> Decoded:
     """HEIC through the optional pillow-heif, which also turns the picture upright."""
     try:
         import pillow_heif
     except ImportError:
         return Decoded("heic", reason="unsupported_format:heic")
+    if not header.complete:
+        return Decoded("heic", reason="truncated")
     try:
         heif = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
         width, height = heif.size
         if width * height > max_pixels:
             return Decoded("heic", reason=f"too_many_pixels:{width * height}")
         pixels = np.asarray(heif)
-    except (ValueError, RuntimeError, OSError, EOFError, SyntaxError):
+    except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
         return Decoded("heic", reason="corrupt")
     return Decoded("heic", _to_rgb(pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 # The formats facescan decodes. Others are named so that a row can say `unsupported_format:heic`.
 DECODABLE = frozenset({"jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"})
@@ -28,6 +29,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"DDS ", "dds"),
     (b"\x00\x00\x01\x00", "ico"),
 )
+_MAX_SEGMENTS = 100_000  # of a JPEG: hundreds are many; without a limit, 100 MB of stray marks take 20 s
+# ImageWidth, ImageLength, StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
+_TIFF_TAGS = (256, 257, 273, 279, 324, 325)
+_TIFF_KINDS = {1: "B", 3: "H", 4: "I"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
 
@@ -60,7 +65,7 @@ def read_header(data: bytes) -> Header:
         return Header(name)
     try:
         return reader(data)
-    except (struct.error, IndexError):  # the header itself is cut off
+    except (struct.error, IndexError, ValueError):  # the header itself is cut off
         return Header(name, complete=False)
 
 
@@ -90,36 +95,56 @@ def _u32(four: bytes) -> int:
 
 
 def _jpeg(data: bytes) -> Header:
-    """Walk the marker segments to the frame header (SOFn, ITU T.81 table B.1)."""
+    """Walk the marker segments to the frame header (SOFn, ITU T.81 table B.1), past stray bytes as libjpeg does."""
     at = 2
-    while True:
-        while data[at] == 0xFF and data[at + 1] == 0xFF:  # fill bytes
+    for _ in range(_MAX_SEGMENTS):
+        at = data.index(b"\xff", at)
+        while data[at] == 0xFF:  # fill bytes
             at += 1
-        if data[at] != 0xFF:
-            return Header("jpeg")
-        marker = data[at + 1]
+        marker = data[at]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return Header("jpeg", width, height, complete=b"\xff\xd9" in data[-65536:])
+            height, width = struct.unpack_from(">HH", data, at + 4)
+            return Header("jpeg", width, height, complete=data.find(b"\xff\xd9", at) >= 0)
         if marker in (0xD9, 0xDA):
-            return Header("jpeg")
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+            break
+        alone = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD7  # stuffing, TEM, RSTn: no segment follows
+        at += 1 if alone else 1 + struct.unpack_from(">H", data, at + 1)[0]
+    return Header("jpeg")
 
 
 def _png(data: bytes) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
-    at = 8
-    while at + 8 <= len(data):
+    complete = any(kind == b"IEND" and end <= len(data) for kind, _, end in png_chunks(data))
+    return Header("png", width, height, complete)
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start and end of every chunk up to IEND; the last one may end beyond the data."""
+    kind, at = b"", 8
+    while kind != b"IEND" and at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, at, at + 12 + length
         at += 12 + length
-        if kind == b"IEND":
-            return Header("png", width, height, complete=at <= len(data))
-    return Header("png", width, height, complete=False)
 
 
 def _gif(data: bytes) -> Header:
-    width, height = struct.unpack_from("<HH", data, 6)
-    return Header("gif", width, height, complete=b"\x3b" in data[-64:])
+    """Walk the blocks of every frame to the trailer (GIF89a, appendix B)."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at = 13 + _gif_colours(flags)
+    while data[at : at + 1] in (b"!", b","):
+        if data[at : at + 1] == b"!":  # extension: label, sub-blocks
+            at += 2
+        else:  # frame: position and size, flags, colours, code size, sub-blocks
+            at += 11 + _gif_colours(data[at + 9])
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+    return Header("gif", width, height, complete=data[at : at + 1] == b";")
+
+
+def _gif_colours(flags: int) -> int:
+    """Bytes of a colour table."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _webp(data: bytes) -> Header:
@@ -150,20 +175,27 @@ def _bmp(data: bytes) -> Header:
 
 
 def _tiff(data: bytes) -> Header:
-    """First directory only: OpenCV, too, decodes the first page."""
+    """First directory only: OpenCV, too, decodes the first page. Complete if its last strip or tile is there."""
     order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(order + "I", data, 4)[0]
-    sides = {256: 0, 257: 0}
+    last: dict[int, int] = {}  # of each tag the last number
     for i in range(struct.unpack_from(order + "H", data, start)[0]):
         entry = start + 2 + 12 * i
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag in sides:
-            sides[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)[0]
-    return Header("tiff", sides[256], sides[257])
+        tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
+        if tag in _TIFF_TAGS and tag not in last:  # libtiff, too, believes the first entry of a tag
+            if kind not in _TIFF_KINDS:
+                return Header("tiff")
+            number = order + _TIFF_KINDS[kind]
+            size = struct.calcsize(number)
+            # Numbers too many for the entry lie elsewhere, and the entry says where.
+            at = entry + 8 if count * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+            last[tag] = struct.unpack_from(number, data, at + size * (count - 1))[0]
+    width, height, strip, strip_size, tile, tile_size = (last.get(tag, 0) for tag in _TIFF_TAGS)
+    return Header("tiff", width, height, complete=max(strip + strip_size, tile + tile_size) <= len(data))
 
 
-def _avif(data: bytes) -> Header:
-    """Sizes from the `ispe` properties: the largest, since tiles and thumbnails are smaller."""
+def _heif(name: str, data: bytes) -> Header:
+    """The container of AVIF and HEIC. The largest of the `ispe` sizes: those of tiles and thumbnails are smaller."""
     width = height = turns = end = 0
     mirror = None
     for kind, start, end in _boxes(data, 0, len(data)):
@@ -176,7 +208,7 @@ def _avif(data: bytes) -> Header:
                     turns = data[at] & 3
                 elif prop == b"imir":
                     mirror = data[at] & 1
-    return Header("avif", width, height, end <= len(data), turns, mirror)
+    return Header(name, width, height, end <= len(data), turns, mirror)
 
 
 def _item_properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
@@ -202,4 +234,13 @@ def _boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
         at += size
 
 
-_READERS = {"jpeg": _jpeg, "png": _png, "gif": _gif, "webp": _webp, "bmp": _bmp, "tiff": _tiff, "avif": _avif}
+_READERS: dict[str, Callable[[bytes], Header]] = {
+    "jpeg": _jpeg,
+    "png": _png,
+    "gif": _gif,
+    "webp": _webp,
+    "bmp": _bmp,
+    "tiff": _tiff,
+    "avif": partial(_heif, "avif"),
+    "heic": partial(_heif, "heic"),
+}

@@ -135,9 +135,10 @@ class Detector:
         outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
         if self.card.output.name not in outputs:
             raise FacescanError(f"{file}: the card's output {self.card.output.name!r} is none of {sorted(outputs)}")
-        columns = outputs[self.card.output.name].shape[-1]
-        if self.card.output.kind == "softmax" and columns != len(self.card.labels):
-            raise FacescanError(f"{file}: a softmax over {len(self.card.labels)} labels, but {columns} columns")
+        shape, kind = outputs[self.card.output.name].shape, self.card.output.kind
+        columns = shape[-1] if len(shape) > 1 and isinstance(shape[-1], int) else 1
+        if not shape or columns not in ((2,) if kind == "softmax" else (1, 2)):
+            raise FacescanError(f"{file}: a {kind} over two labels, but {columns} columns in {shape}")
         for spec in self.card.inputs:
             height, width = spec.size
             wanted = [height, width, 3] if spec.layout == "NHWC" else [3, height, width]

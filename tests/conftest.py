@@ -1,0 +1,137 @@
+"""What every test may ask for: the example pictures, the face finder, and the picture sets if this machine has them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from scanner.card import Card, InputSpec, OutputSpec
+from scanner.decode import Picture, decode
+from scanner.faces import FaceFinder
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "pictures"
+
+
+def load(file: Path) -> Picture:
+    """The picture in a file that must be one."""
+    decoded = decode(file.read_bytes())
+    assert decoded.picture is not None, f"{file.name}: {decoded.reason}"
+    return decoded.picture
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The folder of the example pictures."""
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Picture:
+    """512 x 512, one face of about 90 x 112 pixels at (179, 63)."""
+    return load(EXAMPLES / "real_astronaut.jpg")
+
+
+@pytest.fixture(scope="session")
+def finder() -> FaceFinder:
+    return FaceFinder()
+
+
+@pytest.fixture(scope="session")
+def picture_sets() -> Path:
+    """The folder that holds faces/, scenes/ and no_face/: too large, and not ours, to lie in the repository."""
+    folder = os.environ.get("FACESCAN_DATA")
+    if not folder:
+        pytest.skip("FACESCAN_DATA is not set: the path of the folder that holds faces/, scenes/ and no_face/")
+    return Path(folder)
+
+
+def write_toy(path: Path, source: str = "image", ela: bool = False) -> Path:
+    """A detector that anyone can predict: p_fake is the mean brightness, 0 to 1.
+
+    Uncertain from 0.4, fake from 0.6. A wholly black picture makes it answer "not a number". With `ela` it has a second
+    input, the Error Level Analysis map, and p_fake is the mean of the two brightnesses.
+    """
+    names = ["picture", "ela"] if ela else ["picture"]
+    nodes = [helper.make_node("ReduceMean", [name], [f"mean_{name}"], axes=[1, 2, 3], keepdims=0) for name in names]
+    nodes += [
+        helper.make_node("Sum", [f"mean_{name}" for name in names], ["sum"]),
+        helper.make_node("Mul", ["sum", "share"], ["mean"]),
+        helper.make_node("Log", ["mean_picture"], ["log"]),
+        helper.make_node("Mul", ["log", "zero"], ["nothing"]),  # 0 * -inf is not a number
+        helper.make_node("Add", ["mean", "nothing"], ["flat"]),
+        helper.make_node("Unsqueeze", ["flat", "axis"], ["p"]),
+    ]
+    constants = {"share": np.float32(1 / len(names)), "zero": np.float32(0), "axis": np.array([1])}
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 32, 32, 3]) for name in names],
+        [helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 1])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    described = Card(
+        schema=1,
+        name="toy",
+        version="1",
+        task="general",
+        labels=("real", "fake"),
+        fake=1,
+        inputs=tuple(InputSpec(name, (32, 32), content=name) for name in names),
+        output=OutputSpec("p", "sigmoid"),
+        source=source,
+        calibration=(1.0, 0.0),
+        operating_points={"0.05": 0.7, "0.01": 0.9},
+        uncertain=(0.4, 0.6),
+    )
+    helper.set_model_props(model, described.to_metadata())
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`write_toy` for whole pictures."""
+    return write_toy(tmp_path_factory.mktemp("models") / "toy.onnx")
+
+
+@pytest.fixture(scope="session")
+def toy_for_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`write_toy` for faces."""
+    return write_toy(tmp_path_factory.mktemp("models") / "toy.onnx", source="face")
+
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def facescan(tmp_path: Path) -> Run:
+    """Run the command in `tmp_path` as a user would; keyword arguments are environment variables, and `stdin`."""
+
+    def run(*arguments: str | Path, stdin: bytes = b"", **variables: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "scanner", *arguments],
+            cwd=tmp_path,
+            env=clean_environment() | variables,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+def clean_environment() -> dict[str, str]:
+    """Our own environment without what changes how facescan behaves."""
+    ours = ("FACESCAN_", "_FACESCAN")
+    return {
+        k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in ("CI", "NO_COLOR", "FORCE_COLOR")
+    }

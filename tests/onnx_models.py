@@ -1,0 +1,107 @@
+"""Tiny ONNX detectors with cards: of every input, output and preprocessing that a card can speak of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+SIZE = (12, 16)  # height, width: not a square, so that one taken for the other fails
+
+
+def input_card(content: str = "picture", **fields: Any) -> dict[str, Any]:
+    """One input of a card. Named after its content."""
+    return {"name": content, "content": content, "size": SIZE, "layout": "NHWC", "color": "RGB"} | fields
+
+
+def card(kind: str = "sigmoid", inputs: Sequence[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
+    """A whole card, as plain values; `fields` replace or add some."""
+    return {
+        "schema": 1,
+        "name": "tiny",
+        "version": "1",
+        "task": "general",
+        "labels": ["real", "fake"],
+        "fake": 1,
+        "inputs": [input_card()] if inputs is None else list(inputs),
+        "output": {"name": "score", "kind": kind},
+        "source": "image",
+        "calibration": [1.0, 0.0],
+        "operating_points": {"0.01": 0.9, "0.1": 0.5},
+        "uncertain": [0.4, 0.6],
+    } | fields
+
+
+def metadata(values: dict[str, Any]) -> dict[str, str]:
+    """A card as the metadata of an ONNX file."""
+    return {f"facescan.{key}": json.dumps(value) for key, value in values.items()}
+
+
+def write_model(
+    path: Path,
+    *,
+    kind: str = "sigmoid",
+    columns: int = 1,
+    inputs: Sequence[dict[str, Any]] | None = None,
+    dtype: str = "float",
+    logit: float | None = None,
+    graph_size: Sequence[int | str] | None = None,
+    without: Sequence[str] = (),
+    **fields: Any,
+) -> Path:
+    """Write a detector that weighs every value of its inputs differently.
+
+    Args:
+        path: of the file to write.
+        kind: `logit`, `sigmoid` or `softmax`: what the graph ends with, and what the card says.
+        columns: of the output.
+        inputs: made by `input_card`; one picture if None.
+        dtype: `float` or `uint8`: what the graph takes; of bytes it divides by 255.
+        logit: say this whatever the picture.
+        graph_size: height and width of the graph's inputs, where they are not the card's.
+        without: keys left out of the card.
+        fields: of the card.
+    """
+    values = card(kind, inputs, **fields)
+    random = np.random.default_rng(0)
+    nodes, tensors, weights, parts = [], [], [], []
+    for spec in values["inputs"]:
+        name, (height, width) = spec["name"], spec["size"]
+        sides = list(graph_size or (height, width))
+        shape = ["n", *sides, 3] if spec["layout"] == "NHWC" else ["n", 3, *sides]
+        element = TensorProto.UINT8 if dtype == "uint8" else TensorProto.FLOAT
+        tensors.append(helper.make_tensor_value_info(name, element, shape))
+        if dtype == "uint8":
+            weights.append(numpy_helper.from_array(np.float32(1 / 255), f"{name}_scale"))
+            nodes += [
+                helper.make_node("Cast", [name], [f"{name}_float"], to=TensorProto.FLOAT),
+                helper.make_node("Mul", [f"{name}_float", f"{name}_scale"], [f"{name}_unit"]),
+            ]
+            name = f"{name}_unit"
+        count = height * width * 3
+        spread = 0.0 if logit is not None else 4 / np.sqrt(count)
+        weights.append(
+            numpy_helper.from_array(random.normal(0, spread, (count, columns)).astype(np.float32), f"{name}_w")
+        )
+        nodes += [
+            helper.make_node("Flatten", [name], [f"{name}_flat"], axis=1),
+            helper.make_node("MatMul", [f"{name}_flat", f"{name}_w"], [f"{name}_part"]),
+        ]
+        parts.append(f"{name}_part")
+    # For two columns, the second one is half the logit and the first one minus half of it.
+    says = 0.0 if logit is None else logit
+    bias = np.array([says] if columns == 1 else [-says / 2, says / 2] + [0.0] * (columns - 2), np.float32)
+    weights.append(numpy_helper.from_array(bias, "bias"))
+    end = {"logit": "Identity", "sigmoid": "Sigmoid", "softmax": "Softmax"}[kind]
+    nodes += [helper.make_node("Sum", [*parts, "bias"], ["logits"]), helper.make_node(end, ["logits"], ["score"])]
+    output = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", columns])
+    graph = helper.make_graph(nodes, "tiny", tensors, [output], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, metadata({key: value for key, value in values.items() if key not in without}))
+    onnx.save(model, path)
+    return path
