@@ -136,8 +136,8 @@ class Detector:
         if self.card.output.name not in outputs:
             raise FacescanError(f"{file}: the card's output {self.card.output.name!r} is none of {sorted(outputs)}")
         shape, kind = outputs[self.card.output.name].shape, self.card.output.kind
-        columns = shape[-1] if len(shape) > 1 and isinstance(shape[-1], int) else 1
-        if not shape or columns not in ((2,) if kind == "softmax" else (1, 2)):
+        columns = shape[-1] if len(shape) > 1 else 1
+        if isinstance(columns, int) and columns not in ((2,) if kind == "softmax" else (1, 2)):
             raise FacescanError(f"{file}: a {kind} over two labels, but {columns} columns in {shape}")
         for spec in self.card.inputs:
             height, width = spec.size
