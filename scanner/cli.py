@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from scanner.settings import (
 )
 
 ENV_PREFIX = "FACESCAN"
-# Of ours, but no option: where the verdict cache lies (and where the tests find the picture sets).
-_OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA"}
+# No options: where the verdict cache lies, where the tests find the picture sets, and what container files like to set.
+_OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION"}
 
 
 class Size(click.ParamType[int]):
@@ -54,9 +55,9 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     multiple = {name.replace("_", "-"): option.multiple for name, option in options.items() if name != "version"}
     variables = {f"{ENV_PREFIX}_{name.upper()}" for name in [*options, param.name or ""]} | _OTHER_VARIABLES
     check_keys((name for name in os.environ if name.startswith(f"{ENV_PREFIX}_")), variables, "environment")
-    if file is not None:
+    table = load_table(file) if file is not None else None
+    if table is not None:
         where = f"{file}: [tool.facescan]"
-        table = load_table(file)
         check_keys(table, multiple, where)
         ctx.default_map = {**for_click(table, multiple, where), **(ctx.default_map or {})}
     return value
@@ -142,7 +143,12 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     metavar="FILE",
     help="Read [tool.facescan] here, not in the nearest pyproject.toml; /dev/null reads none.",
 )
-@click.option("--version", is_flag=True, help="Show the version; with -v also runtimes, providers and models.")
+@click.option(
+    "--version",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Show the version; with -v also runtimes, providers and models.",
+)
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Tell real faces from fake ones in PATHS: files, folders, or - for a picture on standard input.
@@ -154,6 +160,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         return 0
     if not options["paths"] and not options["files_from"]:
         raise click.UsageError("Nothing to scan: name files or folders, or use --files-from.", ctx)
+    if [*options["paths"], options["files_from"]].count("-") > 1:
+        raise click.UsageError("Standard input can be read once only: - is named twice.", ctx)
     _settle_thresholds(ctx, options)
     # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
@@ -164,9 +172,12 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; click's own codes do not leak through."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely is interrupted: keep what is done
+    _open_standard_streams()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely is interrupted: keep what is done
     try:
         code = command.main(argv, prog_name="facescan", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return FacescanError.exit_code
@@ -174,8 +185,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", InterruptionError.exit_code)
-    except BrokenPipeError:
-        return _fail("standard output was closed by its reader", FacescanError.exit_code)
+    except OSError as error:
+        return _fail(f"standard output: {error.strerror}", FacescanError.exit_code)
+    except SystemExit:  # click's way of saying that nobody reads standard output
+        return FacescanError.exit_code
     finally:
         _abandon_closed_stdout()
     return int(code or 0)
@@ -223,9 +236,20 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _open_standard_streams() -> None:
+    """Daemons may close them. Their numbers would go to our own files, and libraries would print into those."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def _abandon_closed_stdout() -> None:
-    """Python flushes standard output when it ends, and complains if the reader has gone."""
+    """Python flushes standard output when it ends, and complains if it cannot."""
     try:
         sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
+    except (OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

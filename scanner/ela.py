@@ -17,14 +17,14 @@ from scanner.result import Ela
 QUALITY = 90
 ALPHA = 80.0
 BETA = -30.0
+# Pixels: the longest side that libjpeg writes.
+MAX_SIDE = 65_500
 
 
 def error_levels(picture: Picture, quality: int = QUALITY) -> Picture:
-    """Absolute difference between an RGB picture and its JPEG copy at `quality` (1..100); same shape, uint8."""
+    """Absolute difference between an RGB picture, no side over `MAX_SIDE`, and its JPEG copy; same shape, uint8."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    ok, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not ok:  # only for sides beyond JPEG's 65,535 pixels
-        raise ValueError(f"a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be a JPEG")
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     again = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert again is not None  # it was encoded a moment ago
     return cv2.cvtColor(cv2.absdiff(bgr, again), cv2.COLOR_BGR2RGB)

@@ -90,6 +90,7 @@ class Detector:
         card: the model's own description.
         sha256: of the ONNX file.
         device: where it really runs.
+        batch: how many regions it takes at once, if it takes one number only.
     """
 
     def __init__(self, file: Path, device: str = "cpu", threads: int = 1) -> None:
@@ -101,6 +102,8 @@ class Detector:
         self._session, self.device = open_session(content, str(file), device, threads)
         self.card = read_card(self._session.get_modelmeta().custom_metadata_map, str(file))
         self._takes_bytes = self._check_tensors(str(file))
+        first = self._session.get_inputs()[0].shape[0]
+        self.batch: int | None = first if isinstance(first, int) else None
 
     @property
     def elas(self) -> set[int]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from scanner.card import Card
 from scanner.decode import Picture, decode
-from scanner.ela import QUALITY, ela_map, error_levels, statistics
+from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder
 from scanner.model import Detector, Region, prepare
@@ -72,7 +72,7 @@ def scan(
     region = settings.region or detector.card.source
     finder = FaceFinder() if region == "face" else None
     look = partial(examine, finder=finder, card=detector.card, elas=detector.elas, settings=settings)
-    batch_size = settings.batch_size or BATCH[detector.device.used]
+    batch_size = detector.batch or settings.batch_size or BATCH[detector.device.used]
     pool = ThreadPoolExecutor(workers, thread_name_prefix="facescan")
     try:
         examined = _ahead(pool, look, candidates, limit=2 * workers + batch_size)
@@ -119,8 +119,10 @@ def examine(
         row = replace(row, width=picture.shape[1], height=picture.shape[0])
         faces = _faces(picture, finder, settings.min_face)
         lap("faces")
-        levels = {quality: error_levels(picture, quality) for quality in _qualities(elas, settings)}
-        ela = _ela(levels[QUALITY], faces, row, settings) if settings.ela or settings.ela_dir else None
+        if max(picture.shape) > MAX_SIDE and elas:
+            return Examined(replace(row, reason=f"too_long_for_ela:{max(picture.shape)}"), seconds=seconds)
+        levels = {quality: error_levels(picture, quality) for quality in _qualities(picture, elas, settings)}
+        ela = _ela(levels[QUALITY], faces, row, settings) if QUALITY in levels and _wants_ela(settings) else None
         lap("ela")
         boxes = [face.box for face in faces if min(face.box[2:]) >= settings.min_face] if finder else [None]
         regions = [prepare(picture, box, card, levels) for box in boxes]
@@ -167,8 +169,13 @@ def _faces(picture: Picture, finder: FaceFinder | None, min_face: int) -> tuple[
     return tuple(sorted(faces, key=lambda face: min(face.box[2:]) < min_face))
 
 
-def _qualities(elas: set[int], settings: Settings) -> set[int]:
-    return elas | {QUALITY} if settings.ela or settings.ela_dir else elas
+def _wants_ela(settings: Settings) -> bool:
+    return settings.ela or settings.ela_dir is not None
+
+
+def _qualities(picture: Picture, elas: set[int], settings: Settings) -> set[int]:
+    """JPEG qualities to analyse at: the model's, and that of the figures if they were asked for and can be had."""
+    return elas | {QUALITY} if _wants_ela(settings) and max(picture.shape) <= MAX_SIDE else elas
 
 
 def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, settings: Settings) -> Ela:
@@ -176,7 +183,7 @@ def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, settings: Settin
     if settings.ela_dir is None:
         return ela
     # The content's hash keeps names apart; the stem is there for people.
-    stem = re.sub(r"[^\w.-]", "_", os.path.basename(row.path))[:80]
+    stem = re.sub(r"[^\w.-]", "_", os.path.basename(row.path)).encode()[:80].decode("utf-8", "ignore")
     file = Path(settings.ela_dir) / f"{stem}-{row.sha256[:16]}.png"
     _, png = cv2.imencode(".png", cv2.cvtColor(ela_map(levels), cv2.COLOR_RGB2BGR))
     try:
@@ -214,10 +221,12 @@ def _groups(examined: Iterable[Examined], batch_size: int) -> Iterator[list[Exam
 
 
 def _score(regions: list[Region], detector: Detector, batch_size: int) -> Iterator[float]:
-    """Scores in order. Short batches are padded to a power of two: ONNX Runtime keeps memory for every shape it met."""
+    """Scores in order. Short batches are padded: ONNX Runtime keeps memory for every shape it met, and some models
+    take one shape only.
+    """
     for start in range(0, len(regions), batch_size):
         batch = regions[start : start + batch_size]
-        padded = min(batch_size, 1 << (len(batch) - 1).bit_length())
+        padded = detector.batch or min(batch_size, 1 << (len(batch) - 1).bit_length())
         filled = batch + [batch[0]] * (padded - len(batch))
         try:
             scores = detector.p_fake(filled)[: len(batch)]

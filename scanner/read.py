@@ -44,8 +44,7 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
                 return None, status.st_size, f"too_many_bytes:{status.st_size}"
             content = file.read(max_bytes + 1)  # a file may grow under us, but not beyond the limit
     except (OSError, ValueError) as error:
-        missing = "broken_link" if os.path.islink(candidate.path) else "vanished"
-        return None, None, trouble_of(error, missing)
+        return None, None, trouble_of(error, candidate.path, missing="vanished")
     if len(content) > max_bytes:
         return None, None, f"too_many_bytes:over_{max_bytes}"
     return content, len(content), ""

@@ -6,19 +6,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from scanner import __version__
 from scanner.errors import FacescanError, InterruptionError
+from scanner.interrupts import Interrupts
 from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan
 from scanner.progress import Progress
 from scanner.quiet import silent_decoders
 from scanner.report import Report
-from scanner.result import SCHEMA_VERSION, Verdict
+from scanner.result import SCHEMA_VERSION, Result, Verdict
 from scanner.runtime import available_cpus
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
@@ -36,16 +37,18 @@ def run(options: Mapping[str, Any]) -> int:
     """
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
-    selection = Selection(**_fields_of(Selection, given))
+    selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
+    _check_summary(options)
     detector = Detector(find_model(settings.model), settings.device, settings.workers or available_cpus())
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
     if settings.ela_dir:
         _make_folder(settings.ela_dir)
     writers = _open_outputs(options, report.meta)
+    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent)
     try:
-        with silent_decoders():
-            _scan_into(writers, report, options, settings, selection, detector, thresholds)
+        with Interrupts() as interrupts, silent_decoders():
+            _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])
         for writer in writers:
             writer.finish(report.as_dict())
     except (KeyboardInterrupt, FacescanError) as error:
@@ -65,28 +68,37 @@ def run(options: Mapping[str, Any]) -> int:
     return report.exit_code()
 
 
-def _scan_into(
+def _consume(
+    results: Iterable[Result],
     writers: list[Writer],
     report: Report,
-    options: Mapping[str, Any],
-    settings: Settings,
-    selection: Selection,
-    detector: Detector,
-    thresholds: Thresholds,
+    interrupts: Interrupts,
+    bar: Progress,
+    verbose: bool,
 ) -> None:
-    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent)
+    """Write and count every result. Files and count agree, whenever somebody interrupts."""
+    direct = [writer for writer in writers if not writer.partial]  # these may block, on a reader that takes its time
+    files = [writer for writer in writers if writer.partial]
+    with bar:
+        for result in results:
+            started = time.perf_counter()
+            for writer in direct:
+                writer.write(result)
+            with interrupts.held():
+                for writer in files:
+                    writer.write(result)
+                report.add(result)
+            report.spent("write", time.perf_counter() - started)
+            if verbose and result.verdict in _NAMED:
+                bar.say(as_line(result))
+            bar.update(report.findings)
+
+
+def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]) -> Progress:
     # Rows on the terminal are progress enough, and a bar would run through them.
     shown = not options["quiet"] and not (sys.stdout.isatty() and any(writer.on_stdout for writer in writers))
     countable = STDIN not in (options["files_from"], *options["paths"])
-    with Progress(results, _candidates(options, selection) if countable else None, shown) as bar:
-        for result in bar:
-            started = time.perf_counter()
-            for writer in writers:
-                writer.write(result)
-            report.spent("write", time.perf_counter() - started)
-            report.add(result)
-            if options["verbose"] and result.verdict in _NAMED:
-                bar.say(as_line(result))
+    return Progress(_candidates(options, selection) if countable else None, shown)
 
 
 def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +124,10 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[W
         raise FacescanError("--out: the same file is named twice")
     on_stdout = options["format"] or ("csv" if options["out"] else "text")
     formats = [format_of(out, on_stdout if out == STDOUT else options["format"]) for out in outs]
-    return [Writer(out, form, meta, options["excel"], _color()) for out, form in zip(outs, formats, strict=True)]
+    return [
+        Writer(out, form, meta, options["excel"], color=out == STDOUT and _color())
+        for out, form in zip(outs, formats, strict=True)
+    ]
 
 
 def _color() -> bool:
@@ -130,8 +145,18 @@ def _meta(settings: Settings, selection: Selection, detector: Detector, threshol
         "model": {"name": card.name, "version": card.version, "task": card.task, "sha256": detector.sha256},
         "device": asdict(detector.device),
         "thresholds": asdict(thresholds),
-        "settings": asdict(settings) | {"region": settings.region or card.source} | asdict(selection),
+        "settings": asdict(settings) | {"region": settings.region or card.source} | _chosen(selection),
     }
+
+
+def _chosen(selection: Selection) -> dict[str, Any]:
+    return {name: value for name, value in asdict(selection).items() if name != "ours"}
+
+
+def _own_files(options: Mapping[str, Any]) -> frozenset[str]:
+    """What this run writes must not become its input."""
+    paths = [*options["out"], *(f"{out}.partial" for out in options["out"]), options["summary"], options["ela_dir"]]
+    return frozenset(os.path.realpath(path) for path in paths if path and path != STDOUT)
 
 
 def _make_folder(folder: str) -> None:
@@ -141,9 +166,22 @@ def _make_folder(folder: str) -> None:
         raise FacescanError(f"--ela-dir {folder}: {error.strerror}") from error
 
 
+def _check_summary(options: Mapping[str, Any]) -> None:
+    """Find out now, not after the scan."""
+    file = options["summary"]
+    if file is None:
+        return
+    if os.path.splitext(file)[1].lower() not in (".json", ".md"):
+        raise FacescanError(f"--summary {file}: unknown suffix; use .json or .md")
+    if os.path.realpath(file) in {os.path.realpath(out) for out in options["out"]}:
+        raise FacescanError(f"--summary {file}: that is an --out, too")
+    if not os.path.isdir(os.path.dirname(os.path.realpath(file))):
+        raise FacescanError(f"--summary {file}: there is no such folder")
+
+
 def _write_summary(file: str, report: Report) -> None:
     text = report.as_markdown()
-    if os.path.splitext(file)[1].lower() == ".json":
+    if file.lower().endswith(".json"):
         text = json.dumps({"meta": report.meta, "summary": report.as_dict()}, indent=2) + "\n"
     try:
         Path(file).write_text(text, "utf-8")

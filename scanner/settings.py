@@ -53,13 +53,13 @@ def nearest_pyproject(folder: Path) -> Path | None:
     """The first pyproject.toml with a [tool.facescan] table, from `folder` upwards."""
     for place in (folder, *folder.parents):
         file = place / "pyproject.toml"
-        if file.is_file() and b"facescan" in file.read_bytes() and load_table(file):
+        if file.is_file() and load_table(file) is not None:
             return file
     return None
 
 
-def load_table(file: Path) -> dict[str, Any]:
-    """The [tool.facescan] table of a TOML file, keys as on the command line (with dashes).
+def load_table(file: Path) -> dict[str, Any] | None:
+    """The [tool.facescan] table of a TOML file, keys as on the command line (with dashes); None if it has none.
 
     Raises:
         FacescanError: the file cannot be read or is no TOML.
@@ -67,11 +67,19 @@ def load_table(file: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        table = tomllib.loads(file.read_text("utf-8")).get("tool", {}).get("facescan", {})
+        text = file.read_text("utf-8")
+        if "facescan" not in text:
+            return None
+        tool = tomllib.loads(text).get("tool", {})
     except OSError as error:
         raise FacescanError(f"{file}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FacescanError(f"{file}: not a TOML file: {error}") from error
+    table = tool.get("facescan") if isinstance(tool, dict) else tool
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise FacescanError(f"{file}: [tool.facescan] should be a table")
     return {key.replace("_", "-"): value for key, value in table.items()}
 
 

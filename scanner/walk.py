@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ class Candidate:
 class Selection:
     """Which files below a root are candidates.
 
-    Patterns without a slash match the name of a file or folder, others its path below the root; `*` matches slashes
-    too. Excluded folders are not entered.
+    Patterns without a slash match the name of a file or folder, others its path below the root or as it is walked; `*`
+    matches slashes too. Excluded folders are not entered.
 
     Attributes:
         include: take what matches one of these, instead of what has a picture's suffix.
@@ -42,6 +43,7 @@ class Selection:
         max_depth: 1 is the files directly in a root; None is no limit.
         hidden: enter and take names that begin with a dot.
         follow: follow symbolic links (never in circles); roots are always followed.
+        ours: real paths of what this run writes; never candidates.
     """
 
     include: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class Selection:
     max_depth: int | None = None
     hidden: bool = False
     follow: bool = False
+    ours: frozenset[str] = frozenset()
 
 
 def candidates(roots: Iterable[str], selection: Selection) -> Iterator[Candidate]:
@@ -65,7 +68,7 @@ def candidates(roots: Iterable[str], selection: Selection) -> Iterator[Candidate
             if not is_folder:
                 os.stat(root)
         except (OSError, ValueError) as error:
-            yield Candidate(root, trouble_of(error, missing="not_found"))
+            yield Candidate(root, trouble_of(error, root, missing="not_found"))
             continue
         if is_folder:
             yield from _walk(root, "", selection, depth=1, above=())
@@ -83,20 +86,13 @@ def read_list(stream: BinaryIO, null_separated: bool) -> Iterator[str]:
     yield from _names([rest], null_separated)
 
 
-def trouble_of(error: Exception, missing: str) -> str:
-    """An operating-system error -> the short word of a row's reason."""
+def trouble_of(error: Exception, path: str, missing: str) -> str:
+    """An operating-system error -> the short word of a row's reason; `missing` if there is no such file."""
     if isinstance(error, FileNotFoundError):
-        return missing
+        return "broken_link" if os.path.islink(path) else missing
     if isinstance(error, PermissionError):
         return "permission_denied"
-    code = getattr(error, "errno", None)
-    return f"read_failed:{_errno_name(code)}"
-
-
-def _errno_name(code: int | None) -> str:
-    import errno
-
-    return errno.errorcode.get(code or 0, "invalid_name")
+    return f"read_failed:{errno.errorcode.get(getattr(error, 'errno', None) or 0, 'invalid_name')}"
 
 
 def _names(entries: list[bytes], null_separated: bool) -> Iterator[str]:
@@ -120,18 +116,19 @@ def _walk(
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        yield Candidate(folder, f"unreadable_folder:{trouble_of(error, missing='vanished')}")
+        yield Candidate(folder, f"unreadable_folder:{trouble_of(error, folder, missing='vanished')}")
         return
     for entry in entries:
         path_below = f"{below}/{entry.name}" if below else entry.name
-        if (entry.name.startswith(".") and not selection.hidden) or _matches(path_below, selection.exclude):
+        names = (path_below, entry.path)
+        if (entry.name.startswith(".") and not selection.hidden) or _matches(names, selection.exclude):
             continue
-        if entry.is_symlink() and not selection.follow:
+        if (entry.is_symlink() and not selection.follow) or _is_ours(entry, selection.ours):
             continue
         if _is_folder(entry, selection.follow):
             if selection.max_depth is None or depth < selection.max_depth:
                 yield from _walk(entry.path, path_below, selection, depth + 1, above)
-        elif _matches(path_below, selection.include) if selection.include else _has_suffix(entry.name):
+        elif _matches(names, selection.include) if selection.include else _has_suffix(entry.name):
             yield Candidate(entry.path)
 
 
@@ -146,12 +143,28 @@ def _has_suffix(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
-def _matches(path: str, patterns: tuple[str, ...]) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    return any(fnmatchcase(path if "/" in pattern.rstrip("/") else name, pattern.rstrip("/")) for pattern in patterns)
+def _is_ours(entry: os.DirEntry[str], ours: frozenset[str]) -> bool:
+    return any(os.path.basename(path) == entry.name for path in ours) and os.path.realpath(entry.path) in ours
+
+
+def _matches(paths: Iterable[str], patterns: tuple[str, ...]) -> bool:
+    return any(_match(path.replace(os.sep, "/").removeprefix("./"), pattern) for path in paths for pattern in patterns)
+
+
+def _match(path: str, pattern: str) -> bool:
+    anchored = pattern.rstrip("/").removeprefix("./").removeprefix("**/").removeprefix("/")
+    if "/" not in pattern.rstrip("/"):
+        return fnmatchcase(path.rsplit("/", 1)[-1], anchored)
+    return fnmatchcase(path, anchored) or (pattern.startswith("**/") and fnmatchcase(path, f"*/{anchored}"))
 
 
 def _excluded_by_name(path: str, patterns: tuple[str, ...]) -> bool:
-    """As if `path` had been met while walking from the folder we stand in: a pattern may match it or a folder above."""
-    parts = os.path.normpath(path).replace(os.sep, "/").split("/")
-    return any(_matches("/".join(parts[: i + 1]), patterns) for i in range(len(parts)))
+    """As if `path` had been met while walking from the folder we stand in: a pattern may match it or a folder above.
+
+    Of a path elsewhere only the name and the whole count: what lies above it is not the user's tree.
+    """
+    below = os.path.relpath(path).replace(os.sep, "/")
+    if below.startswith("../"):
+        return _matches((path,), patterns)
+    parts = below.split("/")
+    return any(_matches(("/".join(parts[: i + 1]),), patterns) for i in range(len(parts)))

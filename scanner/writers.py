@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,7 +21,7 @@ FORMATS = ("csv", "json", "jsonl", "text")
 STDOUT = "-"
 _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class ClosedPipeError(FacescanError):
@@ -77,11 +78,12 @@ class Writer:
 
     def abandon(self, summary: Mapping[str, Any]) -> None:
         """Close a file that will not be complete: what is done stays in ``.partial``, well-formed if there is room."""
+        if not self.partial:  # nobody may be reading any more
+            return
         with suppress(FacescanError):
             self._write(self._tail(summary))
-        if self.partial:
-            with suppress(OSError):
-                self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
     def _open(self, path: str) -> IO[str]:
         if path == STDOUT:
@@ -90,7 +92,10 @@ class Writer:
                 io.FileIO(sys.stdout.fileno(), "w", closefd=False), "utf-8", newline="", write_through=True
             )
         try:
-            return open(self.partial or path, "w", encoding="utf-8", newline="", buffering=1)
+            file = open(self.partial or path, "w", encoding="utf-8", newline="", buffering=1)  # noqa: SIM115
+            if self.partial and os.path.exists(self._target):
+                shutil.copymode(self._target, self.partial)
+            return file
         except OSError as error:
             raise FacescanError(f"--out {path}: {error.strerror}") from error
 
@@ -148,8 +153,8 @@ _COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error
 
 def _csv_line(cells: list[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # only so does it quote a lone \r
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _json(value: Any) -> str:

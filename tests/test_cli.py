@@ -1,0 +1,307 @@
+"""The command from end to end: what a user, a script and a terminal see of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import click
+import pytest
+
+from scanner import __version__
+from scanner.cli import command, main
+from scanner.decode import decode
+from tests.conftest import clean_environment
+from tests.pictures import encode, png_chunk, png_that_announces, scene
+
+PNG = encode(scene(), "PNG")
+PIXELS = {"real": scene() // 4, "uncertain": scene() // 2 + 70, "fake": scene() // 4 + 190}
+FLIPPED = PNG[: len(PNG) // 2] + bytes([PNG[len(PNG) // 2] ^ 255]) + PNG[len(PNG) // 2 + 1 :]
+BAD_PROFILE = PNG[:33] + png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(b"x" * 200)) + PNG[33:]
+
+# Name -> content and reason, in the order of the rows.
+HOSTILE: dict[bytes, tuple[bytes, str]] = {
+    b"\x1b[31mred.png": (PNG, "image"),
+    b"\rreal,0.0001,.png": (PNG, "image"),
+    b"=1+1.png": (PNG, "image"),
+    b"a,\"b\".png": (PNG, "image"),
+    b"bad\xff\xfename.png": (PNG, "image"),
+    b"bomb.png": (png_that_announces(30_000, 30_000), "too_many_pixels:900000000"),
+    b"cut.jpg": (encode(scene(), "JPEG")[:-300], "truncated"),
+    b"cut.png": (PNG[:-200], "truncated"),
+    b"empty.jpg": (b"", "empty"),
+    b"flipped.png": (FLIPPED, "corrupt"),
+    b"new\nline.png": (PNG, "image"),
+    b"profile.png": (BAD_PROFILE, "image"),
+    b"suffix_lies.jpg": (PNG, "image"),
+    b"text.jpg": (b"hello", "not_an_image"),
+    b"x.jxl": (b"\xff\x0a" + bytes(50), "unsupported_format:jxl"),
+    b"x.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported_format:svg"),
+    "\u202egpj.exe.png".encode(): (PNG, "image"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path, toy, monkeypatch) -> Path:
+    """A folder to stand in, with `toy` for the model and a picture for each verdict."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACESCAN_MODEL", str(toy))
+    for verdict, pixels in PIXELS.items():
+        (tmp_path / f"{verdict}.png").write_bytes(encode(pixels, "PNG"))
+    (tmp_path / "error.png").write_bytes(PNG[:-200])
+    return tmp_path
+
+
+@pytest.fixture
+def hostile(here) -> Path:
+    folder = here / "hostile"
+    folder.mkdir()
+    for name, (content, _) in HOSTILE.items():
+        Path(os.fsdecode(os.path.join(bytes(folder), name))).write_bytes(content)
+    os.mkfifo(folder / "fifo.jpg")
+    (folder / "huge.jpg").touch()
+    os.truncate(folder / "huge.jpg", 300 * 2**20)
+    (folder / "link.jpg").symlink_to("nowhere")
+    (folder / ".hidden.jpg").write_bytes(PNG)
+    (folder / "notes.txt").touch()
+    return folder
+
+
+EXPECTED = HOSTILE | {b"fifo.jpg": (b"", "not_a_file:fifo"), b"huge.jpg": (b"", "too_many_bytes:314572800")}
+
+
+def from_csv(text: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.decode(), newline=""), strict=True))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
+def test_a_hostile_folder_has_one_honest_row_each(hostile, facescan, toy):
+    options = ("--model", toy, "--quiet", "--out", "-", "--out", "r.csv", "--out", "r.json", "--out", "r.jsonl")
+    done = facescan("hostile", *options)
+    files = {name: hostile.with_name(name).read_bytes() for name in ("r.csv", "r.json", "r.jsonl")}
+    assert (done.returncode, done.stderr) == (2, b"")  # no fake among them; native decoders are silent
+    assert done.stdout == files["r.csv"]
+
+    objects = [json.loads(line) for line in files["r.jsonl"].decode().split("\n")[:-1]]
+    rows = {os.fsencode(row["path"]).removeprefix(b"hostile/"): row["reason"] for row in objects}
+    names = {name.decode("utf-8", "backslashreplace").encode(): reason for name, (_, reason) in EXPECTED.items()}
+    assert rows == names
+    assert [row["path"] for row in objects] == [f"hostile/{name.decode()}" for name in sorted(names)]
+    assert json.loads(files["r.json"])["results"] == objects
+    table = from_csv(files["r.csv"])
+    assert [(row["path"], row["reason"]) for row in table] == [(row["path"], row["reason"]) for row in objects]
+    assert {row["verdict"] for row in table} == {"uncertain", "error"}
+
+    again = facescan("hostile", *options, "--workers", "1", "--batch-size", "3")
+    assert again.stdout == done.stdout
+    assert hostile.with_name("r.jsonl").read_bytes() == files["r.jsonl"]
+
+
+def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
+    done = facescan("hostile", "--model", toy)
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == len(EXPECTED)
+    assert all(line.isprintable() for line in lines)
+    assert [line.split()[0] for line in done.stderr.decode().splitlines()] == [
+        "fake", "real", "uncertain", "no_face", "error", "files", "time", "model", "device", "thresholds"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("real.png", 0),
+        ("uncertain.png", 0),
+        ("fake.png", 1),
+        ("error.png", 2),
+        ("nowhere.png", 2),
+        ("error.png fake.png", 1),
+        ("uncertain.png --fail-on uncertain", 1),
+        ("error.png --fail-on error", 1),
+        ("fake.png --fail-on never", 0),
+        ("fake.png error.png --fail-on never", 2),
+        ("fake.png error.png --exit-zero", 0),
+        ("real.png --threshold 0", 1),
+        ("uncertain.png --threshold 0.1", 1),
+        ("fake.png --fpr 0.01", 0),
+        ("fake.png --fpr 0.02", 2),
+        (". --exclude fake.png", 2),
+        (". --exclude fake.* --exclude error.*", 0),
+        (". --include *.gif", 0),
+        ("fake.png --exclude fake.png", 1),
+        ("fake.png --exclude fake.png --force-exclude", 0),
+        ("fake.png --region face", 0),
+        ("", 2),
+        ("real.png --model nowhere.onnx", 2),
+        ("real.png --model real.png", 2),
+        ("real.png --out nowhere/r.csv", 2),
+        ("real.png --out r.xml", 2),
+        ("real.png --out r.csv --out ./r.csv", 2),
+        ("real.png --summary nowhere/s.md", 2),
+        ("real.png --out r.json --summary ./r.json", 2),  # one would overwrite the other
+        ("real.png --files-from nowhere.txt", 2),
+        ("real.png --workers 0", 2),
+    ],
+)
+def test_exit_codes(here, capfd, arguments, code):
+    options = arguments.split()
+    assert main([*options, "--quiet"] if "--out" in options else [*options, "--quiet", "--out", "r.csv"]) == code
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["x", "--treshold", "0.5"], "Did you mean '--threshold'?"),
+        (["x", "--fail-on", "sometimes"], "'fake', 'uncertain', 'error', 'never'"),
+        ([], "Nothing to scan: name files or folders, or use --files-from."),
+        (["x", "--model", "real.png"], "facescan: real.png: onnxruntime cannot load it: "),
+        (["x", "--model", "nowhere"], "no model 'nowhere': neither a file nor a bundled model"),
+        (["x", "--out", "r.xml"], "unknown suffix '.xml'; use .csv, .json or .jsonl, or say --format"),
+        (["x", "--out", "r.csv", "--out", "./r.csv"], "--out: the same file is named twice"),
+    ],
+)
+def test_wrong_usage_says_what_helps(here, capfd, arguments, says):
+    assert main(arguments) == 2
+    assert says in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine may have CUDA")
+def test_cuda_where_there_is_none(here, capfd):
+    assert main(["real.png", "--device", "cuda", "--out", "r.csv"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.match(r"facescan: .*--device cuda: no .*; .*; --device auto falls back to the CPU$", line)
+    assert not (here / "r.csv").exists()
+    assert main(["real.png", "--device", "auto", "--out", "r.csv"]) == 0
+    assert re.search(r"^device     cpu: no ", capfd.readouterr().err, re.MULTILINE)
+
+
+def test_standard_input_is_a_picture(here, facescan, toy):
+    fake = (here / "fake.png").read_bytes()
+    done = facescan("-", "--model", toy, "--format", "jsonl", "-q", stdin=fake)
+    (row,) = map(json.loads, done.stdout.splitlines())
+    assert (done.returncode, row["path"], row["verdict"], row["bytes"]) == (1, "-", "fake", len(fake))
+    done = facescan("-", "--model", toy, "--out", "-", "-q", stdin=b"")
+    assert (done.returncode, from_csv(done.stdout)[0]["reason"]) == (2, "empty")
+    done = facescan("-", "--model", toy, "--out", "-", "-q", "--max-bytes", "100", stdin=fake)
+    assert (done.returncode, from_csv(done.stdout)[0]["reason"]) == (2, "too_many_bytes:over_100")
+
+
+@pytest.mark.parametrize(
+    ("listed", "options"),
+    [(b"fake.png\r\n\nnew\xffline.png\n", []), (b"fake.png\0new\xffline.png\0", ["-0"]), (b"\n", []), (b"", ["-0"])],
+)
+def test_files_from_standard_input_and_from_a_file(here, facescan, toy, listed, options):
+    expected = ["real.png", "fake.png", r"new\xffline.png"] if len(listed) > 1 else ["real.png"]
+    (here / "list").write_bytes(listed)
+    for source in ("-", "list"):
+        arguments = ["real.png", "--files-from", source, *options, "--out", "-", "-q", "--model", toy]
+        done = facescan(*arguments, stdin=listed if source == "-" else b"")
+        assert [row["path"] for row in from_csv(done.stdout)] == expected
+        assert done.returncode == (1 if len(expected) > 1 else 0)
+
+
+def test_version(here, capfd):
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"facescan {__version__}\n"
+    assert main(["--version", "-v"]) == 0
+    said = capfd.readouterr().out
+    assert all(word in said for word in ("onnxruntime ", "providers built in: ", "opencv ", "numpy ", "python "))
+
+
+def test_help_names_every_option_and_loads_nothing_heavy(facescan, tmp_path):
+    script = "import sys; from scanner.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    for option in (option for param in command.params if isinstance(param, click.Option) for option in param.opts):
+        assert re.search(rf"(^|\s){option}\b", done.stdout), option
+    assert not {"numpy", "cv2", "onnxruntime", "rich", "tqdm", "tensorflow"} & set(done.stderr.split())
+
+
+def test_a_scan_needs_neither_tensorflow_nor_a_network(here, toy):
+    script = """if True:
+        import sys
+        sys.addaudithook(lambda event, _: event.startswith("socket.") and print("network:", event, file=sys.stderr))
+        from scanner.cli import main
+        code = main(sys.argv[1:])
+        print(*sys.modules, file=sys.stderr)
+        sys.exit(code)"""
+    call = [sys.executable, "-c", script, "fake.png", "--model", toy, "--ela", "-q", "--region", "face"]
+    done = subprocess.run(call, cwd=here, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "no_face")
+    assert "network:" not in done.stderr
+    loaded = set(done.stderr.split())
+    assert "onnxruntime" in loaded
+    assert not {"tensorflow", "keras", "train", "torch", "matplotlib", "requests"} & loaded
+
+
+def test_the_summary_as_a_file(here, capfd):
+    assert main([".", "--out", "r.csv", "--summary", "s.json", "-q"]) == 1
+    assert main([".", "--out", "r.csv", "--summary", "s.md"]) == 1
+    summary = json.loads((here / "s.json").read_text())
+    assert summary["summary"]["verdicts"] == {"fake": 1, "real": 1, "uncertain": 1, "no_face": 0, "error": 1}
+    assert (summary["summary"]["exit_code"], summary["meta"]["model"]["name"]) == (1, "toy")
+    said = [line.split(maxsplit=1) for line in capfd.readouterr().err.splitlines()]
+    page = (here / "s.md").read_text()
+    assert all(f"| {label} | {text} |" in page for label, text in said if label not in ("files", "time"))
+
+
+def test_excel_and_other_suffixes(here):
+    (here / "=1.png").write_bytes(PNG)
+    assert main(["=1.png", "--out", "guarded.csv", "--excel", "--out", "rows.log", "--format", "jsonl", "-q"]) == 0
+    assert from_csv((here / "guarded.csv").read_bytes())[0]["path"] == "'=1.png"
+    assert json.loads((here / "rows.log").read_text())["path"] == "=1.png"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
+def test_error_level_maps(here):
+    names = ["one/x.png", "two/x.png", "two/x.jpg", "two/new\nline \udcff.png", f"two/{'n' * 251}.png"]
+    for level, name in enumerate(names):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_bytes(encode(scene(50 + level, 44), "PNG"))
+    assert main(["one", "two", "error.png", "--ela-dir", "maps/ela", "--out", "r.jsonl", "-q"]) == 2
+    rows = [json.loads(line) for line in (here / "r.jsonl").read_text().splitlines()]
+    maps = [row["ela"]["map"] for row in rows[:-1]]
+    assert "ela" not in rows[-1]
+    assert sorted(maps) == sorted(f"maps/ela/{name}" for name in os.listdir("maps/ela"))
+    assert len(set(maps)) == len(names)
+    for row, file in zip(rows, maps, strict=False):
+        picture = decode((here / file).read_bytes()).picture
+        assert picture is not None
+        assert picture.shape == (row["height"], row["width"], 3)
+        assert file.isprintable()
+
+
+@pytest.mark.parametrize("letter", ["é", "人", "\U00020000"])
+def test_the_longest_names_have_a_map_too(here, letter):
+    name = letter * (251 // len(letter.encode())) + ".png"
+    (here / name).write_bytes(PNG)
+    assert main([name, "--ela-dir", "maps", "--out", "r.jsonl", "-q"]) == 0
+    assert len(os.listdir("maps")) == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"NO_COLOR": ""}, False),
+    ],
+)
+def test_colour(here, facescan, toy, variables, coloured):
+    done = facescan("fake.png", "--model", toy, **variables)
+    assert (b"\x1b[31mfake" in done.stdout) == (b"\x1b[31mfake" in done.stderr) == coloured
+
+
+def test_a_file_is_no_terminal(here, facescan, toy):
+    facescan("fake.png", "--model", toy, "--out", "rows.txt", FORCE_COLOR="1")
+    assert (here / "rows.txt").read_text() == "fake      0.8556  fake.png\n"

@@ -1,0 +1,247 @@
+"""Signals, readers that go away, and terminals: what is left behind, and what is said about it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import clean_environment
+from tests.pictures import encode, scene
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and terminals")
+pty, termios, fcntl = (pytest.importorskip(name) for name in ("pty", "termios", "fcntl"))
+
+COUNT = 600  # several seconds of face finding: what happens here, happens in the middle of it
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory, examples) -> Path:
+    """One portrait under six hundred names."""
+    folder = tmp_path_factory.mktemp("many") / "uploads"
+    folder.mkdir()
+    first = folder / "000.jpg"
+    first.write_bytes((examples / "real_astronaut.jpg").read_bytes())
+    for i in range(1, COUNT):
+        os.link(first, folder / f"{i:03}.jpg")
+    return folder
+
+
+def start(folder: Path, *arguments: str | Path, **streams) -> subprocess.Popen[bytes]:
+    """The command, in `folder`, with standard error to be read."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    call = [sys.executable, "-m", "scanner", *arguments]
+    return subprocess.Popen(call, cwd=folder, env=clean_environment(), **streams)
+
+
+def await_rows(process: subprocess.Popen[bytes], file: Path, count: int = 5) -> int:
+    """Wait until a file that is being written has at least `count` rows; how many it has."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            code = process.wait(timeout=0.02)
+        except subprocess.TimeoutExpired:
+            rows = file.read_bytes().count(b"jpg") if file.exists() else 0
+            if rows >= count:
+                return rows
+        else:
+            pytest.fail(f"ended with {code} before it could be interrupted: {process.stderr.read().decode()}")
+    process.kill()
+    pytest.fail(f"{file.name} never had {count} rows")
+
+
+def csv_paths(file: Path) -> list[str]:
+    text = file.read_text()
+    assert text.endswith("\n")
+    table = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    assert all(row["verdict"] == "uncertain" and len(row["sha256"]) == 64 and row["reason"] for row in table)
+    return [row["path"] for row in table]
+
+
+WALKED = [f"uploads/{i:03}.jpg" for i in range(COUNT)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
+    here = uploads.parent
+    table, whole, summary = (here / f"{number.name}.{suffix}" for suffix in ("csv", "json", "md"))
+    for file in (table, whole):
+        file.write_text("yesterday")
+    process = start(here, "uploads", "--model", toy_for_faces, "-o", table, "-o", whole, "--summary", summary)
+    seen = await_rows(process, Path(f"{table}.partial"))
+    process.send_signal(number)
+    out, said = process.communicate()
+    assert (process.returncode, out) == (130, b"")
+
+    done = csv_paths(Path(f"{table}.partial"))
+    assert seen <= len(done) < COUNT
+    assert done == WALKED[: len(done)]
+    kept = json.loads(Path(f"{whole}.partial").read_text())
+    assert [row["path"] for row in kept["results"]] == done
+    assert kept["summary"]["files"] == len(done)
+    assert said.decode() == f"facescan: interrupted after {len(done)} rows, kept in {table}.partial, {whole}.partial\n"
+    assert [file.read_text() for file in (table, whole)] == ["yesterday"] * 2
+    assert not summary.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_waiting_for_names(uploads, toy_for_faces, number):
+    out = uploads.parent / f"waiting-{number.name}.csv"
+    process = start(uploads.parent, "--files-from", "-", "--model", toy_for_faces, "-o", out, stdin=subprocess.PIPE)
+    process.stdin.write("\n".join([*WALKED[:100], ""]).encode())
+    process.stdin.flush()
+    await_rows(process, Path(f"{out}.partial"), count=50)
+    process.send_signal(number)
+    process.wait(timeout=60)
+    said = process.stderr.read().decode()
+    process.communicate()
+    assert (process.returncode, len(said.splitlines())) == (130, 1)
+    assert said.startswith("facescan: interrupted after ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs F_SETPIPE_SZ")
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_interrupted_while_a_reader_takes_its_time(uploads, toy, format):
+    """`facescan --out - | less`, which has filled its screen."""
+    out = uploads.parent / f"slow-{format}.csv"
+    process = start(uploads.parent, "uploads", "--model", toy, "-o", out, "-o", "-", "--format", format)
+    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    before, rows = 0, await_rows(process, Path(f"{out}.partial"))
+    while rows > before:  # until the pipe is full
+        before, rows = rows, await_rows(process, Path(f"{out}.partial"), rows)
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.wait(timeout=10) == 130
+        done = len(csv_paths(Path(f"{out}.partial")))
+        assert process.stderr.read().decode() == f"facescan: interrupted after {done} rows, kept in {out}.partial\n"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_interrupted_twice_is_still_interrupted(uploads, toy_for_faces):
+    process = start(uploads.parent, "uploads", "--model", toy_for_faces, "--out", "twice.csv")
+    await_rows(process, uploads.parent / "twice.csv.partial")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+
+
+def test_a_killed_scan_leaves_its_rows(uploads, toy_for_faces):
+    here = uploads.parent
+    (here / "k.csv").write_text("yesterday")
+    process = start(here, "uploads", "--model", toy_for_faces, "--out", "k.csv")
+    seen = await_rows(process, here / "k.csv.partial")
+    process.kill()
+    process.communicate()
+    done = csv_paths(here / "k.csv.partial")
+    assert process.returncode == -signal.SIGKILL
+    assert len(done) >= seen
+    assert done == WALKED[: len(done)]
+    assert (here / "k.csv").read_text() == "yesterday"
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "text"])
+def test_a_reader_that_has_seen_enough(uploads, toy, format):
+    process = start(uploads.parent, "uploads", "--model", toy, "--region", "face", "--format", format)
+    assert process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait() == 2
+    (line,) = said.splitlines()
+    assert line.startswith("facescan: standard output was closed by its reader after ")
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    (tmp_path / "a.png").write_bytes(encode(scene(), "PNG"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["a.png", "--quiet"], ["a.png", "--format", "json"]])
+def test_a_reader_that_was_never_there(picture, toy, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(picture, *arguments, "--model", toy, stdout=writing)
+    os.close(writing)
+    _, said = process.communicate()
+    assert process.returncode in (0, 2)
+    assert b"Traceback" not in said
+    assert b"Exception ignored" not in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["a.png"], ["a.png", "--out", "-"], ["--help"]])
+def test_standard_output_on_a_full_disk(picture, toy, arguments):
+    with open("/dev/full", "wb") as full:
+        process = start(picture, *arguments, "--model", toy, stdout=full)
+    _, said = process.communicate()
+    assert process.returncode == 2
+    assert b"No space left on device" in said
+    assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_not_matter_to_files(picture, toy, closed):
+    command = f'exec "$0" -m scanner a.png --model "$1" --out r.csv {closed}'
+    call = ["/bin/sh", "-c", command, sys.executable, str(toy)]
+    done = subprocess.run(call, cwd=picture, env=clean_environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"Traceback" not in done.stderr
+    assert (picture / "r.csv").read_text().count("a.png,uncertain") == 1
+
+
+def on_a_terminal(folder: Path, *arguments: str | Path, **variables: str) -> tuple[int, str]:
+    """Exit code, and what a terminal that is standard error shows."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    call = [sys.executable, "-m", "scanner", *arguments]
+    environment = clean_environment() | {"TERM": "xterm"} | variables
+    process = subprocess.Popen(call, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            block = os.read(ours, 65536)
+        except OSError:  # Linux's way to say that the other side has closed
+            block = b""
+        if not block:
+            break
+        shown += block
+    os.close(ours)
+    return process.wait(), shown.decode()
+
+
+def test_a_terminal_shows_a_bar_unless_told_not_to(uploads, toy, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for i in range(40):
+        os.link(uploads / f"{i:03}.jpg", few / f"{i:03}.jpg")
+    scan = ("few", "--model", toy, "--out", "r.csv", "--region", "face")
+    code, shown = on_a_terminal(tmp_path, *scan)
+    assert code == 0
+    assert "40/40" in shown
+    assert "0 findings" in shown
+    assert "\x1b[32mreal" in shown  # the summary, in colour
+    assert on_a_terminal(tmp_path, *scan, "--quiet") == (0, "")
+    code, shown = on_a_terminal(tmp_path, *scan, CI="1")
+    assert "files/s" not in shown
+    assert "real" in shown
+    assert "\x1b[32m" not in on_a_terminal(tmp_path, *scan, NO_COLOR="1")[1]
+
+
+def test_findings_are_named_above_the_bar(picture, toy):
+    code, shown = on_a_terminal(picture, "a.png", "--model", toy, "--verbose", "--threshold", "0.4")
+    assert code == 1
+    assert "fake      0.4482  a.png\r\n" in shown

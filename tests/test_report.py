@@ -1,0 +1,155 @@
+"""Counts, summaries and the exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from scanner.report import FAIL_ON, STAGES, Report
+from scanner.result import Result, Verdict
+
+META = {
+    "model": {"name": "toy", "version": "7", "sha256": "0123456789abcdef" * 4},
+    "device": {"requested": "auto", "used": "cpu", "note": "no NVIDIA driver found"},
+    "thresholds": {"uncertain": 0.25, "fake": 0.75},
+}
+REASONS = [
+    "too_many_pixels:900000000",
+    "too_many_pixels:400000001",
+    "truncated",
+    "truncated",
+    "truncated",
+    "unsupported_format:heic",
+    "unsupported_format:svg",
+    "unsupported_format:svg",
+    "not_a_file:fifo",
+    "too_many_bytes:over_100",
+]
+
+
+def report_of(*verdicts: str, **options) -> Report:
+    report = Report(META, **options)
+    for verdict in verdicts:
+        report.add(Result("a.jpg", Verdict(verdict), reason="truncated" if verdict == "error" else ""))
+    return report
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "exit_codes"),
+    [  # for --fail-on fake, uncertain, error, never
+        ("", (0, 0, 0, 0)),
+        ("real no_face", (0, 0, 0, 0)),
+        ("real uncertain", (0, 1, 1, 0)),
+        ("real fake", (1, 1, 1, 0)),
+        ("real error", (2, 2, 1, 2)),
+        ("error uncertain", (2, 1, 1, 2)),
+        ("error fake", (1, 1, 1, 2)),  # a finding beats an error
+        ("error fake uncertain real no_face", (1, 1, 1, 2)),
+    ],
+)
+def test_exit_codes(verdicts, exit_codes):
+    mix = verdicts.split()
+    assert tuple(report_of(*mix, fail_on=level).exit_code() for level in FAIL_ON) == exit_codes
+    assert {report_of(*mix, fail_on=level, exit_zero=True).exit_code() for level in FAIL_ON} == {0}
+
+
+@given(st.lists(st.sampled_from(Verdict)), st.sampled_from(FAIL_ON))
+def test_counts_add_up(verdicts, fail_on):
+    summary = report_of(*verdicts, fail_on=fail_on).as_dict()
+    assert summary["files"] == sum(summary["verdicts"].values()) == len(verdicts)
+    assert list(summary["verdicts"]) == ["fake", "real", "uncertain", "no_face", "error"]
+    assert all(summary["verdicts"][verdict] == verdicts.count(verdict) for verdict in verdicts)
+    assert sum(summary["errors"].values()) == summary["verdicts"]["error"]
+    assert (summary["exit_code"] == 1) == bool(summary["findings"])
+
+
+def test_reasons_are_grouped_without_their_figures_the_most_frequent_first():
+    report = Report(META)
+    for reason in REASONS:
+        report.add(Result("a.jpg", Verdict.ERROR, reason=reason))
+    report.add(Result("b.jpg", Verdict.NO_FACE, reason="too_small:3"))
+    assert list(report.as_dict()["errors"].items()) == [
+        ("truncated", 3),
+        ("too_many_pixels", 2),
+        ("unsupported_format:svg", 2),
+        ("unsupported_format:heic", 1),
+        ("not_a_file:fifo", 1),
+        ("too_many_bytes", 1),
+    ]
+
+
+def test_faces_are_counted_where_they_were_looked_for():
+    report = Report(META)
+    for n_faces in (3, 0, None, 1):
+        report.add(Result("a.jpg", Verdict.REAL, n_faces=n_faces))
+    assert report.as_dict()["faces"] == 4
+
+
+def test_the_summary_for_machines_is_json():
+    report = report_of("fake", "real", "error")
+    report.spent("model", 1.5)
+    report.spent("model", 0.25)
+    summary = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert summary["stage_seconds"] == dict.fromkeys(STAGES, 0.0) | {"model": 1.75}
+    assert summary["seconds"] >= 0
+    assert summary["files_per_second"] > 0
+    assert set(summary) == {
+        "files", "faces", "verdicts", "errors", "findings", "exit_code", "seconds", "files_per_second", "stage_seconds"
+    }  # fmt: skip
+
+
+@pytest.fixture
+def busy() -> Report:
+    report = report_of(*["real"] * 1234, "fake", "error", "error")
+    report.spent("decode", 3.0)
+    report.spent("model", 1.0)
+    report.spent("write", 0.001)
+    return report
+
+
+def shown(report: Report, **options) -> str:
+    console = Console(file=io.StringIO(), width=40, highlight=False, **options)
+    report.render(console)
+    return console.file.getvalue()
+
+
+SAYS = [
+    ("fake", "1"),
+    ("real", "1,234"),
+    ("uncertain", "0"),
+    ("no_face", "0"),
+    ("error", "2: truncated 2"),
+    ("time", "decode 75%, model 25%"),  # what took no time is left out
+    ("model", "toy 7 (sha256 0123456789ab...)"),
+    ("device", "cpu: no NVIDIA driver found"),
+    ("thresholds", "fake from 0.7500, uncertain from 0.2500"),
+]
+
+
+def test_the_summary_for_people(busy):
+    lines = shown(busy).splitlines()
+    assert [line for line in lines if not line.startswith("files")] == [f"{label:<11}{text}" for label, text in SAYS]
+    assert sum(line.startswith("files      1,237, faces 0, ") for line in lines) == 1
+
+
+def test_the_summary_is_coloured_on_terminals_only(busy):
+    assert "\x1b[" not in shown(busy)
+    assert "\x1b[31mfake" in shown(busy, force_terminal=True, color_system="standard")
+
+
+def test_the_summary_as_a_page(busy):
+    page = busy.as_markdown()
+    assert page.startswith("# facescan\n\n| | |\n|---|---|\n")
+    for label, text in SAYS:
+        assert f"\n| {label} | {text} |\n" in page
+
+
+def test_an_empty_scan_can_be_summed_up():
+    lines = dict(line.split(maxsplit=1) for line in shown(report_of()).splitlines() if " " in line.strip())
+    assert lines["files"].startswith("0, faces 0")
+    assert {lines[verdict.value] for verdict in Verdict} == {"0"}

@@ -1,0 +1,258 @@
+"""Roots and lists -> candidates: which files, in which order, and how early."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.walk import SUFFIXES, Candidate, Selection, candidates, read_list
+
+needs_any_bytes = pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
+needs_no_root = pytest.mark.skipif(
+    hasattr(os, "geteuid") and os.geteuid() == 0, reason="permissions do not bind the superuser"
+)
+
+
+def plant(folder: Path, *names: str) -> Path:
+    """Empty files below `folder`: what is in them is not the walk's business."""
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return folder
+
+
+def walk(folder: Path, **selection) -> list[str]:
+    """Paths of the candidates below `folder`, without it."""
+    found = candidates([str(folder)], Selection(**selection))
+    return [os.path.relpath(candidate.path, folder) for candidate in found]
+
+
+@pytest.fixture
+def garden(tmp_path: Path) -> Path:
+    return plant(tmp_path, "a.jpg", "b.txt", "sub/c.PNG", "sub/deep/d.webp", "thumbs/e.jpg", ".h.jpg", ".git/f.jpg")
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        ({}, "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg"),
+        ({"include": ("*.txt",)}, "b.txt"),
+        ({"include": ("*.txt", "c.*")}, "b.txt sub/c.PNG"),
+        ({"include": ("sub/*",)}, "sub/c.PNG sub/deep/d.webp"),
+        ({"include": ("*",)}, "a.jpg b.txt sub/c.PNG sub/deep/d.webp thumbs/e.jpg"),
+        ({"include": ("nothing",)}, ""),
+        ({"exclude": ("*.jpg",)}, "sub/c.PNG sub/deep/d.webp"),
+        ({"exclude": ("*.JPG",)}, "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg"),
+        ({"exclude": ("[ac].*",)}, "sub/deep/d.webp thumbs/e.jpg"),
+        ({"exclude": ("thumbs",)}, "a.jpg sub/c.PNG sub/deep/d.webp"),
+        ({"exclude": ("thumbs/",)}, "a.jpg sub/c.PNG sub/deep/d.webp"),
+        ({"exclude": ("deep",)}, "a.jpg sub/c.PNG thumbs/e.jpg"),
+        ({"exclude": ("sub/deep",)}, "a.jpg sub/c.PNG thumbs/e.jpg"),
+        ({"exclude": ("sub/*.webp",)}, "a.jpg sub/c.PNG thumbs/e.jpg"),
+        ({"exclude": ("*",)}, ""),
+        ({"include": ("*",), "exclude": ("*.jpg", "sub")}, "b.txt"),
+        ({"max_depth": 1}, "a.jpg"),
+        ({"max_depth": 2}, "a.jpg sub/c.PNG thumbs/e.jpg"),
+        ({"hidden": True}, ".git/f.jpg .h.jpg a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg"),
+        ({"hidden": True, "exclude": (".git",)}, ".h.jpg a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg"),
+        ({"include": ("f.jpg",)}, ""),  # --include does not dig out what is hidden
+        ({"force_exclude": True}, "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg"),
+    ],
+)
+def test_selection(garden, selection, expected):
+    assert walk(garden, **selection) == expected.split()
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_pictures_are_candidates_by_suffix_even_those_that_cannot_be_decoded(tmp_path, suffix):
+    plant(tmp_path, f"lower{suffix}", f"upper{suffix.upper()}", f"{suffix[1:]}", f"x{suffix}.txt", f"x.{suffix[1:]}~")
+    assert walk(tmp_path) == [f"lower{suffix}", f"upper{suffix.upper()}"]
+
+
+@needs_any_bytes
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.lists(st.binary(min_size=1, max_size=6), min_size=1, max_size=3).map(tuple), max_size=12))
+def test_order_is_that_of_the_bytes_whatever_the_names(names):
+    def allowed(part: bytes) -> bool:
+        return not (b"/" in part or b"\0" in part or part.startswith(b"."))
+
+    files = [parts for parts in names if all(map(allowed, parts))]
+    with tempfile.TemporaryDirectory() as folder:
+        planted = set()
+        for parts in files:
+            *folders, name = parts
+            inside = os.path.join(os.fsencode(folder), *(part + b".d" for part in folders))
+            os.makedirs(inside, exist_ok=True)
+            Path(os.fsdecode(inside), os.fsdecode(name + b".jpg")).touch()
+            planted.add((*(part + b".d" for part in folders), name + b".jpg"))
+        found = [tuple(os.fsencode(name).split(b"/")) for name in walk(Path(folder))]
+    assert found == sorted(planted)
+
+
+def test_folders_are_read_only_when_their_turn_comes(tmp_path):
+    plant(tmp_path, "a/1.jpg", "b/1.jpg", "c/1.jpg")
+    walking = candidates([str(tmp_path)], Selection())
+    first = next(walking)
+    plant(tmp_path, "b/2.jpg")
+    (tmp_path / "c/1.jpg").unlink()
+    (tmp_path / "c").rmdir()
+    assert first == Candidate(str(tmp_path / "a/1.jpg"))
+    assert [(c.path.removeprefix(f"{tmp_path}/"), c.trouble) for c in walking] == [
+        ("b/1.jpg", ""),
+        ("b/2.jpg", ""),
+        ("c", "unreadable_folder:vanished"),
+    ]
+
+
+def test_roots_are_pulled_one_at_a_time(tmp_path):
+    def endless():
+        while True:
+            yield str(plant(tmp_path, "a.jpg"))
+
+    walking = candidates(endless(), Selection())
+    assert {next(walking).path for _ in range(3)} == {str(tmp_path / "a.jpg")}
+
+
+def test_roots_keep_their_order_and_relative_paths_stay_relative(garden, monkeypatch):
+    monkeypatch.chdir(garden)
+    found = candidates(["thumbs", "./sub/deep", "b.txt", "-", "a.jpg", "b.txt"], Selection())
+    assert [c.path for c in found] == ["thumbs/e.jpg", "./sub/deep/d.webp", "b.txt", "-", "a.jpg", "b.txt"]
+
+
+@pytest.mark.parametrize(
+    ("root", "trouble"),
+    [
+        ("nowhere", "not_found"),
+        ("nowhere/a.jpg", "not_found"),
+        ("", "not_found"),
+        ("a.jpg/below-a-file", "read_failed:ENOTDIR"),
+        ("n" * 300, "read_failed:ENAMETOOLONG"),
+        ("nul\0byte", "read_failed:invalid_name"),
+        ("self", "read_failed:ELOOP"),
+    ],
+)
+def test_a_root_that_cannot_be_found_is_a_row(garden, monkeypatch, root, trouble):
+    monkeypatch.chdir(garden)
+    os.symlink("self", "self")
+    assert list(candidates([root, "a.jpg"], Selection())) == [Candidate(root, trouble), Candidate("a.jpg")]
+
+
+@needs_no_root
+def test_an_unreadable_folder_is_a_row(tmp_path):
+    plant(tmp_path, "a.jpg", "locked/b.jpg", "z.jpg")
+    (tmp_path / "locked").chmod(0)
+    found = list(candidates([str(tmp_path)], Selection()))
+    (tmp_path / "locked").chmod(0o700)
+    assert found == [
+        Candidate(str(tmp_path / "a.jpg")),
+        Candidate(str(tmp_path / "locked"), "unreadable_folder:permission_denied"),
+        Candidate(str(tmp_path / "z.jpg")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "force", "expected"),
+    [
+        ((), False, "a.jpg b.txt .h.jpg sub/deep/d.webp"),
+        (("*.jpg", "sub"), False, "a.jpg b.txt .h.jpg sub/deep/d.webp"),
+        (("*.jpg",), True, "b.txt sub/deep/d.webp"),
+        (("deep",), True, "a.jpg b.txt .h.jpg"),
+        (("sub/*",), True, "a.jpg b.txt .h.jpg"),
+        (("sub/deep/",), True, "a.jpg b.txt .h.jpg"),
+        (("other",), True, "a.jpg b.txt .h.jpg sub/deep/d.webp"),
+    ],
+)
+def test_explicit_files_are_taken_whatever_they_are_called(garden, monkeypatch, exclude, force, expected):
+    monkeypatch.chdir(garden)
+    selection = Selection(exclude=exclude, force_exclude=force, include=("*.gif",), max_depth=1)
+    found = candidates(["a.jpg", "b.txt", ".h.jpg", "sub/deep/d.webp"], selection)
+    assert [candidate.path for candidate in found] == expected.split()
+
+
+def test_links_in_folders_are_left_alone_unless_followed(garden, tmp_path_factory):
+    elsewhere = plant(tmp_path_factory.mktemp("elsewhere"), "x.jpg", "y/z.jpg")
+    (garden / "link.jpg").symlink_to(elsewhere / "x.jpg")
+    (garden / "linked").symlink_to(elsewhere)
+    (garden / "nowhere.jpg").symlink_to("missing")
+    plain = "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg".split()
+    added = ["link.jpg", "linked/x.jpg", "linked/y/z.jpg", "nowhere.jpg"]
+    assert walk(garden) == plain
+    assert walk(garden, follow=True) == sorted(plain + added)
+    assert walk(garden / "linked") == ["x.jpg", "y/z.jpg"]  # a root is always followed
+
+
+def test_following_links_ends(tmp_path):
+    plant(tmp_path, "one/a.jpg", "two/b.jpg")
+    (tmp_path / "one/up").symlink_to("..")
+    (tmp_path / "one/here").symlink_to(".")
+    (tmp_path / "two/one").symlink_to("../one")
+    (tmp_path / "two/itself.jpg").symlink_to("itself.jpg")
+    expected = ["one/a.jpg", "two/b.jpg", "two/itself.jpg", "two/one/a.jpg"]
+    assert walk(tmp_path, follow=True) == expected
+    assert walk(tmp_path, follow=True, max_depth=2) == expected[:3]
+
+
+class Trickle(io.RawIOBase):
+    """A pipe that hands out one chunk a read, and remembers how many it gave."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.left = list(chunks)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        chunk = self.left.pop(0) if self.left else b""
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+@pytest.mark.parametrize(
+    ("text", "null", "names"),
+    [
+        (b"", False, []),
+        (b"a.jpg\n", False, ["a.jpg"]),
+        (b"a.jpg\nb.jpg", False, ["a.jpg", "b.jpg"]),
+        (b"a.jpg\r\nb.jpg\r\n", False, ["a.jpg", "b.jpg"]),
+        (b"\n\na\n\r\n\nb\n", False, ["a", "b"]),
+        (b" a b \n", False, [" a b "]),
+        (b"a\0b\n", False, ["a\0b"]),
+        (b"a\nb\0c\r\0\0d", True, ["a\nb", "c\r", "d"]),
+        (b"\xff.jpg\n\xc3\xa9.jpg", False, ["\udcff.jpg", "é.jpg"]),
+    ],
+)
+def test_read_list(text, null, names):
+    assert list(read_list(io.BytesIO(text), null)) == names
+
+
+@given(
+    names=st.lists(st.binary(min_size=1, max_size=20)),
+    null=st.booleans(),
+    cuts=st.lists(st.integers(1, 7), min_size=1),
+)
+def test_a_list_comes_back_however_it_was_cut(names, null, cuts):
+    end = b"\0" if null else b"\n"
+    names = [name for name in names if end not in name and (null or not name.endswith(b"\r"))]
+    text, chunks = b"".join(name + end for name in names), []
+    while text:
+        size = cuts[len(chunks) % len(cuts)]
+        chunks.append(text[:size])
+        text = text[size:]
+    found = read_list(io.BufferedReader(Trickle(chunks)), null)
+    assert [os.fsencode(name) for name in found] == names
+
+
+def test_a_list_is_read_as_it_comes():
+    pipe = Trickle([b"first.jpg\nsec", b"ond.jpg\n", b"third.jpg\n"])
+    names = read_list(io.BufferedReader(pipe), null_separated=False)
+    assert next(names) == "first.jpg"
+    assert pipe.left == [b"ond.jpg\n", b"third.jpg\n"]
+    assert list(names) == ["second.jpg", "third.jpg"]

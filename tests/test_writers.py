@@ -1,0 +1,291 @@
+"""Results -> files: what is in them, and when they appear."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from scanner.errors import FacescanError
+from scanner.result import Ela, Face, Result, Verdict, printable_path
+from scanner.writers import COLUMNS, Writer, as_cells, as_line, format_of
+
+META = {"schema": 1, "tool": "facescan 0"}
+ROW = Result("a.jpg", Verdict.FAKE, 0.9, 1, 640, 480, "jpeg", 12345, "ab" * 32, "face:0")
+HOSTILE = [
+    'quote"comma,.jpg',
+    "new\nline\r\nand.jpg",
+    "only\rreturn.jpg",
+    "\x1b[31mred.jpg",
+    "\u202egpj.exe",
+    "=cmd|' /C calc'!A0",
+]
+
+probabilities = st.integers(0, 10_000).map(lambda n: n / 10_000)
+sizes = st.none() | st.integers(0, 2**40)
+names = st.text(st.characters(exclude_characters="\0", codec="utf-8")) | st.sampled_from(HOSTILE)
+boxes = st.tuples(*[st.integers(0, 10_000)] * 4)
+faces = st.builds(
+    Face, boxes, probabilities, st.none() | probabilities, st.none() | st.dictionaries(names, probabilities, max_size=2)
+)
+elas = st.builds(Ela, st.just(90), probabilities, probabilities, st.none() | probabilities, st.none() | probabilities)
+results = st.builds(
+    Result,
+    path=names,
+    verdict=st.sampled_from(Verdict),
+    p_fake=st.none() | probabilities,
+    n_faces=sizes,
+    width=sizes,
+    height=sizes,
+    format=st.sampled_from(["", "jpeg", "png"]),
+    bytes=sizes,
+    sha256=st.sampled_from(["", "0" * 64]),
+    reason=st.sampled_from(["", "truncated", "face:0", "unsupported_format:heic"]),
+    faces=st.lists(faces, max_size=2).map(tuple),
+    ela=st.none() | elas,
+)
+
+
+def write(path: Path, format: str, rows: list[Result], **options) -> Path:
+    writer = Writer(str(path), format, META, **options)
+    for row in rows:
+        writer.write(row)
+    writer.finish({"files": len(rows)})
+    return path
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(results, max_size=4))
+@example([Result(name, Verdict.REAL) for name in HOSTILE])
+def test_all_formats_say_the_same(rows):
+    with tempfile.TemporaryDirectory() as folder:
+        from_csv = read_csv(write(Path(folder, "r.csv"), "csv", rows))
+        lines = write(Path(folder, "r.jsonl"), "jsonl", rows).read_bytes().decode().split("\n")
+        whole = json.loads(write(Path(folder, "r.json"), "json", rows).read_bytes())
+    objects = [json.loads(line) for line in lines[:-1]]
+    assert lines[-1] == ""
+    assert whole == {"meta": META, "results": objects, "summary": {"files": len(rows)}}
+    assert [{key: row[key] for key in COLUMNS} for row in objects] == [
+        {key: getattr(row, key) for key in COLUMNS} for row in rows
+    ]
+    as_text = {type(None): lambda _: "", float: "{:.4f}".format, int: str, str: str}
+    assert from_csv == [{key: as_text[type(row[key])](row[key]) for key in COLUMNS} for row in objects]
+
+
+def test_csv_is_what_the_contract_says(tmp_path):
+    rows = [ROW, Result("b.jpg", Verdict.ERROR, reason="not_found")]
+    assert write(tmp_path / "r.csv", "csv", rows).read_bytes().decode() == (
+        "path,verdict,p_fake,n_faces,width,height,format,bytes,sha256,reason\n"
+        f"a.jpg,fake,0.9000,1,640,480,jpeg,12345,{'ab' * 32},face:0\n"
+        "b.jpg,error,,,,,,,,not_found\n"
+    )
+
+
+def test_json_objects_are_what_the_contract_says(tmp_path):
+    face = Face((1, 2, 30, 40), 0.87, 0.9, {"starter": 0.9})
+    ela = Ela(90, 1.5, 4.0, 2.0, None, "maps/a.png")
+    rows = [Result("a.jpg", Verdict.FAKE, 0.9, faces=(face,), ela=ela), Result("b.jpg", Verdict.NO_FACE)]
+    one, two = map(json.loads, write(tmp_path / "r.jsonl", "jsonl", rows).read_text().splitlines())
+    assert list(one) == [*COLUMNS, "faces", "ela"]
+    assert one["faces"] == [{"box": [1, 2, 30, 40], "score": 0.87, "p_fake": 0.9, "models": {"starter": 0.9}}]
+    assert one["ela"] == {
+        "quality": 90, "mean": 1.5, "p95": 4.0, "face": 2.0, "background": None, "map": "maps/a.png"
+    }  # fmt: skip
+    assert list(two) == [*COLUMNS, "faces"]
+    assert two["faces"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"plain.jpg", "plain.jpg"),
+        ("größe 人.jpg".encode(), "größe 人.jpg"),
+        (b"bad\xff\xfename.jpg", r"bad\xff\xfename.jpg"),
+        (b"half\xc3.jpg", r"half\xc3.jpg"),
+        (b"new\nline", "new\nline"),
+    ],
+)
+def test_printable_path(name, shown):
+    assert printable_path(os.fsdecode(name)) == shown
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "jsonl", "text"])
+def test_a_file_appears_when_it_is_complete(tmp_path, format):
+    out, partial = tmp_path / "r", tmp_path / "r.partial"
+    out.write_text("yesterday")
+    writer = Writer(str(out), format, META)
+    for done in range(3):
+        writer.write(ROW)
+        assert partial.read_text().count("a.jpg") == done + 1  # at once, whatever happens next
+    assert out.read_text() == "yesterday"
+    writer.finish({})
+    assert out.read_text().count("a.jpg") == 3
+    assert not partial.exists()
+
+
+def test_what_was_abandoned_is_well_formed_and_beside_the_old_file(tmp_path):
+    for name in ("r.csv", "r.json", "r.jsonl"):
+        (tmp_path / name).write_text("yesterday")
+        writer = Writer(str(tmp_path / name), format_of(name, None), META)
+        writer.write(ROW)
+        writer.abandon({"files": 1})
+        assert (tmp_path / name).read_text() == "yesterday"
+    assert [row["path"] for row in read_csv(tmp_path / "r.csv.partial")] == ["a.jpg"]
+    assert json.loads((tmp_path / "r.jsonl.partial").read_text())["path"] == "a.jpg"
+    assert json.loads((tmp_path / "r.json.partial").read_text())["summary"] == {"files": 1}
+
+
+def test_rows_of_an_unfinished_json_can_be_read_with_a_text_tool(tmp_path):
+    writer = Writer(str(tmp_path / "r.json"), "json", META)
+    for _ in range(2):
+        writer.write(ROW)
+    _, *rows = (tmp_path / "r.json.partial").read_text().removesuffix("\n").split("\n")[1:]
+    assert [json.loads(row.removesuffix(","))["path"] for row in rows] == ["a.jpg", "a.jpg"]
+    writer.abandon({})
+
+
+@pytest.mark.parametrize("target_exists", [True, False])
+def test_a_link_stays_a_link(tmp_path, target_exists):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there/real.csv", tmp_path / "r.csv"
+    link.symlink_to(target)
+    if target_exists:
+        target.write_text("yesterday")
+    write(link, "csv", [ROW])
+    assert link.is_symlink()
+    assert read_csv(target)[0]["path"] == "a.jpg"
+    assert sorted(os.listdir(tmp_path)) == ["r.csv", "there"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_a_replaced_file_keeps_its_mode(tmp_path):
+    out = tmp_path / "r.csv"
+    out.touch(mode=0o600)
+    out.chmod(0o600)
+    write(out, "csv", [ROW])
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+@contextmanager
+def full_disk(limit: int):
+    """As good as: no file of this process may grow beyond `limit` bytes."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old_handler)
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_old_file(tmp_path):
+    out = tmp_path / "r.jsonl"
+    out.write_text("yesterday")
+    writer = Writer(str(out), "jsonl", META)
+    with full_disk(1000):
+        with pytest.raises(FacescanError, match=r"r\.jsonl: File too large; \d rows are in .*r\.jsonl\.partial"):
+            for _ in range(100):
+                writer.write(ROW)
+        writer.abandon({})
+    assert out.read_text() == "yesterday"
+    whole_lines = (tmp_path / "r.jsonl.partial").read_text().split("\n")[:-1]
+    assert len(whole_lines) == writer.rows > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("missing/r.csv", "No such file or directory"), ("folder", "Is a directory"), ("file/r.csv", "Not a directory")],
+)
+def test_an_output_that_cannot_be_opened_is_refused_at_once(tmp_path, monkeypatch, path, says):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("file").touch()
+    with pytest.raises(FacescanError, match=f"--out {path}: {says}"):
+        Writer(path, "csv", META)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("format", ["csv", "jsonl", "json"])
+def test_devices_are_written_to_directly(format):
+    with pytest.raises(FacescanError, match=r"/dev/full: No space left on device$"):
+        write(Path("/dev/full"), format, [ROW])
+    assert write(Path("/dev/null"), format, [ROW]).is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("cell", "guarded"),
+    [(c + "x.jpg", "'" + c + "x.jpg") for c in ("=", "+", "-", "@", "\t", "\r")]
+    + [(name, name) for name in ("a=b.jpg", "1.jpg", " =x.jpg", "'=x.jpg", "./-x.jpg", "größe.jpg")],
+)
+def test_excel_guards_what_a_spreadsheet_would_execute(cell, guarded):
+    result = Result(cell, Verdict.ERROR, reason="not_found")
+    assert as_cells(result, excel=True)[0] == guarded
+    assert as_cells(result)[0] == cell
+    assert as_cells(result, excel=True)[1:] == as_cells(result)[1:]
+
+
+@given(names, st.sampled_from(Verdict))
+def test_text_is_one_line_of_visible_characters(path, verdict):
+    line = as_line(Result(path, verdict, reason="truncated"))
+    assert line.isprintable()
+    assert line.splitlines() == [line]
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("größe 人.jpg", "größe 人.jpg"),
+        ("new\nline", r"new\nline"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("\u200bzero\u2028", r"\u200bzero\u2028"),
+        ("\x9b1m\x7f", r"\x9b1m\x7f"),
+    ],
+)
+def test_text_escapes_what_would_not_show_as_itself(path, shown):
+    assert as_line(Result(path, Verdict.REAL, 0.1)) == f"real      0.1000  {shown}"
+
+
+def test_text_names_the_reason_of_an_error_and_colours_the_verdict_only():
+    assert as_line(Result("a", Verdict.ERROR, reason="truncated")) == "error             a  (truncated)"
+    assert as_line(ROW, color=True) == "\x1b[31mfake     \x1b[0m 0.9000  a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("path", "otherwise", "format"),
+    [
+        ("r.csv", None, "csv"),
+        ("R.CSV", "json", "csv"),
+        ("a.b/r.json", "csv", "json"),
+        ("r.jsonl", None, "jsonl"),
+        ("r.ndjson", None, "jsonl"),
+        ("r.txt", None, "text"),
+        ("r.out", "jsonl", "jsonl"),
+        ("-", "csv", "csv"),
+        ("/dev/stderr", "text", "text"),
+    ],
+)
+def test_format_of(path, otherwise, format):
+    assert format_of(path, otherwise) == format
+
+
+@pytest.mark.parametrize("path", ["r.xml", "r", "r.csv.gz", ".csv", "csv", "a.csv/r"])
+def test_a_suffix_that_says_nothing_needs_a_format(path):
+    with pytest.raises(FacescanError, match=r"use \.csv, \.json or \.jsonl, or say --format"):
+        format_of(path, None)
