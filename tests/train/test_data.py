@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.decode import decode
+from scanner.errors import FacescanError
+from scanner.faces import FaceFinder
+from scanner.model import prepare
+from train.data import Sample, crops, data_hash, read_samples, sampling_weights, split, without
+from train.recipes import RECIPES
+
+SETS = ("a", "b", "c")
+
+
+def sample(number: int, fake: bool, set_name: str, group: str) -> Sample:
+    return Sample(f"{number}.jpg", Path(f"{number}.jpg"), fake, set_name, "", group)
+
+
+rows = st.tuples(st.booleans(), st.sampled_from(SETS), st.sampled_from(["", "1", "2", "3", "4"]))
+many_samples = st.lists(rows, max_size=60).map(lambda found: [sample(i, *row) for i, row in enumerate(found)])
+selections = st.lists(st.sampled_from([*SETS, "a/real", "b/fake"]), max_size=2)
+
+
+@given(many_samples, st.integers(0, 5), selections, selections)
+def test_no_group_straddles_splits_and_nothing_is_lost(samples, seed, test_sets, calibration_sets):
+    splits = split(samples, seed, test_sets, calibration_sets, test_share=0.3, calibration_share=0.3)
+    parts = [splits.train, splits.calibration, splits.test]
+    assert sorted(s.path for part in parts for s in part) == sorted(s.path for s in samples)
+    groups = [{s.group for s in part if s.group} for part in parts]
+    assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+
+
+@given(many_samples, st.integers(0, 5), selections)
+def test_held_out_sets_are_only_in_the_test(samples, seed, test_sets):
+    splits = split(samples, seed, test_sets)
+    assert without((*splits.train, *splits.calibration), test_sets) == [*splits.train, *splits.calibration]
+
+
+@given(many_samples, many_samples)
+def test_more_pictures_move_no_others(samples, more):
+    before = split(samples, seed=1)
+    added = [replace(s, path=f"more/{s.path}") for s in more]
+    assert set(before.train) <= set(split([*samples, *added], seed=1).train)
+
+
+def test_the_shares_are_about_those_asked_for():
+    samples = [sample(i, False, "a", "") for i in range(4000)]
+    splits = split(samples, seed=0, test_share=0.2, calibration_share=0.1)
+    assert len(splits.test) == pytest.approx(800, rel=0.1)
+    assert len(splits.calibration) == pytest.approx(400, rel=0.15)
+
+
+def test_both_classes_are_drawn_alike_and_small_sets_more_than_their_share():
+    samples = [sample(i, i < 100, "a" if i % 10 else "b", "") for i in range(130)]
+    weights = sampling_weights(samples)
+    fake, small = np.array([s.fake for s in samples]), np.array([s.set == "b" for s in samples])
+    assert weights[fake].sum() == pytest.approx(0.5)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[fake & small].sum() == pytest.approx(0.5 * 10**0.5 / (10**0.5 + 90**0.5))
+
+
+def test_an_index_and_a_folder_say_the_same(index, tmp_path):
+    by_index = read_samples(index)
+    for s in by_index:
+        target = tmp_path / ("fake" if s.fake else "real") / s.path
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(s.file.read_bytes())
+    by_folder = read_samples(tmp_path)
+    assert {(Path(s.path).name, s.fake) for s in by_folder} == {(s.path, s.fake) for s in by_index}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "without path, label, set, generator, group"),
+        ("path,label\na,real\n", "without set, generator, group"),
+        ("path,label,set,generator,group\na,genuine,s,,\n", "line 2: label 'genuine'"),
+        ("path,label,set,generator,group\na,real,s,,\n", "no fake pictures"),
+    ],
+)
+def test_a_bad_index_is_refused_with_the_reason(tmp_path, content, complaint):
+    file = tmp_path / "index.csv"
+    file.write_text(content)
+    with pytest.raises(FacescanError, match=complaint):
+        read_samples(file)
+
+
+def test_the_hash_follows_contents_and_not_order(index):
+    samples = read_samples(index)
+    assert data_hash(samples) == data_hash(samples[::-1])
+    assert data_hash(samples) != data_hash(samples[1:])
+    assert data_hash(samples) != data_hash([replace(samples[0], fake=not samples[0].fake), *samples[1:]])
+
+
+def test_pictures_that_cannot_be_decoded_are_named(index, recipe):
+    seen = crops(read_samples(index), recipe.card())
+    assert [s.path for s in seen.broken] == ["broken.jpg"]
+    assert len(seen.samples) == len(seen.regions[0]) == len(seen.fake) == 128
+
+
+def test_a_crop_is_what_the_scanner_cuts_bit_for_bit(examples):
+    file = examples / "real_astronaut.jpg"
+    card = RECIPES["starter"].card()
+    picture = decode(file.read_bytes()).picture
+    (face,) = FaceFinder().find(picture)
+    (region,) = crops([Sample(file.name, file, False, "", "", "")], card).regions[0]
+    assert np.array_equal(region[0], prepare(picture, face.box, card)[0])
+
+
+def test_pictures_without_a_face_are_named(index):
+    seen = crops(read_samples(index)[:4], RECIPES["starter"].card())
+    assert len(seen.faceless) == 4
+    assert seen.regions == ((),)

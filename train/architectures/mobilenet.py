@@ -1,0 +1,36 @@
+"""MobileNet v1, cut short, with one logit.
+
+Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", arXiv:1704.04861
+(2017), table 1. Pixels come scaled to -1..1, as its ImageNet weights want them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+from keras import layers
+
+# After the last block of 512 channels: the grid is a 16th of the input and not yet a 32nd, and the two blocks of 1,024
+# channels that follow hold half of the 3.2 million parameters.
+LAST_LAYER = "conv_pw_11_relu"
+DROPOUT = 0.3
+
+
+def build(size: tuple[int, int], weights: Path | None) -> keras.Model:
+    """(n, height, width, 3) float32, -1..1 -> (n, 1) logit of fake.
+
+    Args:
+        size: height, width.
+        weights: ImageNet weights without the top (`mobilenet_1_0_224_tf_no_top.h5`), or None for random ones.
+    """
+    base = keras.applications.MobileNet(
+        input_shape=(*size, 3), alpha=1.0, include_top=False, weights=str(weights) if weights else None
+    )
+    features = base.get_layer(LAST_LAYER).output
+    mean = layers.GlobalAveragePooling2D(name="mean")(features)
+    peak = layers.GlobalMaxPooling2D(name="peak")(features)
+    pooled = layers.Concatenate(name="pooled")([mean, peak])
+    pooled = layers.Dropout(DROPOUT, name="dropout")(pooled)
+    logit = layers.Dense(1, name="logit")(pooled)
+    return keras.Model(base.input, logit, name="mobilenet")
