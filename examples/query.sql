@@ -11,7 +11,7 @@ SELECT verdict, count(*) AS files, round(avg(nullif(p_fake, '')), 3) AS mean_p_f
 FROM results GROUP BY verdict ORDER BY files DESC, verdict;
 
 -- The same picture under several names.
-SELECT sha256, count(*) AS copies, min(path) AS first_path
+SELECT substr(sha256, 1, 12) AS begins, count(*) AS copies, min(path) AS first_path
 FROM results WHERE sha256 <> '' GROUP BY sha256 HAVING copies > 1;
 
 -- What could not be judged, and why.

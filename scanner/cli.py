@@ -123,11 +123,9 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("--max-depth", type=click.IntRange(min=1), metavar="N", help="1 is the files directly in a folder.")
 @click.option("--hidden", is_flag=True, help="Also enter and take names that begin with a dot.")
 @click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
+@click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Refuse larger files unread.  [default: 100M]")
 @click.option(
-    "--max-bytes", type=Size(1024), default=MAX_BYTES, show_default="100M", help="Refuse larger files unread."
-)
-@click.option(
-    "--max-pixels", type=Size(1000), default=MAX_PIXELS, show_default="200M", help="Refuse larger pictures undecoded."
+    "--max-pixels", type=Size(1000), default=MAX_PIXELS, help="Refuse larger pictures undecoded.  [default: 200M]"
 )
 # How to run
 @click.option(

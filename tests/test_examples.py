@@ -73,7 +73,7 @@ def test_sql_query_answers(uploads, tmp_path):
     done = run("sqlite3", ":memory:", ".import --csv results.csv results", f".read {sql}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^error +2 ", done.stdout, re.MULTILINE)
-    assert re.search(r"^\w{64} +2 +uploads/broken again.jpg", done.stdout, re.MULTILINE)
+    assert re.search(r"^\w{12} +2 +uploads/broken again.jpg", done.stdout, re.MULTILINE)
     assert re.search(r"^not_an_image +uploads/broken.jpg", done.stdout, re.MULTILINE)
 
 
