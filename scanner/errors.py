@@ -11,3 +11,8 @@ class InterruptionError(FacescanError):
     """Somebody ended the run; the message says where the rows are that were done."""
 
     exit_code = 130
+
+
+def first_line(error: Exception) -> str:
+    """What a library's exception says, in one line; its type if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

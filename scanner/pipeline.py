@@ -19,7 +19,7 @@ import numpy as np
 from scanner.card import Card
 from scanner.decode import Picture, decode
 from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
 from scanner.model import Detector, Region, prepare
 from scanner.read import read
@@ -92,7 +92,11 @@ def scan(
 def examine(
     candidate: Candidate, finder: FaceFinder | None, card: Card, elas: set[int], settings: Settings
 ) -> Examined:
-    """Everything about one picture but its score. Never raises: trouble is a row."""
+    """Everything about one picture but its score. Trouble with it is a row.
+
+    Raises:
+        FacescanError: an ELA map cannot be written.
+    """
     started = time.perf_counter()
     seconds: dict[str, float] = {}
 
@@ -127,7 +131,7 @@ def examine(
         boxes = [face.box for face in faces if min(face.box[2:]) >= settings.min_face] if finder else [None]
         regions = [prepare(picture, box, card, levels) for box in boxes]
         lap("crop")
-    except FacescanError:  # an ELA map could not be written: trouble with the run
+    except FacescanError:
         raise
     except MemoryError:
         return Examined(replace(row, verdict=Verdict.ERROR, reason="out_of_memory"), seconds=seconds)
@@ -231,5 +235,5 @@ def _score(regions: list[Region], detector: Detector, batch_size: int) -> Iterat
         try:
             scores = detector.p_fake(filled)[: len(batch)]
         except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            raise FacescanError(f"model {detector.card.name} failed: {str(error).strip().splitlines()[0]}") from error
+            raise FacescanError(f"model {detector.card.name} failed: {first_line(error)}") from error
         yield from scores.tolist()

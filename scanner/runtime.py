@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, first_line
 from scanner.quiet import stdout_to_stderr
 
 ort.set_default_logger_severity(4)  # before the first session; nothing else silences its warnings
@@ -67,7 +67,7 @@ def open_session(model: bytes, file: str, device: str, threads: int) -> tuple[or
     except FacescanError:
         raise
     except Exception as error:  # onnxruntime raises a different class for every kind of broken file
-        raise FacescanError(f"{file}: onnxruntime cannot load it: {str(error).strip().splitlines()[0]}") from error
+        raise FacescanError(f"{file}: onnxruntime cannot load it: {first_line(error)}") from error
 
 
 def _options(threads: int) -> ort.SessionOptions:
