@@ -34,8 +34,9 @@ def block(name: str, readme: str) -> str:
 
 def current() -> dict[str, str]:
     """The blocks as they should be, by name."""
-    scan = "examples/pictures"
-    return {"help": facescan("--help"), "transcript": f"$ facescan {scan}\n{facescan(scan, '--config', os.devnull)}"}
+    scan = ("examples/pictures", "--fpr", "0.05")
+    shown = f"$ facescan {' '.join(scan)}\n{facescan(*scan, '--config', os.devnull)}"
+    return {"help": facescan("--help"), "transcript": shown}
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from train.evaluate import evaluate, table
 from train.export import TOLERANCE, export, write_card
 from train.fit import Batches, fit, logits, to_tensor
 from train.run import run
+from train.tables import blocks
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,18 @@ def test_an_evaluation_counts_every_picture_once(out, index, recipe):
         assert all(row.fake + row.uncertain + row.real == pytest.approx(1) for row in rows)
         assert all(name in table(evaluation, condition) for name in ("grid (old)", "grid (new)", "old", "new"))
     assert evaluation.to_json()["rows"]["half"][0]["n_fake"] == 64
+
+
+def test_the_readme_tables_hold_every_row(out, index):
+    detector = Detector(out / "tiny.onnx")
+    evaluation = evaluate(detector, read_samples(index)).to_json()
+    written = blocks(detector, evaluation["rows"])
+    assert detector.sha256 in written["facts"]
+    assert written["pooled"].count("\n") == 1 + len(evaluation["rows"]) * len(
+        [row for row in evaluation["rows"]["as_found"] if row["scope"] == "pooled"]
+    )
+    assert [line.split(" | ")[0] for line in written["generators"].splitlines()[2:]] == ["| grid (new)", "| grid (old)"]
+    assert "| new | " in written["reals"]
 
 
 def test_grids_are_learned(recipe, seen):
