@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_curve
+
+roc_curve = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn, of the extra [train]").roc_curve
 
 from train.metrics import auc, average_precision, expected_calibration_error, tpr_at_fpr
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("sklearn", reason="needs scikit-learn, of the extra [train]")
+
 from scanner.model import Detector, find_model
 from train.data import read_samples
 from train.degrade import CONDITIONS
