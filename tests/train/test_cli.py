@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytest.importorskip("sklearn", reason="needs scikit-learn, of the extra [train]")
+
 from scanner.model import DEFAULT_MODEL
 from train.cli import main
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-roc_curve = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn, of the extra [train]").roc_curve
+pytest.importorskip("sklearn", reason="needs scikit-learn, of the extra [train]")
+
+from sklearn.metrics import roc_curve
 
 from train.metrics import auc, average_precision, expected_calibration_error, tpr_at_fpr
 
