@@ -97,7 +97,9 @@ def _consume(
 def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]) -> Progress:
     # Rows on the terminal are progress enough, and a bar would run through them.
     shown = not options["quiet"] and not (sys.stdout.isatty() and any(writer.on_stdout for writer in writers))
-    countable = STDIN not in (options["files_from"], *options["paths"])
+    # What can be read once only (standard input, a pipe) belongs to the scan.
+    source = options["files_from"]
+    countable = STDIN not in options["paths"] and (source is None or os.path.isfile(source))
     return Progress(_candidates(options, selection) if countable else None, shown)
 
 

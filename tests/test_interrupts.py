@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -245,3 +246,13 @@ def test_findings_are_named_above_the_bar(picture, toy):
     code, shown = on_a_terminal(picture, "a.png", "--model", toy, "--verbose", "--threshold", "0.4")
     assert code == 1
     assert "fake      0.4482  a.png\r\n" in shown
+
+
+def test_the_bar_leaves_a_list_that_can_be_read_once_to_the_scan(uploads, toy, tmp_path):
+    """`facescan --files-from <(find ...)` on a terminal: counting ahead would eat the names."""
+    os.mkfifo(tmp_path / "names")
+    names = "".join(f"{uploads / f'{i:03}.jpg'}\n" for i in range(40))
+    writing = threading.Thread(target=(tmp_path / "names").write_text, args=(names,), daemon=True)
+    writing.start()
+    on_a_terminal(tmp_path, "--files-from", "names", "--model", toy, "--out", "r.csv")
+    assert csv_paths(tmp_path / "r.csv") == names.split()
