@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from scanner import __version__
 from scanner.errors import FacescanError, InterruptionError
+from scanner.report import FAIL_ON
 from scanner.settings import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -106,7 +107,7 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(["fake", "uncertain", "error", "never"]),
+    type=click.Choice(FAIL_ON),
     default="fake",
     show_default=True,
     help="What is a finding (exit code 1): fake; or uncertain, too; or unreadable files, too; or nothing.",

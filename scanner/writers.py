@@ -17,15 +17,10 @@ from scanner.errors import FacescanError
 from scanner.result import Result
 
 COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
-FORMATS = ("csv", "json", "jsonl", "text")
 STDOUT = "-"
 _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-class ClosedPipeError(FacescanError):
-    """Whoever read our standard output has gone."""
 
 
 def format_of(path: str, otherwise: str | None) -> str:
@@ -104,7 +99,7 @@ class Writer:
             self._file.write(text)
             self._file.flush()
         except BrokenPipeError as error:
-            raise ClosedPipeError(f"{self.name} was closed by its reader after {self.rows} rows") from error
+            raise FacescanError(f"{self.name} was closed by its reader after {self.rows} rows") from error
         except OSError as error:
             raise self._failure(error) from error
 

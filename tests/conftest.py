@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,23 @@ def picture_sets() -> Path:
     return Path(folder)
 
 
+# Of `write_toy`.
+TOY_CARD = Card(
+    schema=1,
+    name="toy",
+    version="1",
+    task="general",
+    labels=("real", "fake"),
+    fake=1,
+    inputs=(InputSpec("picture", (32, 32)),),
+    output=OutputSpec("p", "sigmoid"),
+    source="image",
+    calibration=(1.0, 0.0),
+    operating_points={"0.05": 0.7, "0.01": 0.9},
+    uncertain=(0.4, 0.6),
+)
+
+
 def write_toy(path: Path, source: str = "image", ela: bool = False) -> Path:
     """A detector that anyone can predict: p_fake is the mean brightness, 0 to 1.
 
@@ -77,20 +95,8 @@ def write_toy(path: Path, source: str = "image", ela: bool = False) -> Path:
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    described = Card(
-        schema=1,
-        name="toy",
-        version="1",
-        task="general",
-        labels=("real", "fake"),
-        fake=1,
-        inputs=tuple(InputSpec(name, (32, 32), content=name) for name in names),
-        output=OutputSpec("p", "sigmoid"),
-        source=source,
-        calibration=(1.0, 0.0),
-        operating_points={"0.05": 0.7, "0.01": 0.9},
-        uncertain=(0.4, 0.6),
-    )
+    inputs = tuple(InputSpec(name, (32, 32), content=name) for name in names)
+    described = replace(TOY_CARD, inputs=inputs, source=source)
     helper.set_model_props(model, described.to_metadata())
     path.write_bytes(model.SerializeToString())
     return path

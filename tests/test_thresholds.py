@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.card import Card, InputSpec, OutputSpec
+from scanner.card import Card
 from scanner.errors import FacescanError
 from scanner.result import Verdict
 from scanner.thresholds import Thresholds, choose
+from tests.conftest import TOY_CARD
 
 shares = st.floats(0, 1)
 
 
 def card(low: float = 0.4, high: float = 0.6, **points: float) -> Card:
-    return Card(
-        schema=1,
-        name="toy",
-        version="1",
-        task="general",
-        labels=("real", "fake"),
-        fake=1,
-        inputs=(InputSpec("picture", (8, 8)),),
-        output=OutputSpec("p", "sigmoid"),
-        source="image",
-        calibration=(1.0, 0.0),
+    return replace(
+        TOY_CARD,
         operating_points={key.replace("_", "."): value for key, value in points.items()},
         uncertain=(low, high),
     )
