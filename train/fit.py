@@ -118,7 +118,7 @@ def fit(
 
 def logits(model: keras.Model, regions: Sequence[Region], recipe: Recipe) -> NDArray[np.float64]:
     """The network's log-odds of fake for n regions, (n,), by Keras."""
-    # Compiled, in small batches: calling the model was six times slower, on tensors too large for any cache.
+    # Compiled, in small batches: calling the model on 256 at once took four to five times as long.
     parts = [
         model.predict(to_tensor(regions[i : i + SCORED], recipe), batch_size=32, verbose=0)[:, 0]
         for i in range(0, len(regions), SCORED)
