@@ -12,10 +12,10 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
 
-def facescan(*arguments: str) -> str:
+def facescan(*arguments: str, module: str = "scanner") -> str:
     """What the terminal shows of a command: standard output, then standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "scanner", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
         capture_output=True,
@@ -36,7 +36,8 @@ def current() -> dict[str, str]:
     """The blocks as they should be, by name."""
     scan = ("examples/pictures", "--fpr", "0.05")
     shown = f"$ facescan {' '.join(scan)}\n{facescan(*scan, '--config', os.devnull)}"
-    return {"help": facescan("--help"), "transcript": shown}
+    recipes = facescan("list", module="train.cli")
+    return {"help": facescan("--help"), "transcript": shown, "recipes": recipes}
 
 
 if __name__ == "__main__":

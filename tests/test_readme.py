@@ -15,6 +15,10 @@ def test_options_are_those_of_help():
     assert block("help", TEXT) == facescan("--help"), "run python tests/readme_blocks.py"
 
 
+def test_recipes_are_those_of_the_list():
+    assert block("recipes", TEXT) == facescan("list", module="train.cli"), "run python tests/readme_blocks.py"
+
+
 def test_transcript_shows_what_a_scan_shows():
     """Verdicts and paths; scores may differ in the last digit between processors, and times always do."""
 

@@ -1,24 +1,67 @@
-"""Random changes to a training crop, drawn alike for real and fake, that take the format shortcuts away.
+"""Random changes to what a network is trained on, drawn alike for real and fake.
 
-What the classes differ in besides the face (resolution, sharpness, JPEG history, grey pictures, tilt) is made random.
+Pixels are changed before they are normalised. Where a network has several inputs, all are turned and coloured by the
+same draw, so that a pixel of the Error Level Analysis stays where its pixel in the picture is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from scanner.decode import Picture
+from scanner.model import Region
 from train.degrade import jpeg, webp
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
+Augmentation = Callable[[Region, np.random.Generator], Region]
 
 
-def augment(crop: Picture, random: np.random.Generator) -> Picture:
-    """RGB uint8 (height, width, 3) -> the same shape, changed."""
+def arjon(region: Region, random: np.random.Generator) -> Region:
+    """Turned up to 30 degrees, zoomed by up to 0.2, moved by up to 0.1, mirrored: Arjon et al."""
+    angle, zoom, shifts = random.uniform(-30, 30), random.uniform(0.8, 1.2), random.uniform(-0.1, 0.1, 2)
+    mirrored = random.random() < 0.5
+    # Keras' ImageDataGenerator, which the study's parameters are those of, fills with the nearest pixel.
+    return tuple(_moved(_mirrored(p, mirrored), angle, zoom, shifts, cv2.BORDER_REPLICATE) for p in region)
+
+
+def gautam(region: Region, random: np.random.Generator) -> Region:
+    """Six changes, each made half the time: both mirrorings, a quarter turn, brightness, contrast and saturation."""
+    left_right, up_down, turned, bright, contrasted, saturated = random.random(6) < 0.5
+    brightness, contrast, saturation = random.uniform(-0.2, 0.2), random.uniform(0.8, 1.2), random.uniform(0.8, 1.2)
+
+    def change(pixels: Picture) -> Picture:
+        pixels = _mirrored(pixels, left_right)
+        pixels = pixels[::-1] if up_down else pixels
+        pixels = np.rot90(pixels) if turned else pixels
+        return _coloured(
+            pixels,
+            brightness if bright else 0.0,
+            contrast if contrasted else 1.0,
+            saturation if saturated else 1.0,
+        )
+
+    return tuple(change(pixels) for pixels in region)
+
+
+def ceng(region: Region, random: np.random.Generator) -> Region:
+    """Mirrored half the time, turned up to 10 degrees, with brightness, contrast and saturation up to 0.2 off."""
+    mirrored, angle = random.random() < 0.5, random.uniform(-10, 10)
+    brightness, contrast, saturation = random.uniform(-0.2, 0.2), random.uniform(0.8, 1.2), random.uniform(0.8, 1.2)
+    return tuple(_coloured(_moved(_mirrored(p, mirrored), angle), brightness, contrast, saturation) for p in region)
+
+
+def saved_anyhow(region: Region, random: np.random.Generator) -> Region:
+    """For one picture: what the classes differ in besides the face is made random, so that no format tells them apart.
+
+    Resolution, sharpness, JPEG history, grey pictures, tilt.
+    """
+    (crop,) = region
     crop = _turn(crop, random)
     if random.random() < 0.3:
-        crop = _colour(crop, random)
+        crop = _tinted(crop, random)
     if random.random() < 0.15:  # 21 % of one set's reals, 17 % of another's, and hardly any fake
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if random.random() < 0.6:
@@ -30,22 +73,54 @@ def augment(crop: Picture, random: np.random.Generator) -> Picture:
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
     if random.random() < 0.85:
         crop = webp(crop, random.integers(40, 96)) if random.random() < 0.2 else jpeg(crop, random.integers(35, 97))
-    return crop
+    return (crop,)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "arjon": arjon,
+    "gautam": gautam,
+    "ceng": ceng,
+    "saved_anyhow": saved_anyhow,
+}
+
+
+def _mirrored(pixels: Picture, mirrored: bool) -> Picture:
+    return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
+
+
+def _moved(
+    pixels: Picture,
+    angle: float,
+    zoom: float = 1.0,
+    shifts: np.ndarray | tuple[float, float] = (0.0, 0.0),
+    border: int = cv2.BORDER_REFLECT_101,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> Picture:
+    """Turned by degrees, enlarged, and shifted by parts of width and height."""
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, zoom)
+    matrix[:, 2] += np.multiply(shifts, (width, height))
+    return cv2.warpAffine(np.ascontiguousarray(pixels), matrix, (width, height), flags=interpolation, borderMode=border)
+
+
+def _coloured(pixels: Picture, brightness: float, contrast: float, saturation: float) -> Picture:
+    """As tf.image's: brightness in parts of the range; contrast about each channel's mean; saturation about grey."""
+    values = pixels.astype(np.float32) + 255 * brightness
+    mean = values.mean(axis=(0, 1), keepdims=True)
+    values = (values - mean) * contrast + mean
+    grey = values @ np.float32([0.299, 0.587, 0.114])
+    values = (values - grey[..., None]) * saturation + grey[..., None]
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def _turn(crop: Picture, random: np.random.Generator) -> Picture:
     """Mirrored half the time; half the time tilted, moved and enlarged a little (generated faces are upright)."""
+    crop = _mirrored(crop, random.random() < 0.5)
     if random.random() < 0.5:
-        crop = crop[:, ::-1]
-    if random.random() < 0.5:
-        height, width = crop.shape[:2]
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-12, 12), random.uniform(1.0, 1.2))
-        matrix[:, 2] += random.uniform(-0.04, 0.04, 2) * (width, height)
+        angle, zoom, shifts = random.uniform(-12, 12), random.uniform(1.0, 1.2), random.uniform(-0.04, 0.04, 2)
         kind = cv2.INTER_CUBIC if random.random() < 0.5 else cv2.INTER_LINEAR
-        crop = cv2.warpAffine(
-            np.ascontiguousarray(crop), matrix, (width, height), flags=kind, borderMode=cv2.BORDER_REFLECT_101
-        )
-    return np.ascontiguousarray(crop)
+        crop = _moved(crop, angle, zoom, shifts, interpolation=kind)
+    return crop
 
 
 def _shrink_and_back(crop: Picture, random: np.random.Generator) -> Picture:
@@ -64,7 +139,7 @@ def _blur_or_sharpen(crop: Picture, random: np.random.Generator) -> Picture:
     return cv2.addWeighted(crop, 1 + amount, blurred, -amount, 0)
 
 
-def _colour(crop: Picture, random: np.random.Generator) -> Picture:
+def _tinted(crop: Picture, random: np.random.Generator) -> Picture:
     """Contrast, brightness, saturation and a slight tint."""
     pixels = crop.astype(np.float32)
     grey = pixels.mean(axis=2, keepdims=True)

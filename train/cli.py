@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scanner import __version__
 from scanner.errors import FacescanError
+
+if TYPE_CHECKING:
+    from train.recipes import Recipe
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 # What the extra [train] brings, by the names they are imported under.
@@ -20,8 +26,11 @@ DATA = click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="An index (CSV: path,label,set,generator,group) or a folder with real/ and fake/.",
+    help="A folder with real/ and fake/, or an index: CSV with path,label and, if known, set,generator,group.",
 )
+
+
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -31,32 +40,150 @@ def cli() -> None:
 
 
 @cli.command("list")
-def list_recipes() -> None:
-    """Name the recipes."""
-    from train.recipes import RECIPES
+@click.argument("recipe", required=False)
+def list_recipes(recipe: str | None) -> None:
+    """Name the recipes, with what was published of each; or show one RECIPE whole."""
+    from train.recipes import RECIPES, find_recipe
 
-    for recipe in RECIPES.values():
-        click.echo(f"{recipe.name}\t{recipe.summary} ({recipe.source})")
+    if recipe is not None:
+        click.echo(json.dumps(asdict(find_recipe(recipe)), indent=2))
+        return
+    click.echo(f"{'recipe':24} {'accuracy':>8}  {'published by':21}  network")
+    for found in RECIPES.values():
+        accuracy, study = (f"{found.study.accuracy:.2%}", found.study.name) if found.study else ("-", "facescan")
+        click.echo(f"{found.name:24} {accuracy:>8}  {study:21}  {found.summary}")
+
+
+def _training_options(command: Callable) -> Callable:
+    """The options that `fit` and `reproduce` share."""
+    options = (
+        click.argument("recipe"),
+        DATA,
+        click.option(
+            "--weights",
+            multiple=True,
+            default=("imagenet",),
+            show_default=True,
+            metavar="[BACKBONE=]imagenet|none|FILE",
+            help="What a VGG16, ResNet50 or MobileNet within the network starts from: ImageNet weights, downloaded "
+            "once; random ones; or a file of Keras' weights without the top. Repeat it for each of two backbones.",
+        ),
+        click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's."),
+        click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Instead of the recipe's."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Splits, draws, weights."
+        ),
+        click.option("--sets", multiple=True, help="Only this set of the index. Repeatable."),
+        click.option(
+            "--normalise-format/--as-found",
+            default=None,
+            help="Bring all pictures to one size and save them as JPEG 85 first, so that no file format gives a class "
+            "away; or take the files as they are. By default as the recipe says: all of the studies' normalise.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @cli.command()
-@click.argument("recipe")
-@DATA
+@_training_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
-@click.option(
-    "--weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ImageNet weights to start from."
-)
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of splits, draws and weights.")
-def fit(recipe: str, data: Path, out: Path, weights: Path | None, epochs: int | None, seed: int) -> None:
-    """Fit RECIPE, calibrate, export to OUT/RECIPE.onnx and evaluate it."""
-    from train.recipes import find_recipe
+@click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's split.")
+@click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's split.")
+def fit(
+    recipe: str,
+    data: Path,
+    out: Path,
+    weights: tuple[str, ...],
+    epochs: int | None,
+    learning_rate: float | None,
+    seed: int,
+    sets: tuple[str, ...],
+    normalise_format: bool | None,
+    validation: float | None,
+    test: float | None,
+) -> None:
+    """Fit RECIPE to any pictures: trained, exported, calibrated, measured.
+
+    OUT gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with
+    all that is needed to repeat the run.
+    """
+    from train.recipes import Split, find_recipe
 
     chosen = find_recipe(recipe)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    from train.run import run
+    if validation is not None or test is not None:
+        usual = Split()
+        split = replace(
+            chosen.split,
+            test_counts={},
+            validation=usual.validation if validation is None else validation,
+            test=usual.test if test is None else test,
+        )
+        if split.validation + split.test >= 1:
+            raise FacescanError(
+                f"--test {split.test:g} and --validation {split.validation:g} leave nothing to train on"
+            )
+        chosen = replace(chosen, split=split)
+    _run(chosen, data, out, weights, epochs, learning_rate, seed, sets, normalise_format)
 
-    run(chosen, data, out, weights, epochs, seed, click.echo)
+
+@cli.command()
+@_training_options
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of runs; the run goes to OUT/RECIPE/re_encoded or OUT/RECIPE/as_found.",
+)
+def reproduce(
+    recipe: str,
+    data: Path,
+    out: Path,
+    weights: tuple[str, ...],
+    epochs: int | None,
+    learning_rate: float | None,
+    seed: int,
+    sets: tuple[str, ...],
+    normalise_format: bool | None,
+) -> None:
+    """Repeat the study behind RECIPE: its data, split and hyper-parameters; its figures beside the published ones.
+
+    If DATA is an index, only the set of the study is used. Do it twice, with --normalise-format and with --as-found, to
+    see how much of the figure was the file format.
+    """
+    from train.recipes import find_recipe
+    from train.results import read_records, table
+
+    chosen = find_recipe(recipe)
+    if chosen.study is None:
+        raise FacescanError(f"{chosen.name} comes of no study: use facescan-train fit {chosen.name}")
+    if normalise_format is None:
+        normalise_format = chosen.normalise_format
+    form = "re_encoded" if normalise_format else "as_found"
+    if not sets and not data.is_dir():
+        sets = chosen.study.sets
+    _run(chosen, data, out / chosen.name / form, weights, epochs, learning_rate, seed, sets, normalise_format)
+    click.echo(table(read_records(out / chosen.name)))
+
+
+def _run(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    weights: tuple[str, ...],
+    epochs: int | None,
+    learning_rate: float | None,
+    seed: int,
+    sets: tuple[str, ...],
+    normalise_format: bool | None,
+) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+    from train.run import Plan, run
+
+    normalised = recipe.normalise_format if normalise_format is None else normalise_format
+    run(recipe, data, out, Plan(weights, epochs, learning_rate, seed, sets, normalised), click.echo)
 
 
 @cli.command()
@@ -69,27 +196,68 @@ def fit(recipe: str, data: Path, out: Path, weights: Path | None, epochs: int | 
     help="A run.json: only the pictures that it kept for the test.",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there, as JSON.")
-def evaluate(model: str, data: Path, record: Path | None, out: Path | None) -> None:
-    """Measure MODEL, a bundled name or an ONNX file, on labelled pictures."""
-    import json
+@click.option(
+    "--predictions",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write p_fake of every picture there, as CSV, a column for each condition.",
+)
+@click.option(
+    "--plots",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Draw the ROC curves, confusion matrix, reliability and generators into this folder. Needs matplotlib.",
+)
+def evaluate(
+    model: str, data: Path, record: Path | None, out: Path | None, predictions: Path | None, plots: Path | None
+) -> None:
+    """Measure MODEL, a bundled name or an ONNX file, on labelled pictures.
 
+    One table for each way the pictures come: as found; brought to one size and saved as JPEG 85, which takes from a
+    class what its format gives away, so these are the figures to believe; JPEG 75; JPEG 50; half size and back; and
+    blurred. The rows: all pictures, each set, each generator (against all real pictures) and each set of reals
+    (against all fakes).
+
+    \b
+    TP FN FP TN  fakes called fake and real, reals called fake and real, with
+                 the card's threshold for 5 % false positives (0.5 without one);
+                 acc, prec, rec and F1 (accuracy, precision, recall) are of these
+    AUC AP       area under the ROC curve; average precision
+    TPR5 TPR1    fakes found where 5 % and 1 % of the reals pass for fake, with
+                 a threshold chosen on these very pictures
+    >5% >1%      share at or over the card's thresholds for 5 % and 1 %
+    ECE          expected calibration error: how far p_fake is from the truth
+    unc err      share of uncertain verdicts; of wrong ones among the others
+    """  # noqa: D301  (click's \b is a backspace)
     from scanner.model import Detector, find_model
     from scanner.runtime import available_cpus
     from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on
-    from train.evaluate import table
+    from train.evaluate import plot, table
+    from train.score import write_predictions
 
+    # What would fail in the end fails now.
+    if plots is not None:
+        import train.plots  # noqa: F401
+    for file in (out, predictions):
+        if file is not None and not file.parent.is_dir():
+            raise FacescanError(f"{file}: No such file or directory")
     samples = read_samples(data)
     if record is not None:
         samples = _kept_for_test(samples, record)
     evaluation = measured_on(Detector(find_model(model), threads=available_cpus()), samples)
     click.echo("\n\n".join(table(evaluation, condition) for condition in CONDITIONS))
-    if out is not None:
-        try:
+    if evaluation.faceless or evaluation.broken:
+        click.echo(f"\nleft out: {len(evaluation.faceless)} without a face, {len(evaluation.broken)} broken")
+    try:
+        if out is not None:
             out.write_text(json.dumps(evaluation.to_json(), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise FacescanError(f"{out}: {error.strerror}") from error
+        if predictions is not None:
+            write_predictions(predictions, evaluation.scores)
+        if plots is not None:
+            plots.mkdir(parents=True, exist_ok=True)
+            plot(evaluation, plots)
+    except OSError as error:
+        raise FacescanError(f"{error.filename}: {error.strerror}") from error
 
 
 def _kept_for_test(samples: Sequence, record: Path) -> list:
@@ -103,6 +271,60 @@ def _kept_for_test(samples: Sequence, record: Path) -> list:
     if not chosen:
         raise FacescanError(f"{record}: none of its test pictures are in the data")
     return chosen
+
+
+@cli.command("card")
+@click.argument("model")
+@click.option(
+    "--set",
+    "values",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the card in this JSON file into MODEL.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With --set, leave MODEL and write there.")
+def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
+    """Print the card of MODEL, a bundled name or an ONNX file, as JSON; or write one.
+
+    Of a file without a whole card, what is to be filled in is null.
+    """
+    from scanner.model import find_model
+    from train.card import find_card, is_bundled, parse_card, read_values, write_card
+
+    file = find_model(model)
+    if values is not None:
+        if is_bundled(out or file):
+            raise FacescanError(f"{out or file}: comes with facescan and stays as it is: --out names another file")
+        write_card(file, parse_card(read_values(values), str(values)), out)
+        return
+    if out is not None:
+        raise click.UsageError("--out goes with --set")
+    found = find_card(file)
+    click.echo(json.dumps(found.values, indent=1))
+    if found.trouble:
+        columns = f"; the output has {found.columns} columns" if found.columns else ""
+        nulls = f"Fill in what is null ({', '.join(found.nulls)}{columns})" if found.nulls else "Correct it"
+        click.echo(f"facescan-train: {found.trouble}", err=True)
+        click.echo(f"{nulls}, then: facescan-train card {model} --set CARD.json", err=True)
+
+
+@cli.command("export")
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@DATA
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Instead of NAME.onnx, or NAME.int8.onnx, in RUN.",
+)
+def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
+    """Export the detector in RUN, a folder that fit wrote, to ONNX again.
+
+    int8 is quantised and calibrated anew, and compared with fp32 on the pictures kept for the test.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+    from train.reexport import export_again, export_int8
+
+    (export_again if precision == "fp32" else export_int8)(run, data, out, click.echo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

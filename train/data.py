@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from scanner.faces import FaceFinder
 from scanner.model import Box, Region, prepare
 from scanner.result import Face
 from scanner.runtime import available_cpus
+from train.recipes import Split
 
-COLUMNS = ("path", "label", "set", "generator", "group")
+COLUMNS = ("path", "label")  # of an index; set, generator and group are optional
 LABELS = ("real", "fake")
 
 # (picture, face box or None) -> the same, changed: a condition of `train.degrade`.
@@ -53,7 +55,7 @@ class Splits:
     """Three sets of samples that share no group."""
 
     train: tuple[Sample, ...]
-    calibration: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
     test: tuple[Sample, ...]
 
 
@@ -65,7 +67,7 @@ class Crops:
         samples: those that show a face, in order.
         regions: by condition, one `Region` for each of `samples`.
         faceless: samples in which no face was found.
-        broken: samples that could not be decoded.
+        broken: samples that could not be read or decoded.
     """
 
     samples: tuple[Sample, ...]
@@ -80,7 +82,7 @@ class Crops:
 
 
 def read_samples(data: Path) -> list[Sample]:
-    """An index (CSV with the columns `COLUMNS`), or a folder with `real/` and `fake/`, -> its samples.
+    """An index (CSV with path, label and, if known, set, generator, group), or a folder with `real/` and `fake/`, -> its samples.
 
     Raises:
         FacescanError: it is neither, or it has no pictures of one of the classes.
@@ -92,45 +94,36 @@ def read_samples(data: Path) -> list[Sample]:
     return samples
 
 
-def split(
-    samples: Sequence[Sample],
-    seed: int,
-    test_sets: Iterable[str] = (),
-    calibration_sets: Iterable[str] = (),
-    test_share: float = 0.15,
-    calibration_share: float = 0.15,
-) -> Splits:
+def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     """Part the samples, group by group.
 
-    A group's lot depends on the seed and its name only: adding pictures moves no others.
+    A group's lot depends on the seed and its name only: adding pictures moves no others, unless the rule counts them.
 
-    Args:
-        samples: all of them.
-        seed: of the lots.
-        test_sets: sets kept out of training and calibration entirely, as `set`, or `set/real` or `set/fake`.
-        calibration_sets: the same for calibration; the test sets go first.
-        test_share: of the groups that remain.
-        calibration_share: of the groups that remain.
+    Raises:
+        FacescanError: the rule counts pictures that are not there.
     """
-    tests, calibrations = set(test_sets), set(calibration_sets)
+    samples = without(samples, rule.excluded)
+    if rule.test_counts:
+        return _split_by_counts(samples, rule, seed)
+    tests, validations = set(rule.test_sets), set(rule.validation_sets)
     # A group that reaches into a held-out set follows it.
     in_test = {_group(sample) for sample in samples if _names(sample) & tests}
-    in_calibration = {_group(sample) for sample in samples if _names(sample) & calibrations}
-    train, calibration, test = [], [], []
+    in_validation = {_group(sample) for sample in samples if _names(sample) & validations}
+    train, validation, test = [], [], []
     for sample in samples:
         group = _group(sample)
         lot = _lot(group, seed)
         if group in in_test:
             test.append(sample)
-        elif group in in_calibration:
-            calibration.append(sample)
-        elif lot < test_share:
+        elif group in in_validation:
+            validation.append(sample)
+        elif lot < rule.test:
             test.append(sample)
-        elif lot < test_share + calibration_share:
-            calibration.append(sample)
+        elif lot < rule.test + rule.validation:
+            validation.append(sample)
         else:
             train.append(sample)
-    return Splits(tuple(train), tuple(calibration), tuple(test))
+    return Splits(tuple(train), tuple(validation), tuple(test))
 
 
 def without(samples: Iterable[Sample], sets: Iterable[str]) -> list[Sample]:
@@ -150,7 +143,10 @@ def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition]
     finder = FaceFinder()
 
     def look(sample: Sample) -> tuple[Region, ...] | str:
-        picture = decode(sample.file.read_bytes()).picture
+        try:
+            picture = decode(sample.file.read_bytes()).picture
+        except OSError:
+            picture = None
         if picture is None:
             return "broken"
         box = None
@@ -177,6 +173,19 @@ def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition]
 def largest(faces: Sequence[Face]) -> Face:
     """The face whose box has the largest area."""
     return max(faces, key=lambda face: face.box[2] * face.box[3])
+
+
+def of_sets(samples: Sequence[Sample], sets: Sequence[str]) -> list[Sample]:
+    """The samples of these sets.
+
+    Raises:
+        FacescanError: there are none of a set; names those that there are.
+    """
+    known = {sample.set for sample in samples}
+    missing = [name for name in sets if name not in known]
+    if missing:
+        raise FacescanError(f"no pictures of {', '.join(missing)} among {', '.join(sorted(known))}: see --sets")
+    return [sample for sample in samples if sample.set in sets]
 
 
 def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -215,9 +224,8 @@ def _read_index(index: Path) -> list[Sample]:
         if row["label"] not in LABELS:
             raise FacescanError(f"{index}: line {line}: label {row['label']!r} is neither real nor fake")
         fake = row["label"] == "fake"
-        samples.append(
-            Sample(row["path"], index.parent / row["path"], fake, row["set"], row["generator"], row["group"])
-        )
+        about = (row.get(column) or "" for column in ("set", "generator", "group"))
+        samples.append(Sample(row["path"], index.parent / row["path"], fake, *about))
     return samples
 
 
@@ -234,6 +242,41 @@ def _read_folder(folder: Path) -> list[Sample]:
 
 def _names(sample: Sample) -> set[str]:
     return {sample.set, f"{sample.set}/{LABELS[sample.fake]}"}
+
+
+def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
+    """Groups in the order of their lots: into the test until each part of it is full, then validation, then training.
+
+    A group that would overfill a part is passed over.
+    """
+    groups: dict[tuple[str, str], list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(_group(sample), []).append(sample)
+    missing, for_validation = Counter(rule.test_counts), rule.validation_count
+    train, validation, test = [], [], []
+    for group in sorted(groups, key=lambda group: _lot(group, seed)):
+        members = groups[group]
+        parts = Counter(_part(sample) for sample in members)
+        if parts <= missing:
+            missing -= parts
+            test += members
+        elif len(members) <= for_validation:
+            for_validation -= len(members)
+            validation += members
+        else:
+            train += members
+    if missing or for_validation or not train:
+        wanted = ", ".join(f"{count} {part}" for part, count in rule.test_counts.items())
+        raise FacescanError(
+            f"too few pictures for a test of {wanted} and a validation of {rule.validation_count}: "
+            "see --test and --validation"
+        )
+    return Splits(tuple(train), tuple(validation), tuple(test))
+
+
+def _part(sample: Sample) -> str:
+    """What a study counts its test by: `real`, or how well the fake is made, as its file's name begins."""
+    return sample.file.name.split("_")[0] if sample.fake else LABELS[0]
 
 
 def _group(sample: Sample) -> tuple[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
+from scanner.card import Card
 from scanner.crop import shrink
 from scanner.decode import Picture
 from scanner.model import Box
@@ -12,8 +15,56 @@ from train.data import Condition
 
 # About the size of the faces in most sets at hand (256 px pictures cut at 2.2 times the face): few are enlarged.
 FACE_SIDE = 112
-# The same for models that look at whole pictures.
+# The least for models that look at whole pictures.
 PICTURE_SIDE = 256
+# Pixels, at the common size: softens about as much as `half` does, without its grid (variance of the Laplacian on the
+# example's astronaut, re-encoded: 1095; half: 93; blur: 79).
+BLUR_SIGMA = 1.0
+
+# The conditions in the order of `conditions`, and what they are called before people.
+TITLES = {
+    "as_found": "as found",
+    "re_encoded": "same size, JPEG 85",
+    "jpeg75": "same size, JPEG 75",
+    "jpeg50": "same size, JPEG 50",
+    "half": "half size and back, JPEG 85",
+    "blur": "blurred, JPEG 85",
+}
+CONDITIONS = tuple(TITLES)
+# The files as they are; and both classes saved alike, the figures to believe.
+AS_FOUND, FAIR = CONDITIONS[:2]
+
+
+def conditions(card: Card) -> dict[str, Condition]:
+    """The conditions for a model, by name.
+
+    In all but `as_found` a picture is first resized: for a model of faces so that the face's longer side is
+    `FACE_SIDE`, for one of whole pictures so that their longer side is `PICTURE_SIDE`, or the longest side of its
+    inputs if that is more, so that no model sees pictures that were shrunk and then enlarged again.
+    """
+    longest = max(side for spec in card.inputs for side in spec.size)
+    side = max(PICTURE_SIDE, longest) if card.source == "image" else PICTURE_SIDE
+
+    def after_resizing(change: Callable[[Picture], Picture]) -> Condition:
+        def condition(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
+            picture, box = same_size(picture, box, side)
+            return change(picture), box
+
+        return condition
+
+    return {
+        AS_FOUND: as_found,
+        FAIR: after_resizing(lambda picture: jpeg(picture, 85)),
+        "jpeg75": after_resizing(lambda picture: jpeg(picture, 75)),
+        "jpeg50": after_resizing(lambda picture: jpeg(picture, 50)),
+        "half": after_resizing(lambda picture: jpeg(_half_and_back(picture), 85)),
+        "blur": after_resizing(lambda picture: jpeg(cv2.GaussianBlur(picture, (0, 0), BLUR_SIGMA), 85)),
+    }
+
+
+def normalised(card: Card) -> Condition:
+    """The condition `FAIR`: one size, and saved alike."""
+    return conditions(card)[FAIR]
 
 
 def as_found(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
@@ -21,10 +72,10 @@ def as_found(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
     return picture, box
 
 
-def same_size(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
-    """Resized so that the face's longer side is `FACE_SIDE` (without a face, the picture's `PICTURE_SIDE`)."""
+def same_size(picture: Picture, box: Box | None, picture_side: int = PICTURE_SIDE) -> tuple[Picture, Box | None]:
+    """Resized so that the face's longer side is `FACE_SIDE` (without a face, the picture's `picture_side`)."""
     height, width = picture.shape[:2]
-    factor = PICTURE_SIDE / max(height, width) if box is None else FACE_SIDE / max(box[2:])
+    factor = picture_side / max(height, width) if box is None else FACE_SIDE / max(box[2:])
     small = shrink(picture, max(1, round(width * factor)), max(1, round(height * factor)))
     if box is None:
         return small, None
@@ -44,27 +95,6 @@ def webp(picture: Picture, quality: int) -> Picture:
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
 
 
-def _saved_at(quality: int) -> Condition:
-    def condition(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
-        picture, box = same_size(picture, box)
-        return jpeg(picture, quality), box
-
-    return condition
-
-
-def _half_and_back(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
-    picture, box = same_size(picture, box)
+def _half_and_back(picture: Picture) -> Picture:
     height, width = picture.shape[:2]
-    half = shrink(picture, max(1, width // 2), max(1, height // 2))
-    return jpeg(shrink(half, width, height), 85), box
-
-
-CONDITIONS: dict[str, Condition] = {
-    "as_found": as_found,
-    "re_encoded": _saved_at(85),
-    "jpeg75": _saved_at(75),
-    "jpeg50": _saved_at(50),
-    "half": _half_and_back,
-}
-# Both classes saved alike: the figures to believe.
-FAIR = "re_encoded"
+    return shrink(shrink(picture, max(1, width // 2), max(1, height // 2)), width, height)

@@ -1,25 +1,39 @@
 """A model file and labelled pictures -> how good it is: pooled, set by set, generator by generator, under degradation.
 
-Everything goes through the scanner's own code and its ONNX file; TensorFlow is not needed.
+Everything goes through the scanner's own code and its ONNX file; nothing is needed that the scanner does not need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.card import Card
 from scanner.model import Detector
 from scanner.result import Verdict
 from scanner.thresholds import choose
-from train.data import Crops, Sample, crops
-from train.degrade import CONDITIONS, FAIR
-from train.metrics import auc, average_precision, expected_calibration_error, tpr_at_fpr
+from train.data import Crops, Sample
+from train.degrade import FAIR, TITLES
+from train.metrics import (
+    Confusion,
+    auc,
+    average_precision,
+    confusion,
+    expected_calibration_error,
+    reliability,
+    roc_curve,
+    tpr_at_fpr,
+)
+from train.score import BATCH as BATCH  # of train.run, too
+from train.score import Scores, score, score_crops
 
-BATCH = 64
+# The operating point at which pictures are called fake or real, and where they are if the card has no such point.
+CALLED_AT, OTHERWISE = 0.05, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class Row:
     Attributes:
         scope: `pooled`, `set`, `generator` or `reals`.
         name: of the set or the generator.
-        seen: whether the model was trained on other pictures of it; None if mixed.
+        seen: whether the model was trained on other pictures of it; None if mixed, or if the card does not say.
         n_real, n_fake: own pictures.
         auc, ap: area under the ROC curve, average precision.
         tpr_5, tpr_1: true-positive rate where 5 % and 1 % of the reals at hand pass: what a threshold chosen with
@@ -41,8 +55,12 @@ class Row:
             and false alarms, if they are real.
         fake, uncertain, real: share of each verdict by the card's band.
         wrong: share of wrong verdicts among those given (fake or real).
-        accuracy: with every picture over the card's 5 % threshold called fake, the others real.
+        accuracy: with every picture at or over the card's 5 % threshold (a card without one: 0.5) called fake, the
+            others real.
         ece: expected calibration error.
+        tp, fp, tn, fn: own pictures by that rule (see `Confusion`).
+        precision, f1: by that rule, as `accuracy`.
+        recall: by that rule; of a generator, too.
     """
 
     scope: str
@@ -62,21 +80,45 @@ class Row:
     wrong: float | None
     accuracy: float | None
     ece: float | None
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+    @property
+    def confusion(self) -> Confusion:
+        """Of the row's own pictures."""
+        return Confusion(self.tp, self.fp, self.tn, self.fn)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`rows` by condition (`train.degrade.CONDITIONS`), and the pictures that could not be judged."""
+    """How good a model file is.
+
+    Attributes:
+        model, sha256: whose figures these are.
+        threshold: pictures are called fake from this p_fake on, where a row counts right and wrong.
+        rows: by condition (`train.degrade.CONDITIONS`).
+        faceless: pictures in which no face was found.
+        broken: pictures that could not be decoded, or that the model gave no number for.
+        scores: what the figures come from.
+    """
 
     model: str
     sha256: str
+    threshold: float
     rows: dict[str, tuple[Row, ...]]
     faceless: tuple[str, ...]
     broken: tuple[str, ...]
+    scores: Scores = field(compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain dictionaries and lists."""
-        return asdict(self)
+        """As plain dictionaries and lists, without the scores."""
+        plain = {name: getattr(self, name) for name in ("model", "sha256", "threshold", "faceless", "broken")}
+        return plain | {"rows": {name: [asdict(row) for row in rows] for name, rows in self.rows.items()}}
 
     def row(self, scope: str, name: str, condition: str = FAIR) -> Row:
         """The row of that name."""
@@ -88,42 +130,81 @@ def evaluate(detector: Detector, samples: Sequence[Sample]) -> Evaluation:
 
     Whether a set was trained on is read from the card (`training.sets`).
     """
-    return measure(detector, crops(samples, detector.card, list(CONDITIONS.values())))
+    return _evaluation(detector, score(detector, samples))
 
 
 def measure(detector: Detector, seen: Crops) -> Evaluation:
     """The same for crops that were made already, one region for each of `CONDITIONS`."""
-    trained_on = (detector.card.training or {}).get("sets", [])
-    rows = {
-        condition: tuple(_rows(detector, seen.samples, seen.fake, p_fake(detector, seen, i), trained_on))
-        for i, condition in enumerate(CONDITIONS)
-    }
-    faceless, broken = (tuple(s.path for s in samples) for samples in (seen.faceless, seen.broken))
-    return Evaluation(detector.card.name, detector.sha256, rows, faceless, broken)
+    return _evaluation(detector, score_crops(detector, [seen]))
 
 
-def p_fake(detector: Detector, seen: Crops, condition: int) -> NDArray[np.float64]:
-    """Probabilities, (n,), with the four decimals that the scanner writes."""
-    regions = seen.regions[condition]
-    parts = [detector.p_fake(regions[i : i + BATCH]) for i in range(0, len(regions), BATCH)]
-    return np.round(np.concatenate([np.empty(0), *parts]), 4)
+def fake_from(card: Card) -> float:
+    """The p_fake from which on pictures are called fake: the card's 5 % threshold, 0.5 if it has none."""
+    return _points(card).get(CALLED_AT, OTHERWISE)
 
 
 def table(evaluation: Evaluation, condition: str = FAIR) -> str:
-    """The rows of one condition as aligned text."""
-    columns = ("AUC", "AP", "TPR5", "TPR1", ">5%", ">1%", "fake", "unc.", "real", "wrong", "acc", "ECE")
-    header = " " * 48 + " real  fake" + "".join(f"{column:>6}" for column in columns)
-    lines = [f"{evaluation.model}, pictures {condition.replace('_', ' ')}", header]
+    """The rows of one condition as aligned text, 143 columns wide."""
+    figures = ("auc", "ap", "tpr_5", "tpr_1", "over_5", "over_1")
+    called = ("accuracy", "precision", "recall", "f1", "ece", "uncertain", "wrong")
+    titles = ("AUC", "AP", "TPR5", "TPR1", ">5%", ">1%", "acc", "prec", "rec", "F1", "ECE", "unc", "err")
+    counts = ("n_real", "n_fake", "tp", "fn", "fp", "tn")
+    head = "".join(f"{title:>6}" for title in ("real", "fake", "TP", "FN", "FP", "TN")) + _columns(titles)
+    rule = f"called fake from p_fake {evaluation.threshold:g} on"
+    lines = [f"{evaluation.model}, pictures {condition.replace('_', ' ')}; {rule}", " " * 42 + head]
     for row in evaluation.rows[condition]:
         kind = {True: "seen", False: "new", None: ""}[row.seen]
-        figures = (row.auc, row.ap, row.tpr_5, row.tpr_1, row.over_5, row.over_1, row.fake, row.uncertain, row.real)
-        cells = "".join(_cell(value) for value in (*figures, row.wrong, row.accuracy, row.ece))
-        lines.append(f"{row.scope:9} {row.name[:32]:32} {kind:4} {row.n_real:5} {row.n_fake:5}{cells}")
+        numbers = "".join(f"{getattr(row, name):6}" for name in counts)
+        cells = _columns(_cell(getattr(row, name)) for name in (*figures, *called))
+        lines.append(f"{row.scope:9} {row.name[:27]:27} {kind:4}{numbers}{cells}")
     return "\n".join(lines)
 
 
+def plot(evaluation: Evaluation, folder: Path) -> None:
+    """Write roc.png, confusion.png, generators.png and reliability.png: of all pictures, and but for the first `FAIR`.
+
+    A plot for which a class or the generators are missing is left out.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing, the only thing here that the scanner does not need.
+        OSError: a file cannot be written.
+    """
+    from train import plots
+
+    labels, scores, pooled = evaluation.scores.fake, evaluation.scores.p_fake, evaluation.row("pooled", "all")
+    under = f"{evaluation.model} ({TITLES[FAIR]})"
+    if pooled.auc is not None:
+        curves = {TITLES[name]: (*roc_curve(labels, values), auc(labels, values)) for name, values in scores.items()}
+        plots.roc(folder / "roc.png", curves, evaluation.model)
+    if len(labels):
+        plots.confusion_matrix(
+            folder / "confusion.png", pooled.confusion, f"{under}\ncalled fake from p_fake {evaluation.threshold:g} on"
+        )
+        plots.reliability(folder / "reliability.png", *reliability(labels, scores[FAIR]), under)
+    rows = [row for row in evaluation.rows[FAIR] if row.scope == "generator" and row.auc is not None]
+    if rows:
+        plots.generators(folder / "generators.png", rows, under)
+
+
+def _evaluation(detector: Detector, scores: Scores) -> Evaluation:
+    card = detector.card
+    trained_on = card.training.get("sets", []) if isinstance(card.training, dict) else []
+    return Evaluation(
+        model=card.name,
+        sha256=detector.sha256,
+        threshold=fake_from(card),
+        rows={
+            condition: tuple(_rows(card, scores.samples, scores.fake, values, trained_on))
+            for condition, values in scores.p_fake.items()
+        },
+        faceless=tuple(sample.path for sample in scores.faceless),
+        broken=tuple(sample.path for sample in scores.broken),
+        scores=scores,
+    )
+
+
 def _rows(
-    detector: Detector,
+    card: Card,
     samples: Sequence[Sample],
     labels: NDArray[np.bool_],
     scores: NDArray[np.float64],
@@ -137,7 +218,7 @@ def _rows(
         against = own
         if own.any() and (labels[own].all() or not labels[own].any()):
             against = own | (labels != labels[own][0])
-        return _row(detector, scope, name, known, labels, scores, own, against)
+        return _row(card, scope, name, known if trained_on else None, labels, scores, own, against)
 
     yield row("pooled", "all", np.ones(len(samples), bool), None)
     if trained_on and seen.any() and not seen.all():
@@ -156,7 +237,7 @@ def _rows(
 
 
 def _row(
-    detector: Detector,
+    card: Card,
     scope: str,
     name: str,
     known: bool | None,
@@ -165,8 +246,9 @@ def _row(
     own: NDArray[np.bool_],
     against: NDArray[np.bool_],
 ) -> Row:
-    thresholds = choose(detector.card)
-    points = {float(fpr): value for fpr, value in detector.card.operating_points.items()}
+    thresholds = choose(card)
+    points = _points(card)
+    counts = confusion(labels[own], scores[own] >= fake_from(card))
     verdicts = np.array([thresholds.verdict(p) for p in scores[own]], object)
     decided = verdicts != Verdict.UNCERTAIN
     wrong = (verdicts == Verdict.FAKE) != labels[own]
@@ -189,9 +271,20 @@ def _row(
         uncertain=_mean(~decided) or 0.0,
         real=_mean(verdicts == Verdict.REAL) or 0.0,
         wrong=_mean(wrong[decided]),
-        accuracy=_mean((scores[own] >= points[0.05]) == labels[own]) if own_both and 0.05 in points else None,
+        accuracy=counts.accuracy if own_both else None,
         ece=expected_calibration_error(labels[own], scores[own]) if own_both else None,
+        tp=counts.tp,
+        fp=counts.fp,
+        tn=counts.tn,
+        fn=counts.fn,
+        precision=counts.precision if own_both else None,
+        recall=counts.recall,
+        f1=counts.f1 if own_both else None,
     )
+
+
+def _points(card: Card) -> dict[float, float]:
+    return {float(fpr): threshold for fpr, threshold in card.operating_points.items()}
 
 
 def _was_trained_on(sample: Sample, sets: Collection[str]) -> bool:
@@ -211,4 +304,10 @@ def _mean(values: NDArray[Any]) -> float | None:
 
 
 def _cell(value: float | None) -> str:
-    return "     -" if value is None else f"{value:6.3f}"
+    if value is None:
+        return "-"
+    return f"{value:.3f}".removeprefix("0") if round(value, 3) < 1 else f"{value:.2f}"
+
+
+def _columns(cells: Iterable[str]) -> str:
+    return "".join(f"{cell:>5}" for cell in cells)

@@ -1,28 +1,37 @@
-"""The training loop of a recipe: crops in, a fitted Keras model and its history out."""
+"""The training loop of a recipe: what the scanner would feed in, a fitted Keras model and its history out."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
+from scanner.card import InputSpec
 from scanner.errors import FacescanError
-from scanner.model import Region, normalise
+from scanner.model import Region, normalise, to_logits
 from scanner.runtime import available_cpus
-from train.augment import augment
+from train.augment import AUGMENTATIONS
 from train.data import Crops, sampling_weights
-from train.recipes import Recipe
+from train.frozen import part
+from train.recipes import Recipe, Training
 
 # Batches made ahead of the step that takes them.
 QUEUE = 8
 # Regions normalised at once for scoring: 100 MB of float32 at 128 px.
 SCORED = 512
+# Epochs without a lower validation loss after which the rate falls, and to what part of it (schedule `plateau`).
+PLATEAU, FALL = 3, 0.1
+# Outputs of a frozen trunk that are kept in memory rather than computed in every epoch, in bytes.
+KEPT = 4 * 2**30
+
+Inputs = tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Fitted:
 
     Attributes:
         model: with the weights to keep.
-        history: for each epoch, the training `loss` and, on pictures not trained on, the `auc`.
+        history: for each epoch `loss`, `accuracy`, `val_loss`, `val_accuracy` and `seconds`.
     """
 
     model: keras.Model
@@ -39,39 +48,62 @@ class Fitted:
 
 
 class Batches(keras.utils.PyDataset):
-    """Endless variety, drawn by `sampling_weights`; a batch depends on seed, epoch and position only."""
+    """Normalised batches of regions; a batch depends on seed, epoch and position only.
 
-    def __init__(self, crops: Crops, recipe: Recipe, seed: int) -> None:
+    Args:
+        seen: the regions, those of the first condition.
+        recipe: says how large a batch is, how it is drawn and what the network wants.
+        seed: of the draws and the changes.
+        augmented: whether the recipe's changes are made.
+        drawn: whether in random order (or by the recipe's weights) rather than in the order of `seen`.
+    """
+
+    def __init__(self, seen: Crops, recipe: Recipe, seed: int, augmented: bool = True, drawn: bool = True) -> None:
         super().__init__(workers=available_cpus(), max_queue_size=QUEUE)
-        self._regions, self._labels, self._recipe, self._seed = crops.regions[0], crops.fake, recipe, seed
-        self._weights = sampling_weights(crops.samples)
+        self._regions, self._recipe, self._seed, self._drawn = seen.regions[0], recipe, seed, drawn
+        self._targets = targets(seen.fake, recipe)
+        self._augment = (
+            AUGMENTATIONS[recipe.training.augmentation] if augmented and recipe.training.augmentation else None
+        )
+        self._weights = sampling_weights(seen.samples) if drawn and recipe.training.balanced else None
         self._epoch = 0
-        self._drawn = self._draw()
+        self._order = self._draw()
 
     def __len__(self) -> int:
-        return max(1, len(self._regions) // self._recipe.batch)
+        return math.ceil(len(self._regions) / self._recipe.training.batch)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[Any, NDArray[Any]]:
         random = np.random.default_rng([self._seed, self._epoch, index])
-        chosen = self._drawn[index]
+        batch = self._recipe.training.batch
+        chosen = self._order[index * batch : (index + 1) * batch]
         regions = [self._regions[i] for i in chosen]
-        if self._recipe.augment:
-            regions = [(augment(region[0], random),) for region in regions]
-        return to_tensor(regions, self._recipe), self._labels[chosen].astype(np.float32)[:, None]
+        if self._augment is not None:
+            regions = [self._augment(region, random) for region in regions]
+        return _only(to_tensors(regions, self._recipe.inputs)), self._targets[chosen]
 
     def on_epoch_end(self) -> None:
         """Draw anew."""
         self._epoch += 1
-        self._drawn = self._draw()
+        self._order = self._draw()
 
     def _draw(self) -> NDArray[np.int64]:
+        if not self._drawn:
+            return np.arange(len(self._regions))
         random = np.random.default_rng([self._seed, self._epoch])
-        return random.choice(len(self._regions), (len(self), self._recipe.batch), p=self._weights)
+        if self._weights is None:
+            return random.permutation(len(self._regions))
+        return random.choice(len(self._regions), len(self) * self._recipe.training.batch, p=self._weights)
 
 
-def to_tensor(regions: Sequence[Region], recipe: Recipe) -> NDArray[np.float32]:
-    """Regions (n) -> the (n, height, width, 3) that the network takes, as the scanner makes it."""
-    return normalise(np.stack([region[0] for region in regions]), recipe.input)
+def to_tensors(regions: Sequence[Region], inputs: Sequence[InputSpec]) -> Inputs:
+    """Regions (n) -> for each input the (n, height, width, 3) that the network takes, as the scanner makes it."""
+    return tuple(normalise(np.stack([region[i] for region in regions]), spec) for i, spec in enumerate(inputs))
+
+
+def targets(fake: NDArray[np.bool_], recipe: Recipe) -> NDArray[Any]:
+    """Labels (n,), True for fake -> what the loss compares with: the label's index, or (n, 1) whether it is label 1."""
+    is_label_1 = fake == (recipe.labels[1] == "fake")
+    return is_label_1.astype(np.int32) if recipe.output == "softmax" else is_label_1.astype(np.float32)[:, None]
 
 
 def fit(
@@ -79,78 +111,168 @@ def fit(
     train: Crops,
     validation: Crops,
     seed: int,
-    weights: Path | None = None,
-    epochs: int | None = None,
+    weights: Mapping[str, str | None],
     report: Callable[[str], None] = print,
 ) -> Fitted:
     """Train a recipe's network.
 
-    Adam with a warm-up and a cosine; what is kept is the running average of the weights at the end. Nothing is chosen
-    by the validation pictures: they only draw a curve.
-
     Args:
         recipe: the hyper-parameters.
-        train: crops to learn from, of both classes.
-        validation: crops to follow the training by.
+        train: regions to learn from, of both classes.
+        validation: regions that steer the training where the recipe says so, and draw a curve.
         seed: of the draws, the changes and the new weights.
-        weights: ImageNet weights to start from.
-        epochs: instead of the recipe's.
+        weights: files to start from, by backbone (`train.weights.resolve`).
         report: told a line after each epoch.
     """
     if train.fake.all() or not train.fake.any():
         raise FacescanError("one class has no face to train on: see the counts above")
     keras.utils.set_random_seed(seed)
-    builder = importlib.import_module(recipe.architecture)
-    model = builder.build(recipe.input.size, weights)
-    epochs = recipe.epochs if epochs is None else epochs
-    batches = Batches(train, recipe, seed)
-    model.compile(
-        optimizer=_optimizer(recipe, epochs * len(batches)),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+    training = recipe.training
+    model = build(recipe, weights)
+    learner, lessons, checks = _feeds(model, recipe, train, validation, seed)
+    steps = math.ceil(len(train.samples) / training.batch)
+    learner.compile(
+        optimizer=_optimizer(training, steps),
+        loss=_loss(recipe),
+        metrics=[
+            keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0) if recipe.output == "logit" else "accuracy"
+        ],
         # XLA made TensorFlow several times slower here, on a CPU; JAX knows nothing else.
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
-    curve = _Curve(recipe, validation, report)
-    swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
-    model.fit(batches, epochs=epochs, callbacks=[*swap, curve], verbose=0, shuffle=False)
+    curve = _Curve(training.epochs, report)
+    learner.fit(
+        **lessons,
+        validation_data=checks,
+        epochs=training.epochs,
+        callbacks=[*_callbacks(training), curve],
+        verbose=0,
+    )
     return Fitted(model, tuple(curve.history))
+
+
+def build(recipe: Recipe, weights: Mapping[str, str | None]) -> keras.Model:
+    """The recipe's network, not trained."""
+    sizes = {spec.size for spec in recipe.inputs}
+    (size,) = sizes
+    return importlib.import_module(recipe.architecture).build(size, weights, **recipe.options)
 
 
 def logits(model: keras.Model, regions: Sequence[Region], recipe: Recipe) -> NDArray[np.float64]:
     """The network's log-odds of fake for n regions, (n,), by Keras."""
     # Compiled, in small batches: calling the model on 256 at once took four to five times as long.
     parts = [
-        model.predict(to_tensor(regions[i : i + SCORED], recipe), batch_size=32, verbose=0)[:, 0]
+        model.predict(_only(to_tensors(regions[i : i + SCORED], recipe.inputs)), batch_size=32, verbose=0)
         for i in range(0, len(regions), SCORED)
     ]
-    return np.concatenate(parts).astype(np.float64)
+    return to_logits(np.concatenate(parts).astype(np.float64), recipe.card())
 
 
 class _Curve(keras.callbacks.Callback):
-    """The area under the ROC curve after every epoch, with the averaged weights."""
+    """Keeps and tells the figures of every epoch."""
 
-    def __init__(self, recipe: Recipe, validation: Crops, report: Callable[[str], None]) -> None:
+    def __init__(self, epochs: int, report: Callable[[str], None]) -> None:
         super().__init__()
-        self._recipe, self._validation, self._report = recipe, validation, report
+        self._epochs, self._report = epochs, report
+        self._started = 0.0
         self.history: list[dict[str, float]] = []
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._started = time.monotonic()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        point = {"loss": float((logs or {})["loss"])}
-        labels = self._validation.fake
-        if labels.any() and not labels.all():
-            scores = logits(self.model, self._validation.regions[0], self._recipe)
-            point["auc"] = float(roc_auc_score(labels, scores))
-        self.history.append(point)
-        self._report(f"epoch {epoch + 1}: " + ", ".join(f"{key} {value:.4f}" for key, value in point.items()))
+        keys = ("loss", "accuracy", "val_loss", "val_accuracy")
+        point = {key: float((logs or {})[key]) for key in keys if key in (logs or {})}
+        self._report(
+            f"epoch {epoch + 1}/{self._epochs}: " + ", ".join(f"{key} {value:.4f}" for key, value in point.items())
+        )
+        self.history.append(point | {"seconds": round(time.monotonic() - self._started, 2)})
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    warmup = round(steps * recipe.warmup)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, steps - warmup),
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup,
+class LayerwiseAdam(keras.optimizers.Adam):
+    """Adam with a part of the learning rate for some layers, told by the prefix of their names."""
+
+    def __init__(self, learning_rate: Any, slow_layers: Mapping[str, float], **more: Any) -> None:
+        super().__init__(learning_rate, **more)
+        self._slow_layers = dict(slow_layers)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One variable's step."""
+        # By position, as every optimiser finds its moments: TensorFlow hands over variables of its own.
+        names = self._trainable_variables[self._get_variable_index(variable)].path.split("/")
+        parts = [part for prefix, part in self._slow_layers.items() if any(name.startswith(prefix) for name in names)]
+        super().update_step(gradient, variable, learning_rate * min(parts, default=1.0))
+
+
+def _feeds(
+    model: keras.Model, recipe: Recipe, train: Crops, validation: Crops, seed: int
+) -> tuple[keras.Model, dict[str, Any], Any]:
+    """What is trained, the arguments of its `fit`, and its validation data."""
+    training = recipe.training
+    checks = Batches(validation, recipe, seed, augmented=training.augment_validation, drawn=False)
+    parts = None if training.augmentation or training.balanced else part(model)
+    if parts is not None:
+        trunk, head = parts
+        if np.prod(trunk.output.shape[1:]) * 4 * len(train.samples) <= KEPT:
+            seen = trunk.predict(Batches(train, recipe, seed, drawn=False), verbose=0)
+            lessons = {
+                "x": seen,
+                "y": targets(train.fake, recipe),
+                "batch_size": training.batch,
+                "shuffle": True,
+            }
+            return head, lessons, (trunk.predict(checks, verbose=0), targets(validation.fake, recipe))
+    return model, {"x": Batches(train, recipe, seed), "shuffle": False}, checks
+
+
+def _loss(recipe: Recipe) -> keras.losses.Loss:
+    if recipe.output == "softmax":
+        return keras.losses.SparseCategoricalCrossentropy()
+    return keras.losses.BinaryCrossentropy(
+        from_logits=recipe.output == "logit", label_smoothing=recipe.training.label_smoothing
     )
-    averaging = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
-    return keras.optimizers.Adam(schedule, **averaging)
+
+
+def _optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer:
+    rate: Any = training.learning_rate
+    epochs = training.epochs
+    if training.schedule == "cosine":
+        warmup = round(epochs * steps * training.warmup)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            decay_steps=max(1, epochs * steps - warmup),
+            warmup_target=training.learning_rate,
+            warmup_steps=warmup,
+        )
+    elif training.schedule == "time_decay":
+        rate = keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=rate / epochs)
+    more: dict[str, Any] = {"weight_decay": training.weight_decay or None}
+    if training.ema:
+        more |= {"use_ema": True, "ema_momentum": training.ema}
+    if training.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=training.momentum, **more)
+    if training.slow_layers:
+        return LayerwiseAdam(rate, training.slow_layers, **more)
+    return keras.optimizers.Adam(rate, **more)
+
+
+def _callbacks(training: Training) -> list[keras.callbacks.Callback]:
+    callbacks: list[keras.callbacks.Callback] = []
+    if training.ema:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if training.schedule == "plateau":
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=FALL, patience=PLATEAU))
+    if training.keep_best or training.patience:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                monitor="val_loss",
+                patience=training.patience or training.epochs,
+                restore_best_weights=training.keep_best,
+            )
+        )
+    return callbacks
+
+
+def _only(inputs: Inputs) -> Any:
+    """One input as it is: Keras takes a tuple of one for a pair of picture and label."""
+    return inputs[0] if len(inputs) == 1 else inputs

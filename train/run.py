@@ -1,101 +1,161 @@
-"""From a recipe and an index to a model file: split, fit, export, calibrate, evaluate; and the record of it."""
+"""From a recipe and pictures to a model file: split, fit, export, calibrate, evaluate; and the record of it."""
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import platform
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from scanner.card import Card
 from scanner.errors import FacescanError
 from scanner.model import Detector
+from train import plots
 from train.calibrate import calibrate_on
-from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, read_samples, sampling_weights, split, without
-from train.degrade import CONDITIONS, FAIR
-from train.evaluate import BATCH, Evaluation, measure, table
+from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, of_sets, read_samples, sampling_weights, split
+from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
+from train.evaluate import Evaluation, measure, plot, table
 from train.export import export, write_card
-from train.fit import fit
+from train.fit import fit, logits
+from train.metrics import Confusion, confusion
 from train.probe import probe_auc
 from train.recipes import Recipe
+from train.score import BATCH
+from train.weights import resolve
 
-PACKAGES = ("facescan", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
+PACKAGES = (
+    "facescan",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "numpy",
+)
 # Real pictures on which the exported file is compared with Keras.
 COMPARED = 64
 
 
-def run(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    weights: Path | None = None,
-    epochs: int | None = None,
-    seed: int = 0,
-    report: Callable[[str], None] = print,
-) -> Path:
-    """Make the recipe's detector: `out`/NAME.onnx, with run.json, evaluation.json and evaluation.txt beside it.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run may change in a recipe.
+
+    Attributes:
+        weights: what the backbones start from, as `train.weights.resolve` takes it.
+        epochs: instead of the recipe's.
+        learning_rate: instead of the recipe's.
+        seed: of splits, draws and weights.
+        sets: the sets of an index to use; empty for all.
+        normalise_format: whether every picture is brought to one size and saved alike first.
+    """
+
+    weights: tuple[str, ...] = ()
+    epochs: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    sets: tuple[str, ...] = ()
+    normalise_format: bool = True
+
+
+def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str], None] = print) -> Path:
+    """Make the recipe's detector: `out`/NAME.onnx, and beside it
+
+    NAME.keras, run.json (all that is needed to repeat the run), history.csv, curves.png, evaluation.json and .txt,
+    roc.png, confusion.png and the other plots of `train.evaluate.plot`.
 
     Raises:
         FacescanError: the data cannot be read or lacks a class, or the export differs from Keras.
     """
-    samples = without(read_samples(data), recipe.excluded)
-    splits = split(samples, seed, recipe.test_sets, recipe.calibration_sets)
+    training = replace(
+        recipe.training,
+        epochs=plan.epochs or recipe.training.epochs,
+        learning_rate=plan.learning_rate or recipe.training.learning_rate,
+    )
+    planned = replace(recipe, training=training)
+    samples = read_samples(data)
+    samples = of_sets(samples, plan.sets) if plan.sets else samples
+    splits = split(samples, recipe.split, plan.seed)
+    weights = resolve(plan.weights, recipe.backbones)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FacescanError(f"{out}: {error.strerror}") from error
     card = recipe.card()
-    conditions = list(CONDITIONS.values())
-    train = _crops("train", splits.train, card, conditions, report)
-    calibration = _crops("calibration", splits.calibration, card, conditions, report)
-    test = _crops("test", splits.test, card, conditions, report)
+    ways = conditions(card)
+    form = FAIR if plan.normalise_format else AS_FOUND
+    train = _crops("train", splits.train, card, [ways[form]], report)
+    validation = _crops("validation", splits.validation, card, list(ways.values()), report)
+    test = _crops("test", splits.test, card, list(ways.values()), report)
 
-    fair = list(CONDITIONS).index(FAIR)
-    validation = replace(calibration, regions=(calibration.regions[fair],))
-    fitted = fit(recipe, train, validation, seed, weights, epochs, report)
+    started = time.monotonic()
+    fitted = fit(planned, train, _under(validation, form), plan.seed, weights, report)
+    minutes = (time.monotonic() - started) / 60
     fitted.model.save(out / f"{recipe.name}.keras")
+    _write_history(fitted.history, out)
     file = out / f"{recipe.name}.onnx"
     compared = [*test.regions[0][:: max(1, len(test.samples) // COMPARED)]]
     difference = export(fitted.model, recipe, card, file, compared)
-    report(f"{file.name}: logits differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
+    report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
 
     probes = {condition: probe_auc(train, test, i) for i, condition in enumerate(CONDITIONS)}
-    evaluation = finish(file, splits, calibration, test, seed, probes)
+    evaluation = finish(file, splits, validation, test, plan.seed, probes)
     for condition in CONDITIONS:
         report(table(evaluation, condition))
         report(f"the probe of sharpness, greyness and blocking: AUC {probes[condition]:.3f}\n")
+    own_rule = {
+        name: confusion(seen.fake, logits(fitted.model, seen.regions[0], recipe) >= 0)
+        for name, seen in (("train", train), ("test", _under(test, form)))
+    }
     record = {
         "recipe": asdict(recipe),
-        "seed": seed,
+        "seed": plan.seed,
+        "sets": list(plan.sets) or sorted({sample.set for sample in samples}),
+        "format": form,
         "epochs": len(fitted.history),
-        "weights": weights.name if weights else None,
+        "planned": {"epochs": training.epochs, "learning_rate": training.learning_rate},
+        "minutes": round(minutes, 2),
+        "machine": machine(),
+        "parameters": fitted.model.count_params(),
+        "weights": {name: Path(path).name if path else None for name, path in weights.items()},
+        "backend": keras.backend.backend(),
         "versions": _versions(),
         "data_sha256": data_hash(samples),
         "onnx_minus_keras": difference,
-        "history": fitted.history,
+        "own_rule": {name: figures(found) for name, found in own_rule.items()},
+        "test_auc": {condition: evaluation.row("pooled", "all", condition).auc for condition in CONDITIONS},
         "probe_auc": probes,
-        "splits": {name: [s.path for s in getattr(splits, name)] for name in ("train", "calibration", "test")},
+        "history": fitted.history,
+        "splits": {name: [s.path for s in getattr(splits, name)] for name in ("train", "validation", "test")},
     }
     (out / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.json").write_text(json.dumps(evaluation.to_json(), indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.txt").write_text("\n\n".join(table(evaluation, c) for c in CONDITIONS) + "\n", encoding="utf-8")
+    plot(evaluation, out)
     return file
 
 
 def finish(
-    file: Path, splits: Splits, calibration: Crops, test: Crops, seed: int, probes: dict[str, float]
+    file: Path, splits: Splits, validation: Crops, test: Crops, seed: int, probes: Mapping[str, float]
 ) -> Evaluation:
-    """Calibrate an exported file on pictures it has not seen, measure it, and write both into its card."""
+    """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card."""
     detector = Detector(file)
     trained_on = _names(splits.train)
-    logits, labels, weights = _calibration_scores(detector, calibration, trained_on)
-    fitted = calibrate_on(logits, labels, weights)
+    scores, labels, weights = calibration_scores(detector, validation, trained_on)
+    fitted = calibrate_on(scores, labels, weights)
     card = replace(
         detector.card,
         calibration=fitted.calibration,
@@ -103,9 +163,9 @@ def finish(
         uncertain=fitted.uncertain,
         training={
             "sets": trained_on,
-            "calibration_sets": _names(splits.calibration),
+            "calibration_sets": _names(splits.validation),
             "test_sets": _names(splits.test),
-            "pictures": {name: len(getattr(splits, name)) for name in ("train", "calibration", "test")},
+            "pictures": {name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
             "seed": seed,
             "terms": "research or non-commercial use for most of the sets, no stated licence for many",
         },
@@ -116,19 +176,9 @@ def finish(
     return replace(evaluation, sha256=Detector(file).sha256)
 
 
-def _crops(
-    name: str, samples: Sequence[Sample], card: Card, conditions: Sequence[Any], report: Callable[[str], None]
-) -> Crops:
-    seen = crops(samples, card, conditions)
-    counts = Counter(LABELS[sample.fake] for sample in seen.samples)
-    report(
-        f"{name}: {counts['real']} real, {counts['fake']} fake; "
-        f"{len(seen.faceless)} without a face, {len(seen.broken)} broken"
-    )
-    return seen
-
-
-def _calibration_scores(detector: Detector, seen: Crops, trained_on: Iterable[str]) -> tuple[Any, Any, Any]:
+def calibration_scores(
+    detector: Detector, seen: Crops, trained_on: Iterable[str]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
     """Logits, labels and weights over all conditions: pictures come re-saved. Sets never trained on weigh a half."""
     names = set(trained_on)
     known = np.array([bool(_names([sample])[0] in names) for sample in seen.samples])
@@ -140,29 +190,70 @@ def _calibration_scores(detector: Detector, seen: Crops, trained_on: Iterable[st
         for part in parts:
             within = sampling_weights([s for s, chosen in zip(seen.samples, part, strict=True) if chosen])
             weights[part] = 0.5 * within / within.sum() / len(parts)
-    logits = [
+    scores = [
         detector.logits(regions[i : i + BATCH]) for regions in seen.regions for i in range(0, len(regions), BATCH)
     ]
     copies = len(seen.regions)
-    return np.concatenate(logits), np.tile(seen.fake, copies), np.tile(weights, copies)
+    return np.concatenate(scores), np.tile(seen.fake, copies), np.tile(weights, copies)
 
 
-def _key_figures(evaluation: Evaluation, probes: dict[str, float]) -> dict[str, Any]:
+def figures(found: Confusion) -> dict[str, Any]:
+    """A confusion matrix and what follows of it, fake being positive."""
+    values = {key: getattr(found, key) for key in ("accuracy", "precision", "recall", "f1")}
+    return asdict(found) | {key: None if value is None else round(value, 4) for key, value in values.items()}
+
+
+def machine() -> str:
+    """Processor and cores, for the record."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return f"{os.cpu_count()} cores, {names[0] if names else platform.processor() or platform.machine()}"
+
+
+def _under(seen: Crops, condition: str) -> Crops:
+    """The regions of one of `CONDITIONS` only."""
+    return replace(seen, regions=(seen.regions[CONDITIONS.index(condition)],))
+
+
+def _crops(
+    name: str, samples: Sequence[Sample], card: Card, ways: Sequence[Condition], report: Callable[[str], None]
+) -> Crops:
+    seen = crops(samples, card, ways)
+    counts = Counter(LABELS[sample.fake] for sample in seen.samples)
+    report(
+        f"{name}: {counts['real']} real, {counts['fake']} fake; "
+        f"{len(seen.faceless)} without a face, {len(seen.broken)} broken"
+    )
+    return seen
+
+
+def _write_history(history: Sequence[Mapping[str, float]], out: Path) -> None:
+    with (out / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["epoch", *history[0]])
+        writer.writeheader()
+        writer.writerows({"epoch": i} | dict(point) for i, point in enumerate(history, start=1))
+    plots.history(out / "curves.png", history)
+
+
+def _key_figures(evaluation: Evaluation, probes: Mapping[str, float]) -> dict[str, Any]:
     """What the card says: pooled figures under each condition, and every generator and set of reals re-encoded."""
     keys = ("auc", "ap", "tpr_5", "tpr_1", "over_5", "over_1", "uncertain", "wrong", "accuracy", "ece")
 
-    def figures(row: Any) -> dict[str, Any]:
+    def rounded(row: Any) -> dict[str, Any]:
         values = {key: getattr(row, key) for key in keys}
         return {"seen": row.seen, "n": row.n_real + row.n_fake} | {
             key: round(value, 3) for key, value in values.items() if value is not None
         }
 
     pooled = {
-        condition: {row.name: figures(row) for row in rows if row.scope == "pooled"}
+        condition: {row.name: rounded(row) for row in rows if row.scope == "pooled"}
         for condition, rows in evaluation.rows.items()
     }
     by_name = {
-        scope: {row.name: figures(row) for row in evaluation.rows[FAIR] if row.scope == scope}
+        scope: {row.name: rounded(row) for row in evaluation.rows[FAIR] if row.scope == scope}
         for scope in ("generator", "reals")
     }
     return {"pooled": pooled, FAIR: by_name, "probe_auc": {key: round(value, 3) for key, value in probes.items()}}
@@ -177,6 +268,6 @@ def _versions() -> dict[str, str]:
     for package in PACKAGES:
         try:
             found[package] = version(package)
-        except ModuleNotFoundError:  # one of the two builds of ONNX Runtime
+        except PackageNotFoundError:  # one of the two builds of ONNX Runtime, or another backend
             continue
     return found

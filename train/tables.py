@@ -6,23 +6,16 @@ python -m train.tables starter runs/starter/evaluation.json
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from scanner.model import BUNDLED, Detector, find_model
-from train.degrade import FAIR
+from train.degrade import FAIR, TITLES
+from train.markdown import figure, fill, table
 
 README = BUNDLED / "README.md"
-CONDITIONS = {
-    "as_found": "as found",
-    "re_encoded": "same size, JPEG 85",
-    "jpeg75": "same size, JPEG 75",
-    "jpeg50": "same size, JPEG 50",
-    "half": "half size and back, JPEG 85",
-}
-POOLED = ("auc", "ap", "tpr_5", "tpr_1", "uncertain", "wrong", "accuracy", "ece")
+POOLED = ("auc", "ap", "tpr_5", "tpr_1", "uncertain", "wrong", "accuracy", "precision", "recall", "f1", "ece")
 BY_NAME = ("auc", "over_5", "over_1", "fake", "uncertain", "real")
 
 
@@ -43,24 +36,24 @@ def blocks(detector: Detector, rows: dict[str, list[dict[str, Any]]]) -> dict[st
         ("pictures", ", ".join(f"{n} for {use}" for use, n in card.training["pictures"].items())),
         ("trained on", ", ".join(card.training["sets"])),
         ("terms of the sets", card.training["terms"]),
-        ("probe", ", ".join(f"{CONDITIONS[c]} {auc}" for c, auc in card.metrics["probe_auc"].items())),
+        ("probe", ", ".join(f"{TITLES[c]} {auc}" for c, auc in card.metrics["probe_auc"].items())),
     ]
     pooled = [
-        (CONDITIONS[condition], row["name"], row["n_real"], row["n_fake"], *(_figure(row[key]) for key in POOLED))
+        (TITLES[condition], row["name"], row["n_real"], row["n_fake"], *(figure(row[key]) for key in POOLED))
         for condition, found in rows.items()
         for row in found
         if row["scope"] == "pooled"
     ]
     head = ("trained on?", "pictures", "AUC", "over 5 %", "over 1 %", "called fake", "uncertain", "called real")
     return {
-        "facts": _table(("", ""), facts),
-        "pooled": _table(
+        "facts": table(("", ""), facts),
+        "pooled": table(
             ("pictures", "sets", "real", "fake", "AUC", "AP", "TPR at 5 %", "TPR at 1 %", "uncertain", "wrong verdicts",
-             "accuracy", "ECE"),
+             "accuracy", "precision", "recall", "F1", "ECE"),
             pooled,
         ),
-        "generators": _table(("generator", *head), _by_name(rows[FAIR], "generator")),
-        "reals": _table(("set", *head), _by_name(rows[FAIR], "reals")),
+        "generators": table(("generator", *head), _by_name(rows[FAIR], "generator")),
+        "reals": table(("set", *head), _by_name(rows[FAIR], "reals")),
     }  # fmt: skip
 
 
@@ -69,30 +62,18 @@ def main(model: str, evaluation: str) -> None:
     found = json.loads(Path(evaluation).read_text("utf-8"))
     if found["sha256"] != detector.sha256:
         sys.exit(f"{evaluation}: of another file than the bundled {model}; run facescan-train evaluate")
-    text = README.read_text("utf-8")
-    for name, block in blocks(detector, found["rows"]).items():
-        text = re.sub(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", rf"\g<1>{block}\g<2>", text, flags=re.DOTALL)
-    README.write_text(text, "utf-8")
+    fill(README, blocks(detector, found["rows"]))
 
 
 def _by_name(rows: list[dict[str, Any]], scope: str) -> list[tuple[Any, ...]]:
     """Known ones first."""
     told = {True: "other pictures", None: "partly", False: "never"}
     return [
-        (row["name"], word, row["n_real"] + row["n_fake"], *(_figure(row[key]) for key in BY_NAME))
+        (row["name"], word, row["n_real"] + row["n_fake"], *(figure(row[key]) for key in BY_NAME))
         for seen, word in told.items()
         for row in rows
         if row["scope"] == scope and row["seen"] is seen
     ]
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

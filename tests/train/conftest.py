@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scanner.card import InputSpec
-from train.recipes import Recipe
+from train.recipes import Recipe, Training
 
 SIDE = 64
 
@@ -46,14 +46,8 @@ def recipe() -> Recipe:
         source="this test",
         task="synthesis",
         architecture="tests.train.tiny",
-        input=InputSpec("pixels", (32, 32), range=(-1.0, 1.0)),
-        region="image",
-        margin=0.0,
-        augment=False,
-        batch=8,
-        epochs=2,
-        learning_rate=3e-3,
-        warmup=0.1,
-        label_smoothing=0.0,
-        ema=0.9,
+        inputs=(InputSpec("pixels", (32, 32), range=(-1.0, 1.0)),),
+        output="logit",
+        training=Training("adam", 3e-3, epochs=2, batch=8, schedule="cosine", warmup=0.1, balanced=True, ema=0.9),
+        normalise_format=False,
     )

@@ -1,26 +1,80 @@
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="needs scikit-learn, of the extra [train]")
+pytest.importorskip("tensorflow", reason="needs TensorFlow, of the extra [train]")
 
+from scanner.cli import main as scan
 from scanner.model import DEFAULT_MODEL
 from train.cli import main
+from train.recipes import RECIPES
 
 
 def test_list_names_every_recipe(capsys):
     assert main(["list"]) == 0
-    assert capsys.readouterr().out.startswith("starter\t")
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert len(lines) == 19
+    (kim,) = [line for line in lines if line.startswith("kim-cnn ")]
+    assert "99.61%" in kim
+    assert "HaeLee Kim" in kim
+
+
+def test_list_shows_one_recipe_whole(capsys):
+    assert main(["list", "gautam-fusion-3"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["options"] == {"branches": ["cnn", "mobilenet"]}
+    assert "custom CNN and MobileNet" in shown["notes"]
+
+
+def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, capsys):
+    """ceng-simplecnn, for one epoch, on pictures of which some are of another set."""
+    random = np.random.default_rng(0)
+    rows = [("path", "label", "set")]
+    for i in range(72):
+        label, name = ("real", "fake")[i % 2], "other" if i < 12 else "faces140k"
+        pixels = cv2.resize(random.integers(0, 256, (4, 4, 3), np.uint8), (64, 64), interpolation=cv2.INTER_CUBIC)
+        (tmp_path / f"{i}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+        rows.append((f"{i}.png", label, name))
+    with (tmp_path / "index.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    arguments = ["reproduce", "ceng-simplecnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path / "runs")]
+    assert main([*arguments, "--epochs", "1"]) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("| ceng-simplecnn | 0.9800 | re-encoded |")
+    folder = tmp_path / "runs" / "ceng-simplecnn" / "re_encoded"
+    record = json.loads((folder / "run.json").read_text())
+    assert record["sets"] == ["faces140k"]
+    assert sum(len(part) for part in record["splits"].values()) == 60
+    assert record["planned"]["epochs"] == record["epochs"] == 1
+    assert {file.name for file in folder.iterdir()} >= {
+        "ceng-simplecnn.onnx", "ceng-simplecnn.keras", "run.json", "history.csv", "curves.png", "roc.png",
+        "confusion.png", "evaluation.json",
+    }  # fmt: skip
+    scanned = ["--model", str(folder / "ceng-simplecnn.onnx"), "--out", str(tmp_path / "out.csv"), "--exit-zero", "-q"]
+    assert scan([str(tmp_path / "0.png"), *scanned]) == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["fit", "startr", "--data", "{index}", "--out", "{tmp}"], "did you mean starter?"),
+        (
+            ["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--sets", "olds"],
+            "no pictures of olds among new, old",
+        ),
+        (["fit", "gautam-cnn", "--data", "{index}", "--out", "{tmp}"], "too few pictures for a test of 300 real"),
+        (["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--test", "0.6", "--validation", "0.5"], "--test"),
+        (["fit", "starter", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no file 'no.h5'"),
+        (["reproduce", "starter", "--data", "{index}", "--out", "{tmp}"], "use facescan-train fit starter"),
+        (["reproduce", "kim-cnn", "--data", "{index}", "--out", "{tmp}"], "no pictures of hardfake among new, old"),
         (["fit", "starter", "--data", "{tmp}", "--out", "{tmp}"], "neither an index nor a folder with real/ and fake/"),
         (["evaluate", "nothing.onnx", "--data", "{index}"], "no model 'nothing.onnx'"),
         (["evaluate", "{index}", "--data", "{index}"], "onnxruntime cannot load it"),
@@ -89,6 +143,4 @@ def test_help_loads_nothing_heavy():
 
 
 def test_the_default_model_has_a_recipe():
-    from train.recipes import RECIPES
-
     assert DEFAULT_MODEL in RECIPES

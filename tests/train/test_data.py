@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from scanner.decode import decode
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder
 from scanner.model import prepare
-from train.data import Sample, crops, data_hash, read_samples, sampling_weights, split, without
-from train.recipes import RECIPES
+from train.data import Sample, crops, data_hash, of_sets, read_samples, sampling_weights, split, without
+from train.recipes import RECIPES, Split
 
 SETS = ("a", "b", "c")
 
@@ -28,9 +29,13 @@ selections = st.lists(st.sampled_from([*SETS, "a/real", "b/fake"]), max_size=2)
 
 
 @given(many_samples, st.integers(0, 5), selections, selections)
-def test_no_group_straddles_splits_and_nothing_is_lost(samples, seed, test_sets, calibration_sets):
-    splits = split(samples, seed, test_sets, calibration_sets, test_share=0.3, calibration_share=0.3)
-    parts = [splits.train, splits.calibration, splits.test]
+def test_no_group_straddles_splits_and_nothing_is_lost(samples, seed, test_sets, validation_sets):
+    rule = Split(0.3, 0.3, test_sets=tuple(test_sets), validation_sets=tuple(validation_sets))
+    assert_parted(samples, split(samples, rule, seed))
+
+
+def assert_parted(samples, splits):
+    parts = [splits.train, splits.validation, splits.test]
     assert sorted(s.path for part in parts for s in part) == sorted(s.path for s in samples)
     groups = [{s.group for s in part if s.group} for part in parts]
     assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
@@ -38,22 +43,64 @@ def test_no_group_straddles_splits_and_nothing_is_lost(samples, seed, test_sets,
 
 @given(many_samples, st.integers(0, 5), selections)
 def test_held_out_sets_are_only_in_the_test(samples, seed, test_sets):
-    splits = split(samples, seed, test_sets)
-    assert without((*splits.train, *splits.calibration), test_sets) == [*splits.train, *splits.calibration]
+    splits = split(samples, Split(test_sets=tuple(test_sets)), seed)
+    assert without((*splits.train, *splits.validation), test_sets) == [*splits.train, *splits.validation]
+
+
+@given(many_samples, selections)
+def test_excluded_sets_are_in_none(samples, excluded):
+    splits = split(samples, Split(excluded=tuple(excluded)), 0)
+    used = [*splits.train, *splits.validation, *splits.test]
+    assert sorted(s.path for s in used) == sorted(s.path for s in without(samples, excluded))
 
 
 @given(many_samples, many_samples)
 def test_more_pictures_move_no_others(samples, more):
-    before = split(samples, seed=1)
+    before = split(samples, Split(), seed=1)
     added = [replace(s, path=f"more/{s.path}") for s in more]
-    assert set(before.train) <= set(split([*samples, *added], seed=1).train)
+    assert set(before.train) <= set(split([*samples, *added], Split(), seed=1).train)
 
 
 def test_the_shares_are_about_those_asked_for():
     samples = [sample(i, False, "a", "") for i in range(4000)]
-    splits = split(samples, seed=0, test_share=0.2, calibration_share=0.1)
+    splits = split(samples, Split(validation=0.1, test=0.2), seed=0)
     assert len(splits.test) == pytest.approx(800, rel=0.1)
-    assert len(splits.calibration) == pytest.approx(400, rel=0.15)
+    assert len(splits.validation) == pytest.approx(400, rel=0.15)
+
+
+def ciplab(seed: int) -> list[Sample]:
+    """As many pictures as the set has, some in pairs."""
+    random = np.random.default_rng(seed)
+    names = [f"real_{i}.jpg" for i in range(1081)]
+    names += [f"{kind}_{i}_1110.jpg" for kind, n in (("easy", 240), ("mid", 480), ("hard", 240)) for i in range(n)]
+    groups = [str(i) for i in range(len(names))]
+    for one, other in random.integers(len(names), size=(20, 2)):
+        groups[one] = groups[other]
+    return [
+        Sample(name, Path(name), not name.startswith("real"), "ciplab", "", group)
+        for name, group in zip(names, groups, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_by_counts_has_the_counts_of_the_study_and_parts_no_group(seed):
+    samples = ciplab(seed)
+    splits = split(samples, RECIPES["gautam-cnn"].split, seed)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [1359, 171, 511]
+    assert Counter(s.path.split("_")[0] for s in splits.test) == {"real": 300, "easy": 56, "mid": 102, "hard": 53}
+    assert_parted(samples, splits)
+
+
+def test_a_split_by_counts_of_too_few_pictures_says_so():
+    with pytest.raises(FacescanError, match="too few pictures for a test of 300 real, 56 easy, 102 mid, 53 hard"):
+        split(ciplab(0)[900:], RECIPES["gautam-cnn"].split, 0)
+
+
+def test_sets_that_are_not_there_are_named():
+    samples = [sample(i, bool(i % 2), SETS[i % 3], "") for i in range(9)]
+    assert {s.set for s in of_sets(samples, ["a", "c"])} == {"a", "c"}
+    with pytest.raises(FacescanError, match="no pictures of ciplab among a, b, c"):
+        of_sets(samples, ["a", "ciplab"])
 
 
 def test_both_classes_are_drawn_alike_and_small_sets_more_than_their_share():
@@ -78,8 +125,9 @@ def test_an_index_and_a_folder_say_the_same(index, tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("", "without path, label, set, generator, group"),
-        ("path,label\na,real\n", "without set, generator, group"),
+        ("", "without path, label"),
+        ("path,fake\na,1\n", "without label"),
+        ("path,label\na,real\n", "no fake pictures"),
         ("path,label,set,generator,group\na,genuine,s,,\n", "line 2: label 'genuine'"),
         ("path,label,set,generator,group\na,real,s,,\n", "no fake pictures"),
     ],

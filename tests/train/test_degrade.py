@@ -1,37 +1,64 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
-from train.augment import augment
-from train.degrade import CONDITIONS, FACE_SIDE, FAIR, PICTURE_SIDE, jpeg, webp
+from scanner.card import InputSpec
+from tests.conftest import TOY_CARD
+from train.degrade import AS_FOUND, CONDITIONS, FACE_SIDE, FAIR, PICTURE_SIDE, conditions, jpeg, normalised, webp
 
 BOX = (179, 63, 90, 112)
+OF_FACES = conditions(replace(TOY_CARD, source="face"))
 
 
-@pytest.mark.parametrize("name", [name for name in CONDITIONS if name != "as_found"])
+def test_the_conditions_come_in_the_order_of_their_names():
+    assert tuple(conditions(TOY_CARD)) == tuple(OF_FACES) == CONDITIONS
+    assert {AS_FOUND, FAIR} < set(CONDITIONS)
+
+
+def test_as_found_changes_nothing(astronaut):
+    picture, box = OF_FACES[AS_FOUND](astronaut, BOX)
+    assert picture is astronaut
+    assert box == BOX
+
+
+@pytest.mark.parametrize("name", [name for name in CONDITIONS if name != AS_FOUND])
 @pytest.mark.parametrize("side", [128, 300, 1024])
 def test_every_condition_gives_every_face_the_same_size(astronaut, name, side):
-    import cv2
-
     picture = cv2.resize(astronaut, (side, side))
     box = tuple(round(value * side / 512) for value in BOX)
-    changed, moved = CONDITIONS[name](picture, box)
+    changed, moved = OF_FACES[name](picture, box)
     assert abs(max(moved[2:]) - FACE_SIDE) <= 1
     assert changed.shape[0] / side == pytest.approx(moved[3] / box[3], rel=0.03)
     assert moved[0] + moved[2] <= changed.shape[1]
 
 
-def test_without_a_face_every_picture_gets_the_same_size(astronaut):
-    picture, box = CONDITIONS[FAIR](astronaut[:200], None)
-    assert box is None
-    assert picture.shape == (100, PICTURE_SIDE, 3)
+@pytest.mark.parametrize(
+    ("sizes", "side"),
+    [([(32, 32)], PICTURE_SIDE), ([(300, 300)], 300), ([(128, 128), (224, 384)], 384)],
+)
+def test_without_a_face_every_picture_gets_the_same_size_and_no_less_than_the_model_takes(astronaut, sizes, side):
+    card = replace(TOY_CARD, inputs=tuple(InputSpec(f"input_{i}", size) for i, size in enumerate(sizes)))
+    for name, condition in conditions(card).items():
+        for picture in (astronaut[:256], cv2.resize(astronaut, (100, 50))):
+            changed, box = condition(picture, None)
+            assert box is None
+            assert changed.shape == (picture.shape if name == AS_FOUND else (side // 2, side, 3))
 
 
-def test_half_size_and_back_loses_detail(astronaut):
-    half, fair = CONDITIONS["half"](astronaut, BOX)[0], CONDITIONS[FAIR](astronaut, BOX)[0]
-    assert half.shape == fair.shape
-    assert np.abs(np.diff(half.astype(int))).mean() < np.abs(np.diff(fair.astype(int))).mean()
+def test_normalised_is_the_fair_condition(astronaut):
+    assert np.array_equal(normalised(TOY_CARD)(astronaut, None)[0], conditions(TOY_CARD)[FAIR](astronaut, None)[0])
+
+
+@pytest.mark.parametrize("name", ["half", "blur"])
+def test_half_size_and_blur_lose_detail(astronaut, name):
+    lost, fair = OF_FACES[name](astronaut, BOX)[0], OF_FACES[FAIR](astronaut, BOX)[0]
+    assert lost.shape == fair.shape
+    steps = [np.abs(np.diff(picture.astype(int), axis=1)).mean() for picture in (lost, fair)]
+    assert steps[0] < 0.8 * steps[1]
 
 
 @pytest.mark.parametrize("save", [jpeg, webp])
@@ -39,14 +66,3 @@ def test_a_lower_quality_is_further_from_the_picture(astronaut, save):
     errors = [np.abs(save(astronaut, quality).astype(int) - astronaut).mean() for quality in (30, 90)]
     assert errors[0] > errors[1] > 0
     assert errors[0] < 8  # and the channels stay in order
-
-
-def test_augmentation_keeps_the_form_and_follows_the_seed(astronaut):
-    crop = astronaut[63:191, 160:288]
-    outcomes = [augment(crop, np.random.default_rng(seed)) for seed in range(40)]
-    again = [augment(crop, np.random.default_rng(seed)) for seed in range(40)]
-    for first, second in zip(outcomes, again, strict=True):
-        assert first.shape == crop.shape
-        assert first.dtype == np.uint8
-        assert np.array_equal(first, second)
-    assert len({outcome.tobytes() for outcome in outcomes}) == 40

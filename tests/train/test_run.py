@@ -20,15 +20,15 @@ from scanner.model import Detector, normalise, prepare
 from train.data import LABELS, Crops, crops, read_samples
 from train.evaluate import evaluate, table
 from train.export import TOLERANCE, export, write_card
-from train.fit import Batches, fit, logits, to_tensor
-from train.run import run
+from train.fit import logits
+from train.run import Plan, run
 from train.tables import blocks
 
 
 @pytest.fixture(scope="module")
 def out(index, recipe, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    run(recipe, index, folder, seed=3, report=lambda line: None)
+    run(recipe, index, folder, Plan(seed=3, normalise_format=False), report=lambda line: None)
     return folder
 
 
@@ -49,31 +49,6 @@ def test_the_scanner_scores_as_keras_does_in_batches_of_any_size(out, model, rec
     for size in (1, 3, 64):
         parts = [detector.logits(regions[i : i + size]) for i in range(0, len(regions), size)]
         assert np.concatenate(parts) == pytest.approx(by_keras, abs=TOLERANCE)
-
-
-def test_a_recipe_trains_on_what_the_scanner_feeds_bit_for_bit(index, recipe, seen):
-    batches = Batches(seen, recipe, seed=0)
-    tensors, labels = batches[0]
-    card = recipe.card()
-    by_scanner = {
-        normalise(np.stack(prepare(decode(s.file.read_bytes()).picture, None, card)), card.inputs[0]).tobytes(): s.fake
-        for s in seen.samples
-    }
-    assert tensors.shape == (recipe.batch, 32, 32, 3)
-    for tensor, label in zip(tensors, labels[:, 0], strict=True):
-        assert by_scanner[tensor.tobytes()] == bool(label)
-
-
-def test_batches_depend_on_seed_and_epoch_only(recipe, seen):
-    recipe = replace(recipe, augment=True)
-    one, two, other = (Batches(seen, recipe, seed) for seed in (5, 5, 6))
-    assert np.array_equal(one[2][0], two[2][0])
-    assert not np.array_equal(one[2][0], other[2][0])
-    first_epoch = one[2][0]
-    for batches in (one, two):
-        batches.on_epoch_end()
-    assert np.array_equal(one[2][0], two[2][0])
-    assert not np.array_equal(one[2][0], first_epoch)
 
 
 def test_the_file_is_tidy_and_describes_itself(out):
@@ -122,24 +97,8 @@ def test_the_readme_tables_hold_every_row(out, index):
     assert "| new | " in written["reals"]
 
 
-def test_grids_are_learned(recipe, seen):
-    """Fitting fits: after a few epochs the training pictures are told apart."""
-    fitted = fit(replace(recipe, epochs=6), seen, seen, seed=0, report=lambda line: None)
-    assert fitted.history[-1]["loss"] < fitted.history[0]["loss"]
-    assert logits(fitted.model, seen.regions[0], recipe)[seen.fake].mean() > (
-        logits(fitted.model, seen.regions[0], recipe)[~seen.fake].mean()
-    )
-
-
-def test_one_class_cannot_be_fitted(recipe, seen):
-    fakes = [i for i, s in enumerate(seen.samples) if LABELS[s.fake] == "fake"]
-    only = Crops(tuple(seen.samples[i] for i in fakes), (tuple(seen.regions[0][i] for i in fakes),), (), ())
-    with pytest.raises(FacescanError, match="one class"):
-        fit(recipe, only, only, seed=0)
-
-
 def test_an_export_that_differs_from_keras_is_not_written(model, recipe, seen, tmp_path):
-    wrong = replace(recipe.card(), inputs=(replace(recipe.input, range=(0.0, 1.0)),))
+    wrong = replace(recipe.card(), inputs=(replace(recipe.inputs[0], range=(0.0, 1.0)),))
     with pytest.raises(FacescanError, match="ONNX and Keras differ"):
         export(model, recipe, wrong, tmp_path / "tiny.onnx", seen.regions[0][:4])
     assert not list(tmp_path.iterdir())
@@ -165,9 +124,3 @@ def test_a_card_that_the_scanner_refuses_leaves_the_file_alone(out, tmp_path):
         write_card(file, replace(card, task="mischief"))
     assert Detector(file).card == card
     assert list(tmp_path.iterdir()) == [file]
-
-
-def test_the_tensor_has_the_cards_range(recipe, seen):
-    tensor = to_tensor(seen.regions[0], recipe)
-    assert tensor.dtype == np.float32
-    assert -1 <= tensor.min() < 0 < tensor.max() <= 1

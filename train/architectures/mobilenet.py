@@ -6,7 +6,7 @@ Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile V
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
 import keras
 from keras import layers
@@ -17,20 +17,21 @@ LAST_LAYER = "conv_pw_11_relu"
 DROPOUT = 0.3
 
 
-def build(size: tuple[int, int], weights: Path | None) -> keras.Model:
+def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
     """(n, height, width, 3) float32, -1..1 -> (n, 1) logit of fake.
 
     Args:
         size: height, width.
-        weights: ImageNet weights without the top (`mobilenet_1_0_224_tf_no_top.h5`), or None for random ones.
+        weights: of `mobilenet`: a file without the top (`mobilenet_1_0_224_tf_no_top.h5`), or None for random ones.
     """
+    pixels = keras.Input((*size, 3), name="pixels")
     base = keras.applications.MobileNet(
-        input_shape=(*size, 3), alpha=1.0, include_top=False, weights=str(weights) if weights else None
+        input_shape=(*size, 3), input_tensor=pixels, alpha=1.0, include_top=False, weights=weights["mobilenet"]
     )
     features = base.get_layer(LAST_LAYER).output
     mean = layers.GlobalAveragePooling2D(name="mean")(features)
     peak = layers.GlobalMaxPooling2D(name="peak")(features)
     pooled = layers.Concatenate(name="pooled")([mean, peak])
-    pooled = layers.Dropout(DROPOUT, name="dropout")(pooled)
+    pooled = layers.Dropout(DROPOUT, name="pooled_dropout")(pooled)
     logit = layers.Dense(1, name="logit")(pooled)
-    return keras.Model(base.input, logit, name="mobilenet")
+    return keras.Model(pixels, logit, name="mobilenet")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from train.augment import AUGMENTATIONS
+from train.recipes import RECIPES
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+
+
+def changed(name: str, times: int = 40, inputs: int = 1) -> list[tuple[np.ndarray, ...]]:
+    random = np.random.default_rng(1)
+    return [AUGMENTATIONS[name]((PICTURE.copy(),) * inputs, random) for _ in range(times)]
+
+
+def test_every_recipe_names_an_augmentation_that_is_there():
+    named = {recipe.training.augmentation for recipe in RECIPES.values()} - {""}
+    assert named == set(AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_the_shape_and_type_stay_and_pictures_vary(name):
+    outcomes = [pixels for (pixels,) in changed(name)]
+    assert {(pixels.shape, pixels.dtype) for pixels in outcomes} == {(PICTURE.shape, PICTURE.dtype)}
+    assert len({pixels.tobytes() for pixels in outcomes}) > 30
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_the_same_draw_gives_the_same_picture(name):
+    assert all(np.array_equal(one, two) for (one,), (two,) in zip(changed(name), changed(name), strict=True))
+
+
+@pytest.mark.parametrize("name", ["arjon", "gautam", "ceng"])
+def test_all_inputs_of_a_picture_are_changed_alike(name):
+    assert all(np.array_equal(picture, ela) for picture, ela in changed(name, inputs=2))
+
+
+def test_gautams_six_changes_are_the_eight_positions_of_a_square_in_changing_colours():
+    """Half of half of half of the pictures keep their colours: those are mirrored and turned only."""
+    positions = {np.rot90(flipped, turns).tobytes() for flipped in (PICTURE, PICTURE[:, ::-1]) for turns in range(4)}
+    met = {pixels.tobytes() for (pixels,) in changed("gautam", 400)} & positions
+    assert met == positions
+
+
+def test_arjon_turns_up_to_thirty_degrees_and_moves_a_tenth():
+    """A dot in the middle stays within reach of the shifts; one at the side moves along with the turn."""
+    dots = np.zeros((200, 200, 3), np.uint8)
+    dots[96:105, 96:105] = 255
+    dots[96:105, 156:165] = 255  # 60 px to the right
+    random = np.random.default_rng(2)
+    middles, angles = [], []
+    for _ in range(300):
+        (pixels,) = AUGMENTATIONS["arjon"]((dots,), random)
+        rows, columns = np.nonzero(pixels[..., 0] > 128)
+        middle = np.array([rows.mean(), columns.mean()])
+        middles.append(middle - [100, 100])
+        centred = np.stack([rows, columns]) - middle[:, None]
+        angles.append(abs(np.degrees(np.arctan2(*np.linalg.eigh(centred @ centred.T)[1][:, 1])) % 180))
+    angles = np.minimum(angles, 180 - np.array(angles))
+    assert angles.max() == pytest.approx(30, abs=1)
+    assert np.abs(middles).max() < 0.1 * 200 + 30 * 1.2 + 5  # half the dots' distance, enlarged

@@ -1,0 +1,116 @@
+"""fp32 -> int8: still a detector, of nearly the same opinion."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import keras
+import onnx
+from keras import layers
+
+from scanner.card import InputSpec
+from scanner.errors import FacescanError
+from scanner.model import Detector
+from train.data import Crops, crops, read_samples
+from train.export import export
+from train.fit import targets, to_tensors
+from train.metrics import auc
+from train.quantise import quantise
+from train.recipes import Recipe, Training
+
+RECIPE = Recipe(
+    name="tiny",
+    version="0",
+    summary="A detector of grids",
+    source="this test",
+    task="synthesis",
+    architecture="",
+    inputs=(InputSpec("pixels", (32, 32), range=(-1.0, 1.0)),),
+    output="softmax",
+    training=Training("adam", 3e-3, epochs=4, batch=16),
+)
+
+
+@pytest.fixture(scope="module")
+def seen(index) -> Crops:
+    return crops(read_samples(index), RECIPE.card())
+
+
+@pytest.fixture(scope="module")
+def file(seen, tmp_path_factory):
+    """A detector that tells the pictures apart."""
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((32, 32, 3))
+    x = layers.Conv2D(16, 3, activation="relu")(pixels)
+    x = layers.MaxPooling2D()(layers.BatchNormalization(momentum=0.5)(x))
+    x = layers.Dense(64, activation="relu")(layers.Flatten()(x))
+    model = keras.Model(pixels, layers.Dense(2, activation="softmax")(x))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
+    model.fit(to_tensors(seen.regions[0], RECIPE.inputs)[0], targets(seen.fake, RECIPE), epochs=6, verbose=0)
+    path = tmp_path_factory.mktemp("fp32") / "tiny.onnx"
+    card = replace(RECIPE.card(), training={"sets": ["old/real"]}, metrics={"auc": 0.5})
+    export(model, RECIPE, card, path, seen.regions[0][:8])
+    return path
+
+
+@pytest.fixture(scope="module")
+def int8(file, seen, tmp_path_factory):
+    out = tmp_path_factory.mktemp("int8") / "tiny.int8.onnx"
+    quantise(file, out, seen.regions[0][:40])
+    return out
+
+
+def test_the_opinion_stays(file, int8, seen):
+    before, after = (Detector(path).logits(seen.regions[0]) for path in (file, int8))
+    areas = auc(seen.fake, before), auc(seen.fake, after)
+    print(f"AUC {areas[0]:.4f} as fp32, {areas[1]:.4f} as int8")
+    assert areas[0] > 0.9
+    assert areas[1] > areas[0] - 0.02
+    assert not np.array_equal(before, after)
+    assert np.corrcoef(before, after)[0, 1] > 0.98
+
+
+def test_the_weights_are_bytes_and_the_score_is_not(file, int8):
+    assert int8.stat().st_size < 0.35 * file.stat().st_size
+    graph = onnx.load_model(int8).graph
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in graph.node}
+    producer = {name: node for node in graph.node for name in node.output}
+    assert producer["softmax"].op_type == "Softmax"
+    assert producer[producer["softmax"].input[0]].op_type in ("Gemm", "MatMul", "Add")
+
+
+def test_batches_of_any_size_give_the_same(int8, seen):
+    detector, regions = Detector(int8), seen.regions[0][:12]
+    whole = detector.p_fake(regions)
+    assert detector.batch is None
+    for size in (1, 5):
+        parts = [detector.p_fake(regions[i : i + size]) for i in range(0, len(regions), size)]
+        assert np.concatenate(parts) == pytest.approx(whole, abs=1e-5)
+
+
+def test_the_card_is_kept_but_for_what_no_longer_holds(file, int8):
+    before = Detector(file).card
+    training = {"sets": ["old/real"], "precision": "int8"}
+    assert Detector(int8).card == replace(before, training=training, metrics=None)
+    assert {opset.domain for opset in onnx.load_model(int8).opset_import} == {""}
+
+
+def test_it_is_silent_and_leaves_the_logging_alone(file, seen, tmp_path, capfd):
+    handlers = list(logging.getLogger().handlers)
+    quantise(file, tmp_path / "tiny.int8.onnx", seen.regions[0][:4])
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger().handlers == handlers
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.int8.onnx"]
+
+
+def test_what_is_no_detector_is_refused(tmp_path, seen):
+    (tmp_path / "text.onnx").write_text("no graph")
+    with pytest.raises(FacescanError, match="onnxruntime cannot load it"):
+        quantise(tmp_path / "text.onnx", tmp_path / "out.onnx", seen.regions[0][:4])
+    assert [path.name for path in tmp_path.iterdir()] == ["text.onnx"]

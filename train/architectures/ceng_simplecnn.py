@@ -1,0 +1,37 @@
+"""The CENG 476 report's SimpleCNN: three convolutions with batch normalisation.
+
+Here the normalisation precedes the ReLU. Where the report's dropout of 0.3 goes, and how the convolutions pad, is not
+said: once, after the last pooling, and with padding, so that at 128 px 16 x 16 x 128 = 32,768 values are flattened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+from keras import layers
+
+CHANNELS = (32, 64, 128)
+DROPOUT = 0.3
+HIDDEN = 256
+HIDDEN_DROPOUT = 0.5
+
+
+def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
+    """(n, height, width, 3) float32 -> (n, 2) softmax.
+
+    Args:
+        size: height, width.
+        weights: not used: there is no backbone.
+    """
+    x = pixels = keras.Input((*size, 3), name="pixels")
+    for number, channels in enumerate(CHANNELS, 1):
+        x = layers.Conv2D(channels, 3, padding="same", name=f"conv_{number}")(x)
+        x = layers.BatchNormalization(name=f"norm_{number}")(x)
+        x = layers.Activation("relu", name=f"relu_{number}")(x)
+        x = layers.MaxPooling2D(2, name=f"pool_{number}")(x)
+    x = layers.Dropout(DROPOUT, name="pool_3_dropout")(x)
+    x = layers.Flatten(name="flat")(x)
+    x = layers.Dense(HIDDEN, activation="relu", name="hidden")(x)
+    x = layers.Dropout(HIDDEN_DROPOUT, name="hidden_dropout")(x)
+    return keras.Model(pixels, layers.Dense(2, activation="softmax", name="probabilities")(x), name="ceng_simplecnn")

@@ -1,0 +1,42 @@
+"""Gautam and Chandra's fusions: one branch sees the picture, another its Error Level Analysis.
+
+What is joined are the outputs of the convolutions, flattened (five convolutions) or averaged (ImageNet networks); the
+dense layers of the branches alone make way for those of the fusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+from keras import layers
+
+from train.architectures import gautam_backbone, gautam_cnn
+
+INPUTS = ("pixels", "ela")
+HIDDEN = 256
+DROPOUT = 0.5
+
+
+def build(size: tuple[int, int], weights: Mapping[str, str | None], *, branches: tuple[str, str]) -> keras.Model:
+    """Twice (n, height, width, 3) float32, the picture and its Error Level Analysis -> (n, 2) softmax.
+
+    Args:
+        size: height, width, of both.
+        weights: of each backbone: a file without the top, or None for random ones.
+        branches: for the picture and for its Error Level Analysis: `cnn`, or a backbone.
+    """
+    inputs = [keras.Input((*size, 3), name=name) for name in INPUTS]
+    joined = [_features(branch, tensor, weights) for branch, tensor in zip(branches, inputs, strict=True)]
+    x = layers.Concatenate(name="joined")(joined)
+    x = layers.Dense(HIDDEN, activation="relu", name="hidden")(x)
+    x = layers.Dropout(DROPOUT, name="hidden_dropout")(x)
+    x = layers.Dense(2, activation="softmax", name="probabilities")(x)
+    return keras.Model(inputs, x, name=f"gautam_{'_'.join(branches)}")
+
+
+def _features(branch: str, tensor: keras.KerasTensor, weights: Mapping[str, str | None]) -> keras.KerasTensor:
+    prefix = f"{tensor.name}_"
+    if branch == "cnn":
+        return gautam_cnn.features(tensor, prefix)
+    return gautam_backbone.features(branch, tensor, weights[branch], prefix)

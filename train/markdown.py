@@ -1,0 +1,28 @@
+"""Tables in Markdown, written by scripts into files that people write the rest of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A header and rows as a Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def figure(value: float | None, decimals: int = 3) -> str:
+    """A number, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def fill(file: Path, blocks: Mapping[str, str]) -> None:
+    """Replace what stands between ``<!-- name -->`` and ``<!-- end -->``, for each name."""
+    text = file.read_text("utf-8")
+    for name, block in blocks.items():
+        pattern = rf"(<!-- {re.escape(name)} -->\n).*?(\n?<!-- end -->)"
+        text = re.sub(pattern, lambda found, block=block: f"{found[1]}{block}\n<!-- end -->", text, flags=re.DOTALL)
+    file.write_text(text, "utf-8")

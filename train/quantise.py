@@ -1,0 +1,116 @@
+"""fp32 -> int8: an ONNX file whose convolutions and dense layers compute in bytes, calibrated on training pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from scanner.card import Card
+from scanner.model import Detector, Region, normalise
+from train.card import save
+
+# Regions run at once to find the ranges of the activations.
+BATCH = 16
+# What computes. The last of these and all that follows it stay fp32: 256 steps are too few for a score.
+LAYERS = ("Conv", "Gemm", "MatMul")
+
+
+def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
+    """Write the int8 version of an exported detector.
+
+    Static, as QuantizeLinear and DequantizeLinear pairs; weights by channel, and of 7 bits: with 8, the sums of two
+    products overflow 16 bits on processors without VNNI, and the starter's AUC fell by 0.028 instead of 0.003. Ranges
+    are the smallest and the largest value seen; percentiles and entropy gave the same AUC in six times the time.
+
+    The logits move: calibrate the outcome again. Its card has no metrics, and `training.precision` is `int8`.
+
+    Args:
+        file: with fp32 inputs.
+        out: to write; only replaced if the scanner takes the outcome.
+        regions: of pictures that the detector was trained on, to find the ranges of the activations by.
+
+    Raises:
+        FacescanError: the scanner takes one of the two not.
+    """
+    card = Detector(file).card
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        prepared, draft = Path(folder) / "prepared.onnx", Path(folder) / out.name
+        with _quiet():
+            # The shapes that ONNX itself infers will do; symbolic ones would need SymPy.
+            quant_pre_process(str(file), str(prepared), skip_symbolic_shape=True)
+            quantize_static(
+                str(prepared),
+                str(draft),
+                _Feeds(card, regions),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                nodes_to_exclude=_head(onnx.load_model(prepared)),
+            )
+        graph = onnx.load_model(draft)
+        used = {node.domain for node in graph.graph.node}
+        versions = [opset for opset in graph.opset_import if opset.domain in used]
+        del graph.opset_import[:]  # the optimiser lists all that it knows
+        graph.opset_import.extend(versions)
+        save(graph, _noted(card), draft)
+        Detector(draft)
+        os.replace(draft, out)
+
+
+def _noted(card: Card) -> Card:
+    training = card.training if isinstance(card.training, dict) or card.training is None else {"fp32": card.training}
+    return replace(card, training=(training or {}) | {"precision": "int8"}, metrics=None)
+
+
+def _head(graph: onnx.ModelProto) -> list[str]:
+    """Names of the last layer and of what follows it; nodes are in the order of computation."""
+    nodes = graph.graph.node
+    last = max((i for i, node in enumerate(nodes) if node.op_type in LAYERS), default=len(nodes))
+    return [node.name for node in nodes[last:]]
+
+
+class _Feeds(CalibrationDataReader):
+    """The inputs as the scanner makes them."""
+
+    def __init__(self, card: Card, regions: Sequence[Region]) -> None:
+        self._feeds = self._batches(card, regions)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self._feeds, None)
+
+    @staticmethod
+    def _batches(card: Card, regions: Sequence[Region]) -> Iterator[dict[str, NDArray[Any]]]:
+        for start in range(0, len(regions), BATCH):
+            batch = regions[start : start + BATCH]
+            yield {
+                spec.name: normalise(np.stack([region[i] for region in batch]), spec)
+                for i, spec in enumerate(card.inputs)
+            }
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser prints, and logs to the root logger, which would write to standard error had it no handler."""
+    silence = logging.NullHandler()
+    logging.getLogger().addHandler(silence)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.getLogger().removeHandler(silence)

@@ -1,0 +1,197 @@
+"""The folder of a run -> another ONNX file of the same detector: exported anew, or quantised to int8."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.errors import FacescanError
+from scanner.model import Detector, Region
+from train.calibrate import calibrate_on
+from train.card import write_card
+from train.data import Crops, Sample, crops, read_samples
+from train.degrade import AS_FOUND, FAIR, conditions
+from train.evaluate import BATCH
+from train.export import export
+from train.metrics import auc
+from train.quantise import quantise
+from train.recipes import find_recipe
+from train.run import COMPARED, calibration_scores
+
+# Training pictures by which the ranges of the activations are found.
+RANGED = 256
+# How often each file's speed is taken, in turns; the median counts.
+TURNS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What `train.run` left in a folder.
+
+    Attributes:
+        folder: it.
+        name: of the recipe, and of the files.
+        seed: of the run.
+        format: the condition of `train.degrade` under which the training pictures were seen.
+        splits: paths of the pictures, by `train`, `validation` and `test`.
+    """
+
+    folder: Path
+    name: str
+    seed: int
+    format: str
+    splits: dict[str, frozenset[str]]
+
+    @property
+    def file(self) -> Path:
+        """The fp32 ONNX file."""
+        return self.folder / f"{self.name}.onnx"
+
+    def samples(self, part: str, data: Sequence[Sample]) -> list[Sample]:
+        """Those of a split.
+
+        Raises:
+            FacescanError: none of them is in the data.
+        """
+        chosen = [sample for sample in data if sample.path in self.splits[part]]
+        if not chosen:
+            raise FacescanError(f"{self.folder}: none of its {part} pictures are in the data")
+        return chosen
+
+
+def read_run(folder: Path) -> Run:
+    """The record of a run.
+
+    Raises:
+        FacescanError: there is none.
+    """
+    record = folder / "run.json"
+    try:
+        values = json.loads(record.read_text(encoding="utf-8"))
+        splits = {part: frozenset(values["splits"][part]) for part in ("train", "validation", "test")}
+        return Run(folder, values["recipe"]["name"], int(values["seed"]), values["format"], splits)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FacescanError(f"{record}: no record of a run: {error}") from error
+
+
+def export_again(folder: Path, data: Path, out: Path | None = None, report: Callable[[str], None] = print) -> Path:
+    """Keras -> ONNX once more, with the card that the run's file has.
+
+    Args:
+        folder: of the run.
+        data: that it was made from.
+        out: to write instead of the run's file.
+        report: told how well the two agree.
+
+    Raises:
+        FacescanError: something of the run is missing, or the file differs from Keras.
+    """
+    run = read_run(folder)
+    card = Detector(run.file).card
+    samples = run.samples("test", read_samples(data))
+    compared = crops(samples[:: max(1, len(samples) // COMPARED)], card).regions[0]
+    saved = folder / f"{run.name}.keras"
+    try:
+        model = keras.models.load_model(saved, compile=False)
+    except (OSError, ValueError) as error:
+        raise FacescanError(f"{saved}: {str(error).splitlines()[0]}") from error
+    # The recipe may have changed since; the file's card has not.
+    recipe = replace(find_recipe(run.name), inputs=card.inputs, output=card.output.kind, labels=card.labels)
+    file = _writable(out or run.file)
+    difference = export(model, recipe, card, file, compared)
+    report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
+    return file
+
+
+def export_int8(folder: Path, data: Path, out: Path | None = None, report: Callable[[str], None] = print) -> Path:
+    """The run's file quantised, calibrated on the validation pictures, and compared on the test pictures.
+
+    Args:
+        folder: of the run.
+        data: that it was made from.
+        out: to write instead of NAME.int8.onnx beside the run's file.
+        report: told the comparison, as a table.
+
+    Raises:
+        FacescanError: something of the run is missing.
+    """
+    run = read_run(folder)
+    file = _writable(out or folder / f"{run.name}.int8.onnx")
+    card = Detector(run.file).card
+    ways, samples = conditions(card), read_samples(data)
+    lots = np.random.default_rng(run.seed).permutation(len(trained := run.samples("train", samples)))
+    ranged = crops([trained[i] for i in lots[:RANGED]], card, [ways[run.format]])
+    quantise(run.file, file, ranged.regions[0])
+    recalibrate(file, crops(run.samples("validation", samples), card, list(ways.values())))
+    test = crops(run.samples("test", samples), card, [ways[AS_FOUND], ways[FAIR]])
+    rows, metrics = compare(run.file, file, test)
+    write_card(file, replace(Detector(file).card, metrics=metrics))
+    report(rows)
+    return file
+
+
+def recalibrate(file: Path, validation: Crops) -> None:
+    """Calibration, operating points and uncertain band anew, as `train.run.finish` finds them."""
+    detector = Detector(file)
+    fitted = calibrate_on(*calibration_scores(detector, validation, detector.card.training.get("sets", ())))
+    card = replace(
+        detector.card,
+        calibration=fitted.calibration,
+        operating_points=fitted.operating_points,
+        uncertain=fitted.uncertain,
+    )
+    write_card(file, card)
+
+
+def compare(before: Path, after: Path, test: Crops) -> tuple[str, dict[str, Any]]:
+    """A table of two files, fp32 and int8, and the figures of the second for its card.
+
+    Args:
+        before: fp32.
+        after: int8.
+        test: regions as found, and re-encoded.
+    """
+    files = (before, after)
+    detectors = [Detector(file) for file in files]
+    rows = [("file, MB", [file.stat().st_size / 1e6 for file in files], 2)]
+    metrics: dict[str, Any] = {}
+    if test.fake.any() and not test.fake.all():
+        for condition, regions in zip((AS_FOUND, FAIR), test.regions, strict=True):
+            areas = [auc(test.fake, _logits(detector, regions)) for detector in detectors]
+            rows.append((f"AUC, {condition.replace('_', ' ')}", areas, 4))
+            metrics |= {condition: {"auc": round(areas[1], 3), "auc_fp32": round(areas[0], 3)}}
+    rows.append(("ms a picture, 1 thread", milliseconds(detectors, test.regions[0][:BATCH]), 2))
+    lines = [f"{'':24}{'fp32':>9}{'int8':>9}{'change':>9}"]
+    for name, (old, new), digits in rows:
+        lines.append(f"{name:24}{old:9.{digits}f}{new:9.{digits}f}{new - old:+9.{digits}f}")
+    return "\n".join(lines), metrics
+
+
+def milliseconds(detectors: Sequence[Detector], regions: Sequence[Region]) -> list[float]:
+    """For a picture, by each detector: the median of `TURNS` batches, taken in turns after one that does not count."""
+    taken: list[list[float]] = [[] for _ in detectors]
+    for turn in range(TURNS + 1):
+        for detector, times in zip(detectors, taken, strict=True):
+            started = time.perf_counter()
+            detector.logits(regions)
+            if turn:
+                times.append((time.perf_counter() - started) / len(regions) * 1e3)
+    return [float(np.median(times)) for times in taken]
+
+
+def _logits(detector: Detector, regions: Sequence[Region]) -> NDArray[np.float64]:
+    return np.concatenate([detector.logits(regions[i : i + BATCH]) for i in range(0, len(regions), BATCH)])
+
+
+def _writable(file: Path) -> Path:
+    if not file.parent.is_dir():
+        raise FacescanError(f"{file}: no such folder")
+    return file

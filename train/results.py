@@ -1,0 +1,138 @@
+"""Published against reproduced: the tables of ``train/RESULTS.md``, from the records of the runs.
+
+python -m train.results runs
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scanner.errors import FacescanError
+from train.degrade import AS_FOUND, FAIR
+from train.markdown import figure, fill
+from train.markdown import table as as_markdown
+from train.recipes import RECIPES
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+FORMS = {FAIR: "re-encoded", AS_FOUND: "as found"}
+HEAD = (
+    "recipe",
+    "published accuracy",
+    "pictures",
+    "on its training pictures",
+    "held out",
+    "precision",
+    "recall",
+    "F1",
+    "AUC",
+    "AUC of the probe",
+    "epochs",
+    "started from",
+    "minutes",
+)
+
+Record = Mapping[str, Any]
+
+
+def read_records(folder: Path) -> list[Record]:
+    """The run.json files below a folder, those of a study's recipe, in the order of the table of recipes.
+
+    Raises:
+        FacescanError: one is no record of a run.
+    """
+    records = []
+    for file in sorted(folder.rglob("run.json")):
+        try:
+            record = json.loads(file.read_text("utf-8"))
+            name, form = record["recipe"]["name"], record["format"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FacescanError(f"{file}: no record of a run: {error}") from error
+        if name in RECIPES and RECIPES[name].study and form in FORMS:
+            records.append(record)
+    names, forms = list(RECIPES), list(FORMS)
+    return sorted(records, key=lambda r: (names.index(r["recipe"]["name"]), forms.index(r["format"]), r["seed"]))
+
+
+def table(records: Sequence[Record]) -> str:
+    """One line for each run: the accuracy that was published, and what came out here, as the network itself decides.
+
+    Held out are the re-encoded pictures of a run on re-encoded ones, and the files themselves of a run as found.
+    """
+    return as_markdown(HEAD, [_line(record) for record in records])
+
+
+def blocks(records: Sequence[Record]) -> dict[str, str]:
+    """The parts of RESULTS.md by the name of their marker: a table for each study, and what all the runs share."""
+    studies = dict.fromkeys(recipe.study.name for recipe in RECIPES.values() if recipe.study)
+    tables = {}
+    for study in studies:
+        of_study = [r for r in records if RECIPES[r["recipe"]["name"]].study.name == study]
+        missing = [
+            f"{recipe.name} ({FORMS[form]})"
+            for recipe in RECIPES.values()
+            if recipe.study and recipe.study.name == study
+            for form in FORMS
+            if not any(r["recipe"]["name"] == recipe.name and r["format"] == form for r in of_study)
+        ]
+        tables[study] = table(of_study) + (f"\n\nNot run yet: {', '.join(missing)}." if missing else "")
+    return tables | {"circumstances": _circumstances(records)}
+
+
+def main(folder: str) -> None:
+    fill(RESULTS, blocks(read_records(Path(folder))))
+
+
+def _line(record: Record) -> tuple[str, ...]:
+    recipe = record["recipe"]
+    held_out, trained = record["own_rule"]["test"], record["own_rule"]["train"]
+    starts = [f"{name} {_start(file)}" for name, file in record["weights"].items()]
+    return (
+        recipe["name"],
+        f"{recipe['study']['accuracy']:.4f}",
+        FORMS[record["format"]],
+        figure(trained["accuracy"]),
+        f"**{held_out['accuracy']:.3f}**",
+        *(figure(held_out[key]) for key in ("precision", "recall", "f1")),
+        figure(record["test_auc"][record["format"]]),
+        figure(record["probe_auc"][record["format"]]),
+        _epochs(record),
+        ", ".join(starts) or "-",
+        f"{record['minutes']:.1f}",
+    )
+
+
+def _epochs(record: Record) -> str:
+    """How many, of how many, and what else was changed to make do with them."""
+    published, planned = record["recipe"]["training"], record["planned"]
+    text = str(record["epochs"])
+    if record["epochs"] < published["epochs"]:
+        early = " (halted early)" if planned["epochs"] == published["epochs"] else ""
+        text += f" of {published['epochs']}{early}"
+    factor = planned["learning_rate"] / published["learning_rate"]
+    return text if factor == 1 else f"{text}, at {factor:g} times the rate"
+
+
+def _start(file: str | None) -> str:
+    return "ImageNet" if file else "random"
+
+
+def _circumstances(records: Sequence[Record]) -> str:
+    """Machines, seeds and versions."""
+
+    def several(values: Sequence[str]) -> str:
+        return ", ".join(dict.fromkeys(values))
+
+    versions = several([f"Keras {r['versions']['keras']} on {r['backend']}" for r in records])
+    minutes = sum(record["minutes"] for record in records)
+    return (
+        f"{len(records)} runs, {minutes:.0f} minutes of training, on: {several([r['machine'] for r in records])}. "
+        f"{versions}. Seeds: {several([str(r['seed']) for r in records])}."
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

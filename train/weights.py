@@ -1,0 +1,132 @@
+"""ImageNet weights for the backbones within a network: downloaded once, or a file at hand."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scanner.errors import FacescanError, first_line
+
+if TYPE_CHECKING:
+    import h5py
+
+SUFFIXES = (".h5", ".hdf5")
+_STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A network's ImageNet weights without the top, as keras.applications publishes them.
+
+    Attributes:
+        url: of the file.
+        md5: of the file; None where Keras states none.
+        parameters: how many values Keras reads from it.
+    """
+
+    url: str
+    md5: str | None
+    parameters: int
+
+
+BACKBONES = {
+    "mobilenet": Backbone(
+        f"{_STORE}/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
+        None,
+        3_228_864,
+    ),
+    "resnet50": Backbone(
+        f"{_STORE}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "4d473c1dd8becc155b73f8504c6f6626",
+        23_587_712,
+    ),
+    "vgg16": Backbone(
+        f"{_STORE}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "6d6bbae143d832006294945121d1f1fc",
+        14_714_688,
+    ),
+}
+
+
+def resolve(choices: Sequence[str], backbones: Sequence[str]) -> dict[str, str | None]:
+    """The file that each backbone of a recipe starts from; None for random weights.
+
+    Args:
+        choices: each `[BACKBONE=]imagenet|none|PATH`. One that names a backbone goes before one that holds for all of
+            them, and of two alike the later holds. Where none fits, `imagenet`.
+        backbones: of the recipe, out of `BACKBONES`. Without any, the choices are not looked at.
+
+    Raises:
+        FacescanError: a choice names no backbone of the recipe; a file is not there, cannot be downloaded, or does not
+            fit.
+    """
+    if not backbones:
+        return {}
+    general, named = "imagenet", {}
+    for choice in choices:
+        backbone, equals, value = choice.partition("=")
+        if not equals or Path(choice).is_file():  # there may be a = in a file's name
+            general = choice
+        elif backbone in backbones:
+            named[backbone] = value
+        else:
+            raise FacescanError(f"--weights {choice}: this recipe has no {backbone!r}, but {', '.join(backbones)}")
+    return {backbone: _file(named.get(backbone, general), backbone) for backbone in backbones}
+
+
+def _file(choice: str, backbone: str) -> str | None:
+    if choice == "none":
+        return None
+    file = _download(backbone) if choice == "imagenet" else choice
+    if not Path(file).is_file():
+        raise FacescanError(f"no file {file!r}: pass --weights {backbone}=FILE, imagenet or none")
+    wrong = _what_is_wrong(file, backbone)
+    if wrong:
+        raise FacescanError(f"{file}: {wrong}: replace it, or pass --weights {backbone}=FILE, imagenet or none")
+    return file
+
+
+def _download(backbone: str) -> str:
+    import keras
+
+    published = BACKBONES[backbone]
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras draws a progress bar
+            # In the folder and under the name that keras.applications uses, so that nobody downloads it twice.
+            return str(keras.utils.get_file(origin=published.url, file_hash=published.md5, cache_subdir="models"))
+    except Exception as error:  # Keras raises no other type where the network fails
+        raise FacescanError(
+            f"cannot download {published.url}: fetch it where there is a network and pass --weights {backbone}=FILE, "
+            "or --weights none"
+        ) from error
+
+
+def _what_is_wrong(file: str, backbone: str) -> str:
+    """Why Keras could not load the file into that backbone; empty if it can."""
+    import h5py
+
+    if Path(file).suffix not in SUFFIXES:
+        return f"Keras takes weights from {' and '.join(SUFFIXES)} files only"
+    try:
+        with h5py.File(file) as content:
+            values = sum(_sizes(content))
+    except (OSError, KeyError) as error:
+        return f"not a file of Keras weights ({first_line(error)})"
+    expected = BACKBONES[backbone].parameters
+    return "" if values == expected else f"{values:,} values, but {backbone} without its top has {expected:,}"
+
+
+def _sizes(content: h5py.File) -> list[int]:
+    """How many values each weight has, of those that Keras reads."""
+    import h5py
+
+    if "layer_names" in content.attrs:  # Keras 1 and 2; the file may hold more than what is listed
+        listed = [content[layer] for layer in content.attrs["layer_names"]]
+        return [layer[weight].size for layer in listed for weight in layer.attrs["weight_names"]]
+    sizes: list[int] = []
+    content.visititems(lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None)
+    return sizes
