@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import FacescanError
+from scanner.model import Detector
+from train.data import Crops, sampling_weights, set_names
+from train.score import BATCH
 
 FPRS = (0.05, 0.01, 0.005)
 # At most this share of the verdicts on either side of the band should be wrong, half of the pictures being fake.
@@ -49,6 +52,27 @@ def calibrate_on(
     p_fake = 1 / (1 + np.exp(-np.clip(slope * logits + offset, -50, 50)))
     points = {str(fpr): threshold_at(p_fake[~labels], weights[~labels], fpr) for fpr in fprs}
     return Calibration((slope, offset), points, uncertain_band(p_fake, labels, weights, wrong))
+
+
+def calibration_scores(
+    detector: Detector, seen: Crops, trained_on: Iterable[str]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Logits, labels and weights over all conditions: pictures come re-saved. Sets never trained on weigh a half."""
+    names = set(trained_on)
+    known = np.array([bool(set_names([sample])[0] in names) for sample in seen.samples])
+    weights = np.zeros(len(seen.samples))
+    for fake in (False, True):
+        own = seen.fake == fake
+        parts = [own & known, own & ~known]
+        parts = [part for part in parts if part.any()]
+        for part in parts:
+            within = sampling_weights([s for s, chosen in zip(seen.samples, part, strict=True) if chosen])
+            weights[part] = 0.5 * within / within.sum() / len(parts)
+    scores = [
+        detector.logits(regions[i : i + BATCH]) for regions in seen.regions for i in range(0, len(regions), BATCH)
+    ]
+    copies = len(seen.regions)
+    return np.concatenate(scores), np.tile(seen.fake, copies), np.tile(weights, copies)
 
 
 def platt(

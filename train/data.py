@@ -82,7 +82,9 @@ class Crops:
 
 
 def read_samples(data: Path) -> list[Sample]:
-    """An index (CSV with path, label and, if known, set, generator, group), or a folder with `real/` and `fake/`, -> its samples.
+    """An index, or a folder with `real/` and `fake/`, -> its samples.
+
+    An index is CSV with the columns path (relative to it), label and, if known, set, generator and group.
 
     Raises:
         FacescanError: it is neither, or it has no pictures of one of the classes.
@@ -200,6 +202,11 @@ def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
     totals = {fake: sum(n**0.5 for (label, _), n in sizes.items() if label == fake) for fake in (False, True)}
     weights = np.array([0.5 * sizes[s.fake, s.set] ** -0.5 / totals[s.fake] for s in samples])
     return weights / weights.sum()
+
+
+def set_names(samples: Iterable[Sample]) -> list[str]:
+    """The sets of the samples with the class, as `set/real` or `set/fake`."""
+    return sorted({f"{sample.set}/{LABELS[sample.fake]}" for sample in samples})
 
 
 def data_hash(samples: Iterable[Sample]) -> str:

@@ -29,7 +29,6 @@ from train.metrics import (
     roc_curve,
     tpr_at_fpr,
 )
-from train.score import BATCH as BATCH  # of train.run, too
 from train.score import Scores, score, score_crops
 
 # The operating point at which pictures are called fake or real, and where they are if the card has no such point.

@@ -19,7 +19,6 @@ from scanner.card import Card
 from scanner.errors import FacescanError
 from scanner.model import Detector, Region
 from train.card import save
-from train.card import write_card as write_card  # for those who look for it here
 from train.fit import logits
 from train.recipes import Recipe
 

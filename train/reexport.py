@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from scanner.errors import FacescanError
 from scanner.model import Detector, Region
-from train.calibrate import calibrate_on
+from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
 from train.data import Crops, Sample, crops, read_samples
 from train.degrade import AS_FOUND, FAIR, conditions
-from train.evaluate import BATCH
 from train.export import export
 from train.metrics import auc
 from train.quantise import quantise
 from train.recipes import find_recipe
-from train.run import COMPARED, calibration_scores
+from train.run import COMPARED
+from train.score import BATCH
 
 # Training pictures by which the ranges of the activations are found.
 RANGED = 256

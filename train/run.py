@@ -8,30 +8,29 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from scanner.card import Card
 from scanner.errors import FacescanError
 from scanner.model import Detector
+from scanner.runtime import available_cpus
 from train import plots
-from train.calibrate import calibrate_on
-from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, of_sets, read_samples, sampling_weights, split
+from train.calibrate import calibrate_on, calibration_scores
+from train.card import write_card
+from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, of_sets, read_samples, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
-from train.export import export, write_card
+from train.export import export
 from train.fit import fit, logits
 from train.metrics import Confusion, confusion
 from train.probe import probe_auc
 from train.recipes import Recipe
-from train.score import BATCH
 from train.weights import resolve
 
 PACKAGES = (
@@ -72,10 +71,10 @@ class Plan:
 
 
 def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str], None] = print) -> Path:
-    """Make the recipe's detector: `out`/NAME.onnx, and beside it
+    """Make the recipe's detector, `out`/NAME.onnx.
 
-    NAME.keras, run.json (all that is needed to repeat the run), history.csv, curves.png, evaluation.json and .txt,
-    roc.png, confusion.png and the other plots of `train.evaluate.plot`.
+    Beside it come NAME.keras, run.json (all that is needed to repeat the run), history.csv, curves.png,
+    evaluation.json and .txt, and the plots of `train.evaluate.plot`.
 
     Raises:
         FacescanError: the data cannot be read or lacks a class, or the export differs from Keras.
@@ -152,8 +151,8 @@ def finish(
     file: Path, splits: Splits, validation: Crops, test: Crops, seed: int, probes: Mapping[str, float]
 ) -> Evaluation:
     """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card."""
-    detector = Detector(file)
-    trained_on = _names(splits.train)
+    detector = Detector(file, threads=available_cpus())
+    trained_on = set_names(splits.train)
     scores, labels, weights = calibration_scores(detector, validation, trained_on)
     fitted = calibrate_on(scores, labels, weights)
     card = replace(
@@ -163,38 +162,17 @@ def finish(
         uncertain=fitted.uncertain,
         training={
             "sets": trained_on,
-            "calibration_sets": _names(splits.validation),
-            "test_sets": _names(splits.test),
+            "calibration_sets": set_names(splits.validation),
+            "test_sets": set_names(splits.test),
             "pictures": {name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
             "seed": seed,
             "terms": "research or non-commercial use for most of the sets, no stated licence for many",
         },
     )
     write_card(file, card)
-    evaluation = measure(Detector(file), test)
+    evaluation = measure(Detector(file, threads=available_cpus()), test)
     write_card(file, replace(card, metrics=_key_figures(evaluation, probes)))
     return replace(evaluation, sha256=Detector(file).sha256)
-
-
-def calibration_scores(
-    detector: Detector, seen: Crops, trained_on: Iterable[str]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Logits, labels and weights over all conditions: pictures come re-saved. Sets never trained on weigh a half."""
-    names = set(trained_on)
-    known = np.array([bool(_names([sample])[0] in names) for sample in seen.samples])
-    weights = np.zeros(len(seen.samples))
-    for fake in (False, True):
-        own = seen.fake == fake
-        parts = [own & known, own & ~known]
-        parts = [part for part in parts if part.any()]
-        for part in parts:
-            within = sampling_weights([s for s, chosen in zip(seen.samples, part, strict=True) if chosen])
-            weights[part] = 0.5 * within / within.sum() / len(parts)
-    scores = [
-        detector.logits(regions[i : i + BATCH]) for regions in seen.regions for i in range(0, len(regions), BATCH)
-    ]
-    copies = len(seen.regions)
-    return np.concatenate(scores), np.tile(seen.fake, copies), np.tile(weights, copies)
 
 
 def figures(found: Confusion) -> dict[str, Any]:
@@ -257,10 +235,6 @@ def _key_figures(evaluation: Evaluation, probes: Mapping[str, float]) -> dict[st
         for scope in ("generator", "reals")
     }
     return {"pooled": pooled, FAIR: by_name, "probe_auc": {key: round(value, 3) for key, value in probes.items()}}
-
-
-def _names(samples: Iterable[Sample]) -> list[str]:
-    return sorted({f"{sample.set}/{LABELS[sample.fake]}" for sample in samples})
 
 
 def _versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ from train.recipes import RECIPES
 
 def test_list_names_every_recipe(capsys):
     assert main(["list"]) == 0
-    head, *lines = capsys.readouterr().out.splitlines()
+    _, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
     assert len(lines) == 19
     (kim,) = [line for line in lines if line.startswith("kim-cnn ")]

