@@ -17,7 +17,7 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def silent_decoders() -> Iterator[None]:
+def silent_libraries() -> Iterator[None]:
     """Drop what native code prints on standard error (libpng and libjpeg complain by file, without its name).
 
     Python's own `sys.stderr` still writes to where it wrote.

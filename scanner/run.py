@@ -17,7 +17,7 @@ from scanner.interrupts import Interrupts
 from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan
 from scanner.progress import Progress
-from scanner.quiet import silent_decoders
+from scanner.quiet import silent_libraries
 from scanner.report import Report
 from scanner.result import SCHEMA_VERSION, Result, Verdict
 from scanner.runtime import available_cpus
@@ -47,7 +47,7 @@ def run(options: Mapping[str, Any]) -> int:
     writers = _open_outputs(options, report.meta)
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent)
     try:
-        with Interrupts() as interrupts, silent_decoders():
+        with Interrupts() as interrupts, silent_libraries():
             _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])
         for writer in writers:
             writer.finish(report.as_dict())

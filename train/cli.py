@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import click
 
 from scanner import __version__
 from scanner.errors import FacescanError
+from scanner.quiet import silent_libraries
 
 if TYPE_CHECKING:
     from train.recipes import Recipe
@@ -179,8 +181,8 @@ def _run(
     sets: tuple[str, ...],
     normalise_format: bool | None,
 ) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    from train.run import Plan, run
+    with _quiet_import():
+        from train.run import Plan, run
 
     normalised = recipe.normalise_format if normalise_format is None else normalise_format
     run(recipe, data, out, Plan(weights, epochs, learning_rate, seed, sets, normalised), click.echo)
@@ -321,16 +323,25 @@ def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
 
     int8 is quantised and calibrated anew, and compared with fp32 on the pictures kept for the test.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    from train.reexport import export_again, export_int8
+    with _quiet_import():
+        from train.reexport import export_again, export_int8
 
     (export_again if precision == "fp32" else export_int8)(run, data, out, click.echo)
+
+
+@contextmanager
+def _quiet_import() -> Iterator[None]:
+    """TensorFlow tells of GPUs that it does not find, when it is imported and later."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with silent_libraries():
+        yield
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code: 0, 2 for any error, 130 if interrupted."""
     try:
         cli.main(args=None if argv is None else list(argv), prog_name="facescan-train", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return USAGE_ERROR
@@ -341,6 +352,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (error.name or "").split(".")[0] not in EXTRA:
             raise
         click.echo(f"facescan-train: {error.name} is missing: pip install 'facescan[train]'", err=True)
+        return USAGE_ERROR
+    except (BrokenPipeError, SystemExit):  # click exits by itself, with 1, where standard output is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it ends
+        click.echo("facescan-train: standard output was closed by its reader", err=True)
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

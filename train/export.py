@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -61,9 +64,36 @@ def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: 
 
 def _convert(model: keras.Model, recipe: Recipe, file: Path) -> onnx.ModelProto:
     # The converter may order and name as it likes, but keeps these names; so they are those of the card.
-    signature = [
-        keras.InputSpec(dtype="float32", shape=(None, *spec.size, 3), name=spec.name) for spec in recipe.inputs
-    ]
+    shapes = {spec.name: (*spec.size, 3) for spec in recipe.inputs}
+    if keras.backend.backend() == "tensorflow":
+        convert(model, shapes, file)
+    else:  # only TensorFlow's functions are converted, and the backend of a process is chosen once
+        saved = file.with_suffix(".keras")
+        model.save(saved)
+        done = subprocess.run(
+            [sys.executable, "-m", "train.export", str(saved), json.dumps(shapes), str(file)],
+            env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+            raise FacescanError(
+                f"{file.name}: TensorFlow, which exports the networks of every backend, failed: {reason}"
+            )
+    return onnx.load_model(file)
+
+
+def convert(model: keras.Model, shapes: Mapping[str, Sequence[int]], file: Path) -> None:
+    """Write the ONNX file as the converter makes it.
+
+    Args:
+        model: any, on the backend TensorFlow.
+        shapes: of a picture, by the names that the inputs shall have, in the order of the model's.
+        file: to write.
+    """
+    signature = [keras.InputSpec(dtype="float32", shape=(None, *shape), name=name) for name, shape in shapes.items()]
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # the converter prints its progress
         warnings.simplefilter("ignore")
         model.export(
@@ -73,7 +103,6 @@ def _convert(model: keras.Model, recipe: Recipe, file: Path) -> onnx.ModelProto:
             input_signature=signature if len(signature) == 1 else [signature],
             opset_version=OPSET,
         )
-    return onnx.load_model(file)
 
 
 def _tidy(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
@@ -99,3 +128,7 @@ def _tidy(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
 
 def _p_fake(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
+
+
+if __name__ == "__main__":
+    convert(keras.models.load_model(sys.argv[1], compile=False), json.loads(sys.argv[2]), Path(sys.argv[3]))

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from scanner.card import InputSpec
 from scanner.errors import FacescanError
@@ -169,18 +170,25 @@ def logits(model: keras.Model, regions: Sequence[Region], recipe: Recipe) -> NDA
 
 
 class _Curve(keras.callbacks.Callback):
-    """Keeps and tells the figures of every epoch."""
+    """Keeps and tells the figures of every epoch; draws a bar of its steps on a terminal."""
 
     def __init__(self, epochs: int, report: Callable[[str], None]) -> None:
         super().__init__()
         self._epochs, self._report = epochs, report
         self._started = 0.0
+        self._bar = tqdm(disable=True)
         self.history: list[dict[str, float]] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._started = time.monotonic()
+        name = f"epoch {epoch + 1}/{self._epochs}"
+        self._bar = tqdm(total=self.params["steps"], desc=name, unit="step", leave=False, disable=None)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._bar.close()
         keys = ("loss", "accuracy", "val_loss", "val_accuracy")
         point = {key: float((logs or {})[key]) for key in keys if key in (logs or {})}
         self._report(

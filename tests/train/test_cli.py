@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -131,6 +132,15 @@ def test_without_the_extra_the_message_says_what_to_install(missing, index, tmp_
     assert done.returncode == 2
     assert "pip install 'facescan[train]'" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_closed_pipe_is_one_line_and_exits_with_2():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "train.cli", "list"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (2, "facescan-train: standard output was closed by its reader\n")
 
 
 def test_help_loads_nothing_heavy():

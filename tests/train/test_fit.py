@@ -182,9 +182,8 @@ def test_two_inputs_come_in_order(index):
     assert not np.array_equal(pixels, ela)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_another_backend_trains_the_same_recipe(backend, index):
-    pytest.importorskip(backend, reason=f"needs {backend}, another backend of Keras")
+def test_another_backend_trains_the_same_recipe(index):
+    pytest.importorskip("jax", reason="needs JAX, another backend of Keras")
     script = f"""
 from dataclasses import replace
 from pathlib import Path
@@ -203,10 +202,10 @@ print(keras.backend.backend(), len(history), history[0]["loss"])
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"KERAS_BACKEND": backend},
+        env=os.environ | {"KERAS_BACKEND": "jax"},
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
     name, epochs, loss = done.stdout.splitlines()[-1].split()
-    assert (name, epochs) == (backend, "1")
+    assert (name, epochs) == ("jax", "1")
     assert 0.3 < float(loss) < 3
