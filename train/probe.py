@@ -1,9 +1,11 @@
-"""What can be told without looking at the face: a logistic probe of sharpness, greyness, contrast and blocking.
+"""What can be told without looking at the face: logistic probes of the file, and of the framing.
 
-A detector whose figures are no better than the probe's has learned how the files were saved.
+A detector whose figures are no better than a probe's has learned how the files were saved, or how they were framed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -12,12 +14,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from scanner.crop import shrink
 from scanner.decode import Picture
 from train.data import Crops, sampling_weights
 from train.metrics import auc
 
+# Pixels: where head, hair and background are can be seen in so many, and nothing of what a generator leaves behind.
+THUMBNAIL = 16
+# Of the penalty: hundreds of pixels and hundreds of pictures.
+THUMBNAIL_C = 0.001
 
-def features(crop: Picture) -> NDArray[np.float64]:
+Features = Callable[[Picture], NDArray[np.float64]]
+
+
+def of_file(crop: Picture) -> NDArray[np.float64]:
     """RGB uint8 (height, width, 3) -> (7,): sharpness at three scales, saturation, greyness, blocking, contrast."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float64)
     sharpness = []
@@ -31,18 +41,36 @@ def features(crop: Picture) -> NDArray[np.float64]:
     return np.array([*sharpness, np.log1p(spread), spread < 2, by_phase.max() / (by_phase.mean() + 1e-6), grey.std()])
 
 
-def probe_auc(train: Crops, test: Crops, condition: int) -> float:
-    """Area under the ROC curve of the probe on the test crops, trained as the detector is, on the same crops.
+def of_framing(crop: Picture) -> NDArray[np.float64]:
+    """RGB uint8 (height, width, 3) -> (256,): a grey thumbnail of 16 x 16 pixels."""
+    small = shrink(crop, THUMBNAIL, THUMBNAIL)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float64).ravel()
+
+
+# Features and the inverse strength of the penalty, by name.
+PROBES: dict[str, tuple[Features, float]] = {"file": (of_file, 1.0), "framing": (of_framing, THUMBNAIL_C)}
+
+
+def probe_auc(name: str, train: Crops, test: Crops, condition: int) -> float:
+    """Area under the ROC curve of a probe on the test crops, trained as the detector is, on the same crops.
 
     Args:
+        name: one of `PROBES`.
         train: what the probe learns from, in its first condition.
         test: what it is measured on.
         condition: index of one of the test's conditions.
     """
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    probe.fit(_table(train, 0), train.fake, logisticregression__sample_weight=sampling_weights(train.samples))
-    return auc(test.fake, probe.decision_function(_table(test, condition)))
+    features, strength = PROBES[name]
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+    weights = sampling_weights(train.samples)
+    probe.fit(
+        _table(features, train, 0),
+        train.fake,
+        # On average 1, for which the penalty is meant.
+        logisticregression__sample_weight=weights / weights.mean(),
+    )
+    return auc(test.fake, probe.decision_function(_table(features, test, condition)))
 
 
-def _table(crops: Crops, condition: int) -> NDArray[np.float64]:
+def _table(features: Features, crops: Crops, condition: int) -> NDArray[np.float64]:
     return np.stack([features(region[0]) for region in crops.regions[condition]])

@@ -29,7 +29,7 @@ from train.evaluate import Evaluation, measure, plot, table
 from train.export import export
 from train.fit import fit, logits
 from train.metrics import Confusion, confusion
-from train.probe import probe_auc
+from train.probe import PROBES, probe_auc
 from train.recipes import Recipe
 from train.weights import resolve
 
@@ -45,6 +45,8 @@ PACKAGES = (
     "onnxruntime",
     "numpy",
 )
+# Area under the ROC curve by probe (`train.probe.PROBES`) and condition.
+Probes = Mapping[str, Mapping[str, float]]
 # Real pictures on which the exported file is compared with Keras.
 COMPARED = 64
 
@@ -110,11 +112,14 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     difference = export(fitted.model, recipe, card, file, compared)
     report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
 
-    probes = {condition: probe_auc(train, test, i) for i, condition in enumerate(CONDITIONS)}
+    probes = {
+        name: {condition: probe_auc(name, train, test, i) for i, condition in enumerate(CONDITIONS)} for name in PROBES
+    }
     evaluation = finish(file, splits, validation, test, plan.seed, probes)
     for condition in CONDITIONS:
         report(table(evaluation, condition))
-        report(f"the probe of sharpness, greyness and blocking: AUC {probes[condition]:.3f}\n")
+        told = ", ".join(f"{name} {areas[condition]:.3f}" for name, areas in probes.items())
+        report(f"AUC without looking at the face (train/probe.py): {told}\n")
     own_rule = {
         name: confusion(seen.fake, logits(fitted.model, seen.regions[0], recipe) >= 0)
         for name, seen in (("train", train), ("test", _under(test, form)))
@@ -136,7 +141,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "onnx_minus_keras": difference,
         "own_rule": {name: figures(found) for name, found in own_rule.items()},
         "test_auc": {condition: evaluation.row("pooled", "all", condition).auc for condition in CONDITIONS},
-        "probe_auc": probes,
+        "probes": probes,
         "history": fitted.history,
         "splits": {name: [s.path for s in getattr(splits, name)] for name in ("train", "validation", "test")},
     }
@@ -147,9 +152,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     return file
 
 
-def finish(
-    file: Path, splits: Splits, validation: Crops, test: Crops, seed: int, probes: Mapping[str, float]
-) -> Evaluation:
+def finish(file: Path, splits: Splits, validation: Crops, test: Crops, seed: int, probes: Probes) -> Evaluation:
     """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card."""
     detector = Detector(file, threads=available_cpus())
     trained_on = set_names(splits.train)
@@ -216,7 +219,7 @@ def _write_history(history: Sequence[Mapping[str, float]], out: Path) -> None:
     plots.history(out / "curves.png", history)
 
 
-def _key_figures(evaluation: Evaluation, probes: Mapping[str, float]) -> dict[str, Any]:
+def _key_figures(evaluation: Evaluation, probes: Probes) -> dict[str, Any]:
     """What the card says: pooled figures under each condition, and every generator and set of reals re-encoded."""
     keys = ("auc", "ap", "tpr_5", "tpr_1", "over_5", "over_1", "uncertain", "wrong", "accuracy", "ece")
 
@@ -234,7 +237,10 @@ def _key_figures(evaluation: Evaluation, probes: Mapping[str, float]) -> dict[st
         scope: {row.name: rounded(row) for row in evaluation.rows[FAIR] if row.scope == scope}
         for scope in ("generator", "reals")
     }
-    return {"pooled": pooled, FAIR: by_name, "probe_auc": {key: round(value, 3) for key, value in probes.items()}}
+    areas = {
+        f"{name}_probe_auc": {key: round(value, 3) for key, value in found.items()} for name, found in probes.items()
+    }
+    return {"pooled": pooled, FAIR: by_name} | areas
 
 
 def _versions() -> dict[str, str]:
