@@ -237,10 +237,8 @@ def _key_figures(evaluation: Evaluation, probes: Probes) -> dict[str, Any]:
         scope: {row.name: rounded(row) for row in evaluation.rows[FAIR] if row.scope == scope}
         for scope in ("generator", "reals")
     }
-    areas = {
-        f"{name}_probe_auc": {key: round(value, 3) for key, value in found.items()} for name, found in probes.items()
-    }
-    return {"pooled": pooled, FAIR: by_name} | areas
+    areas = {name: {key: round(value, 3) for key, value in found.items()} for name, found in probes.items()}
+    return {"pooled": pooled, FAIR: by_name, "probe_auc": areas["file"], "framing_probe_auc": areas["framing"]}
 
 
 def _versions() -> dict[str, str]:
