@@ -41,7 +41,7 @@ def cli() -> None:
     """Train, export and measure the detectors that facescan runs."""
 
 
-@cli.command("list")
+@cli.command("list", short_help="Name the recipes, or show one.")
 @click.argument("recipe", required=False)
 def list_recipes(recipe: str | None) -> None:
     """Name the recipes, with what was published of each; or show one RECIPE whole."""
@@ -88,7 +88,7 @@ def _training_options(command: Callable) -> Callable:
     return command
 
 
-@cli.command()
+@cli.command(short_help="Fit a recipe to any pictures.")
 @_training_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
 @click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's split.")
@@ -130,7 +130,7 @@ def fit(
     _run(chosen, data, out, weights, epochs, learning_rate, seed, sets, normalise_format)
 
 
-@cli.command()
+@cli.command(short_help="Repeat the study behind a recipe.")
 @_training_options
 @click.option(
     "--out",
@@ -188,7 +188,7 @@ def _run(
     run(recipe, data, out, Plan(weights, epochs, learning_rate, seed, sets, normalised), click.echo)
 
 
-@cli.command()
+@cli.command(short_help="Measure a model on labelled pictures.")
 @click.argument("model")
 @DATA
 @click.option(
@@ -275,7 +275,7 @@ def _kept_for_test(samples: Sequence, record: Path) -> list:
     return chosen
 
 
-@cli.command("card")
+@cli.command("card", short_help="Print or write the card of an ONNX file.")
 @click.argument("model")
 @click.option(
     "--set",
@@ -309,7 +309,7 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
         click.echo(f"{nulls}, then: facescan-train card {model} --set CARD.json", err=True)
 
 
-@cli.command("export")
+@cli.command("export", short_help="Export a run again, or quantise it.")
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @DATA
 @click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32", show_default=True)
