@@ -252,26 +252,30 @@ def _names(sample: Sample) -> set[str]:
 
 
 def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
-    """Groups in the order of their lots: into the test until each part of it is full, then validation, then training.
+    """Groups in the order of their lots into the test, until each part of it is full; then, by new lots, validation.
 
-    A group that would overfill a part is passed over.
+    New ones, because the parts fill at different lots: what is left of the old order is first of the parts that are
+    full. A group that would overfill a part is passed over.
     """
-    groups: dict[tuple[str, str], list[Sample]] = {}
+    groups: dict[tuple[str, ...], list[Sample]] = {}
     for sample in samples:
         groups.setdefault(_group(sample), []).append(sample)
     missing, for_validation = Counter(rule.test_counts), rule.validation_count
-    train, validation, test = [], [], []
+    test, rest = [], []
     for group in sorted(groups, key=lambda group: _lot(group, seed)):
-        members = groups[group]
-        parts = Counter(_part(sample) for sample in members)
+        parts = Counter(_part(sample) for sample in groups[group])
         if parts <= missing:
             missing -= parts
-            test += members
-        elif len(members) <= for_validation:
-            for_validation -= len(members)
-            validation += members
+            test += groups[group]
         else:
-            train += members
+            rest.append(group)
+    train, validation = [], []
+    for group in sorted(rest, key=lambda group: _lot(("validation", *group), seed)):
+        if len(groups[group]) <= for_validation:
+            for_validation -= len(groups[group])
+            validation += groups[group]
+        else:
+            train += groups[group]
     if missing or for_validation or not train:
         wanted = ", ".join(f"{count} {part}" for part, count in rule.test_counts.items())
         raise FacescanError(
@@ -290,9 +294,9 @@ def _group(sample: Sample) -> tuple[str, str]:
     return ("group", sample.group) if sample.group else ("picture", sample.path)
 
 
-def _lot(group: tuple[str, str], seed: int) -> float:
+def _lot(group: tuple[str, ...], seed: int) -> float:
     """0 up to 1, evenly spread."""
-    digest = hashlib.sha256(f"{seed} {group[0]} {group[1]}".encode()).digest()
+    digest = hashlib.sha256(" ".join((str(seed), *group)).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-tf = pytest.importorskip("tensorflow")
+pytest.importorskip("tensorflow")
 
 import keras
+import tensorflow as tf
 
 from scanner.cli import main as facescan
 from scanner.decode import decode
