@@ -27,6 +27,7 @@ from scanner.settings import (
 )
 
 ENV_PREFIX = "FACESCAN"
+_ACTIONS = {"version", "cache_info", "cache_clear"}  # options that are said on the command line only
 # No options: where the verdict cache lies, where the tests find the picture sets, and what container files like to set.
 _OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION"}
 
@@ -52,8 +53,12 @@ class Size(click.ParamType[int]):
 def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Put [tool.facescan] under the command line and the environment; refuse what it does not know."""
     file = Path(value) if value else nearest_pyproject(Path.cwd())
-    options = {p.name: p for p in ctx.command.params if isinstance(p, click.Option) and p.name and p is not param}
-    multiple = {name.replace("_", "-"): option.multiple for name, option in options.items() if name != "version"}
+    options = {
+        p.name: p
+        for p in ctx.command.params
+        if isinstance(p, click.Option) and p.name and p is not param and p.name not in _ACTIONS
+    }
+    multiple = {name.replace("_", "-"): option.multiple for name, option in options.items()}
     variables = {f"{ENV_PREFIX}_{name.upper()}" for name in [*options, param.name or ""]} | _OTHER_VARIABLES
     check_keys((name for name in os.environ if name.startswith(f"{ENV_PREFIX}_")), variables, "environment")
     table = load_table(file) if file is not None else None
@@ -85,7 +90,9 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
 @click.option("--summary", metavar="FILE", help="Write the summary to a .json or .md file.")
 @click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
-@click.option("--ela-dir", metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela.")
+@click.option(
+    "--ela-dir", metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela, judges all anew."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
 # How to judge
@@ -134,6 +141,12 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Faces scored at once.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Pictures decoded at the same time.")
+@click.option("--cache", metavar="FILE", help="Keep rows there, not in the user's cache directory.")
+@click.option("--no-cache", is_flag=True, help="Judge everything anew, and keep nothing.")
+@click.option(
+    "--cache-info", is_flag=True, allow_from_autoenv=False, help="Show what is in the cache, and scan nothing."
+)
+@click.option("--cache-clear", is_flag=True, allow_from_autoenv=False, help="Empty the cache, and scan nothing.")
 @click.option(
     "--config",
     type=click.Path(),
@@ -157,11 +170,15 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if options["version"]:
         click.echo(version(options["verbose"]))
         return 0
+    _settle(ctx, options, "cache", "no_cache")
+    if options["cache_info"] or options["cache_clear"]:
+        click.echo(about_cache(options["cache"], options["cache_clear"]))
+        return 0
     if not options["paths"] and not options["files_from"]:
         raise click.UsageError("Nothing to scan: name files or folders, or use --files-from.", ctx)
     if [*options["paths"], options["files_from"]].count("-") > 1:
         raise click.UsageError("Standard input can be read once only: - is named twice.", ctx)
-    _settle_thresholds(ctx, options)
+    _settle(ctx, options, "threshold", "fpr")
     # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
     from scanner.run import run
@@ -219,14 +236,44 @@ def version(verbose: bool) -> str:
     )
 
 
-def _settle_thresholds(ctx: click.Context, options: dict[str, Any]) -> None:
-    """--threshold and --fpr exclude each other, but one on the command line overrules the other in a file."""
-    if options["threshold"] is None or options["fpr"] is None:
+def about_cache(named: str | None, clear: bool) -> str:
+    """What is in the cache, or with `clear`, what was in it."""
+    from datetime import UTC, datetime
+
+    from scanner.cache import Cache, cache_file, size_of
+
+    file = named or cache_file()
+    if file is None or not os.path.exists(file):
+        return f"no cache at {file or 'all: there is no home directory'}"
+    with Cache(file) as cache:
+        if clear:
+            return f"removed {cache.clear():,} rows from {cache.file}"
+        info = cache.info()
+    when = [
+        "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(" ").removesuffix("+00:00")
+        for seconds in (info["oldest"], info["newest"])
+    ]
+    return "\n".join(
+        [
+            f"cache      {cache.file}",
+            f"rows       {info['rows']:,}, of {info['files']:,} files",
+            f"size       {size_of(cache.file):,} bytes",
+            f"oldest     {when[0]}",
+            f"newest     {when[1]}",
+            *(f"model      {model}: {rows:,} rows" for model, rows in info["models"].items()),
+        ]
+    )
+
+
+def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
+    """Two options exclude each other, but one on the command line overrules the other in a file."""
+    if any(options[name] is None or options[name] is False for name in pair):
         return
     order = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP]
-    ranks = {name: order.index(ctx.get_parameter_source(name)) for name in ("threshold", "fpr")}  # type: ignore[arg-type]
-    if ranks["threshold"] == ranks["fpr"]:
-        raise click.UsageError("--threshold and --fpr say the same thing in two ways: give one.", ctx)
+    ranks = {name: order.index(ctx.get_parameter_source(name)) for name in pair}  # type: ignore[arg-type]
+    if len(set(ranks.values())) == 1:
+        one, other = (f"--{name.replace('_', '-')}" for name in pair)
+        raise click.UsageError(f"{one} and {other} exclude each other: give one.", ctx)
     options[max(ranks, key=ranks.__getitem__)] = None
 
 

@@ -8,18 +8,24 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
 
+from scanner import ROWS_VERSION, __version__
+from scanner.cache import Cache, Mark, mark_of
 from scanner.card import Card
 from scanner.decode import Picture, decode
 from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
 from scanner.errors import FacescanError, first_line
+from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
 from scanner.model import Detector, Region, prepare
 from scanner.read import read
@@ -27,7 +33,7 @@ from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.runtime import available_cpus
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
-from scanner.walk import Candidate
+from scanner.walk import STDIN, Candidate
 
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
 BATCH = {"cpu": 8, "cuda": 64}
@@ -41,11 +47,13 @@ class Examined:
         result: final if there are no regions.
         regions: what the model will see; one for each of the first `len(regions)` of the result's faces.
         seconds: spent by stage.
+        mark: of the file before it was read, if there is a cache to keep the row in.
     """
 
     result: Result
     regions: list[Region] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    mark: Mark | None = None
 
 
 def scan(
@@ -54,6 +62,7 @@ def scan(
     thresholds: Thresholds,
     settings: Settings,
     spent: Callable[[str, float], None] = lambda stage, seconds: None,
+    cache: Cache | None = None,
 ) -> Iterator[Result]:
     """Judge every candidate, in order, holding only a few pictures at a time.
 
@@ -63,6 +72,7 @@ def scan(
         thresholds: turn scores into verdicts.
         settings: see there.
         spent: told the seconds of each stage, as they are spent.
+        cache: where rows may be known already, and are kept, in batches, before they are handed out.
 
     Raises:
         FacescanError: the model fails on a batch.
@@ -71,11 +81,13 @@ def scan(
     workers = settings.workers or available_cpus()
     region = settings.region or detector.card.source
     finder = FaceFinder() if region == "face" else None
-    look = partial(examine, finder=finder, card=detector.card, elas=detector.elas, settings=settings)
+    known = cache.by_content if cache else None
+    look = partial(examine, finder=finder, card=detector.card, elas=detector.elas, settings=settings, known=known)
     batch_size = detector.batch or settings.batch_size or BATCH[detector.device.used]
     pool = ThreadPoolExecutor(workers, thread_name_prefix="facescan")
     try:
-        examined = _ahead(pool, look, candidates, limit=2 * workers + batch_size)
+        begin = partial(_begin, pool, look, cache, settings.max_bytes)
+        examined = _ahead(begin, candidates, limit=2 * workers + batch_size)
         for group in _groups(examined, batch_size):
             for picture in group:
                 for stage, seconds in picture.seconds.items():
@@ -83,16 +95,55 @@ def scan(
             started = time.perf_counter()
             scores = deque(_score([region for picture in group for region in picture.regions], detector, batch_size))
             spent("model", time.perf_counter() - started)
-            for picture in group:
-                yield judge(picture, [scores.popleft() for _ in picture.regions], detector.card.name, thresholds)
+            judged = [
+                judge(picture, [scores.popleft() for _ in picture.regions], detector.card.name, thresholds)
+                for picture in group
+            ]
+            if cache:
+                started = time.perf_counter()
+                cache.store(zip(judged, (picture.mark for picture in group), strict=True))
+                spent("cache", time.perf_counter() - started)
+            yield from judged
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
+    """What decides, besides a content, about all of its row but the verdict that thresholds draw from p_fake.
+
+    Scores may differ in the last digit between devices. What only a path decides (`max_bytes`) is not in it.
+    """
+    region = settings.region or detector.card.source
+    return {
+        "model": f"{detector.card.name} {detector.card.version}",
+        "sha256": detector.sha256,
+        "device": detector.device.used,
+        "region": region,
+        "faces": hashlib.sha256(FACE_FINDER.read_bytes()).hexdigest() if region == "face" else "",
+        "min_face": settings.min_face,
+        "max_pixels": settings.max_pixels,
+        "ela": _wants_ela(settings),
+        "versions": [__version__, ROWS_VERSION, cv2.__version__, onnxruntime.__version__, _version("pillow-heif")],
+    }
+
+
+def _version(package: str) -> str:
+    """Of a package that may not be there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 def examine(
-    candidate: Candidate, finder: FaceFinder | None, card: Card, elas: set[int], settings: Settings
+    candidate: Candidate,
+    finder: FaceFinder | None,
+    card: Card,
+    elas: set[int],
+    settings: Settings,
+    known: Callable[[str], Result | None] | None = None,
 ) -> Examined:
-    """Everything about one picture but its score. Trouble with it is a row.
+    """Everything about one picture but its score, or all of it if its content is `known`. Trouble with it is a row.
 
     Raises:
         FacescanError: an ELA map cannot be written.
@@ -114,6 +165,11 @@ def examine(
             return Examined(row)
         row = replace(row, sha256=hashlib.sha256(content).hexdigest())
         lap("read")
+        if known:
+            before = known(row.sha256)
+            lap("cache")
+            if before:
+                return Examined(replace(before, path=row.path), seconds=seconds)
         decoded = decode(content, settings.max_pixels)
         lap("decode")
         row = replace(row, format=decoded.format, reason=decoded.reason)
@@ -146,10 +202,10 @@ def examine(
 
 
 def judge(picture: Examined, scores: Sequence[float], model: str, thresholds: Thresholds) -> Result:
-    """Scores of a picture's regions -> its final row. The highest score decides."""
+    """Scores of a picture's regions, or the score in a row that is known -> its final row. The highest decides."""
     row = picture.result
     if not picture.regions:
-        return row
+        return row if row.p_fake is None else replace(row, verdict=thresholds.verdict(row.p_fake))
     if not all(np.isfinite(scores)):
         return replace(row, verdict=Verdict.ERROR, reason="model_failed:not_a_number", faces=(), n_faces=None)
     rounded = [round(float(score), 4) for score in scores]  # decide on what is written, so that readers can check it
@@ -197,17 +253,45 @@ def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, settings: Settin
     return replace(ela, map=printable_path(str(file)))
 
 
+def _begin(
+    pool: ThreadPoolExecutor,
+    look: Callable[[Candidate], Examined],
+    cache: Cache | None,
+    max_bytes: int,
+    candidate: Candidate,
+) -> Callable[[], Examined]:
+    """Start to examine a candidate, unless its file looks as it did when its row was kept; the answer to wait for."""
+    if cache is None:
+        return pool.submit(look, candidate).result
+    started = time.perf_counter()
+    mark = None if candidate.trouble or candidate.path == STDIN else mark_of(candidate.path, max_bytes)
+    row = cache.by_file(mark) if mark else None
+    seconds = time.perf_counter() - started
+    future = None if row else pool.submit(look, candidate)
+
+    def answer() -> Examined:
+        if row:
+            return Examined(replace(row, path=printable_path(candidate.path)), seconds={"cache": seconds})
+        assert future is not None
+        picture = future.result()
+        picture.mark = mark
+        picture.seconds["cache"] = picture.seconds.get("cache", 0.0) + seconds
+        return picture
+
+    return answer
+
+
 def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Candidate], Examined], candidates: Iterable[Candidate], limit: int
+    begin: Callable[[Candidate], Callable[[], Examined]], candidates: Iterable[Candidate], limit: int
 ) -> Iterator[Examined]:
-    """`map` over threads, in order, never more than `limit` candidates ahead."""
-    waiting: deque[Future[Examined]] = deque()
+    """What was begun, in order, never more than `limit` candidates ahead."""
+    waiting: deque[Callable[[], Examined]] = deque()
     for candidate in candidates:
-        waiting.append(pool.submit(work, candidate))
+        waiting.append(begin(candidate))
         if len(waiting) >= limit:
-            yield waiting.popleft().result()
+            yield waiting.popleft()()
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft()()
 
 
 def _groups(examined: Iterable[Examined], batch_size: int) -> Iterator[list[Examined]]:

@@ -13,7 +13,7 @@ from scanner.result import Result, Verdict
 if TYPE_CHECKING:
     from rich.console import Console
 
-STAGES = ("read", "decode", "faces", "ela", "crop", "model", "write")
+STAGES = ("read", "cache", "decode", "faces", "ela", "crop", "model", "write")
 FAIL_ON = ("fake", "uncertain", "error", "never")
 # What counts as a finding: each level adds one kind to the one before.
 _FINDINGS: dict[str, frozenset[Verdict]] = {
@@ -33,6 +33,9 @@ class Report:
         meta: tool, model, device, thresholds and settings, as JSON output has them.
         fail_on: which verdicts are findings; one of `FAIL_ON`.
         exit_zero: findings and unreadable files do not show in the exit code.
+        verdicts, reasons, faces: counted over all rows; reasons are those of errors.
+        cached: rows that came from the cache.
+        stages: seconds.
     """
 
     meta: Mapping[str, Any]
@@ -42,12 +45,14 @@ class Report:
     reasons: Counter[str] = field(default_factory=Counter)
     stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     faces: int = 0
+    cached: int = 0
     started: float = field(default_factory=time.perf_counter)
 
     def add(self, result: Result) -> None:
         """Count one row."""
         self.verdicts[result.verdict] += 1
         self.faces += result.n_faces or 0
+        self.cached += result.cached
         if result.verdict is Verdict.ERROR:
             self.reasons[_kind(result.reason)] += 1
 
@@ -80,6 +85,7 @@ class Report:
             "verdicts": {verdict.value: self.verdicts[verdict] for verdict in Verdict},
             "errors": dict(self.reasons.most_common()),
             "findings": self.findings,
+            "cached": self.cached,
             "exit_code": self.exit_code(),
             "seconds": round(elapsed, 3),
             "files_per_second": round(self.files / elapsed, 1) if elapsed else 0.0,
@@ -106,12 +112,13 @@ class Report:
             label, count = lines.pop()
             lines.append((label, f"{count}: " + ", ".join(f"{why} {n:,}" for why, n in self.reasons.most_common())))
         rate, seconds = summary["files_per_second"], summary["seconds"]
+        cached = f", {self.cached:,} from the cache" if self.cached else ""
         total = sum(self.stages.values()) or 1.0
         shares = [(stage, spent / total) for stage, spent in self.stages.items()]
         model, device, thresholds = meta["model"], meta["device"], meta["thresholds"]
         return [
             *lines,
-            ("files", f"{self.files:,}, faces {self.faces:,}, {seconds:.1f} s, {rate:,.1f} files a second"),
+            ("files", f"{self.files:,}, faces {self.faces:,}, {seconds:.1f} s, {rate:,.1f} files a second{cached}"),
             ("time", ", ".join(f"{stage} {share:.0%}" for stage, share in shares if share >= 0.005)),
             ("model", f"{model['name']} {model['version']} (sha256 {model['sha256'][:12]}...)"),
             ("device", device["used"] + (f": {device['note']}" if device["note"] else "")),

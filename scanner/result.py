@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 SCHEMA_VERSION = 1
@@ -58,6 +58,8 @@ class Result:
     `reason` is a short machine word, with detail after a colon. For an error it says why the file could not be
     judged (``truncated``, ``unsupported_format:heic``); for other verdicts it names what decided (``face:0``, an
     index into `faces`, or ``image``), or is empty.
+
+    `cached` rows came from the cache; they are the same rows, and no output says so.
     """
 
     path: str
@@ -72,6 +74,7 @@ class Result:
     reason: str = ""
     faces: tuple[Face, ...] = ()
     ela: Ela | None = None
+    cached: bool = field(default=False, compare=False)
 
 
 def printable_path(path: str) -> str:

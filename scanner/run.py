@@ -7,15 +7,17 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from scanner import __version__
+from scanner.cache import Cache, cache_file, files_of
 from scanner.errors import FacescanError, InterruptionError
 from scanner.interrupts import Interrupts
 from scanner.model import DEFAULT_MODEL, Detector, find_model
-from scanner.pipeline import scan
+from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
 from scanner.report import Report
@@ -45,9 +47,10 @@ def run(options: Mapping[str, Any]) -> int:
     if settings.ela_dir:
         _make_folder(settings.ela_dir)
     writers = _open_outputs(options, report.meta)
-    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent)
+    cache = _cache(options, scope(detector, settings))
+    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache)
     try:
-        with Interrupts() as interrupts, silent_libraries():
+        with cache or nullcontext(), Interrupts() as interrupts, silent_libraries():
             _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])
         for writer in writers:
             writer.finish(report.as_dict())
@@ -103,6 +106,16 @@ def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]
     return Progress(_candidates(options, selection) if countable else None, shown)
 
 
+def _cache(options: Mapping[str, Any], decisive: Mapping[str, Any]) -> Cache | None:
+    """The cache of this run. Maps of error levels have to be made, so such a run does not ask it."""
+    file = _cache_file(options)
+    return Cache(file, decisive, reads=options["ela_dir"] is None) if file else None
+
+
+def _cache_file(options: Mapping[str, Any]) -> str | None:
+    return None if options["no_cache"] else options["cache"] or cache_file()
+
+
 def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: given[field.name] for field in fields(kind) if field.name in given}
 
@@ -126,6 +139,8 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[W
         raise FacescanError("--out: the same file is named twice")
     on_stdout = options["format"] or ("csv" if options["out"] else "text")
     formats = [format_of(out, on_stdout if out == STDOUT else options["format"]) for out in outs]
+    if options["cache"] and os.path.realpath(options["cache"]) in {os.path.realpath(out) for out in outs}:
+        raise FacescanError(f"--cache {options['cache']}: that is an --out, too")
     return [
         Writer(out, form, meta, options["excel"], color=out == STDOUT and _color())
         for out, form in zip(outs, formats, strict=True)
@@ -158,6 +173,8 @@ def _chosen(selection: Selection) -> dict[str, Any]:
 def _own_files(options: Mapping[str, Any]) -> frozenset[str]:
     """What this run writes must not become its input."""
     paths = [*options["out"], *(f"{out}.partial" for out in options["out"]), options["summary"], options["ela_dir"]]
+    if cache := _cache_file(options):
+        paths += files_of(os.path.realpath(cache))
     return frozenset(os.path.realpath(path) for path in paths if path and path != STDOUT)
 
 

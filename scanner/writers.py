@@ -109,7 +109,7 @@ class Writer:
 
 
 def as_object(result: Result) -> dict[str, Any]:
-    """A result as JSON has it: the columns of the CSV, then the faces, and `ela` if it was asked for."""
+    """A result as JSON has it: the columns of the CSV, the faces, and `ela` if it was asked for."""
     everything = asdict(result)
     row = {column: everything[column] for column in COLUMNS}
     row["faces"] = everything["faces"]

@@ -27,6 +27,14 @@ def load(file: Path) -> Picture:
     return decoded.picture
 
 
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees what another one found, or touches the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("FACESCAN_CACHE_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def examples() -> Path:
     """The folder of the example pictures."""
@@ -136,8 +144,9 @@ def facescan(tmp_path: Path) -> Run:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our own environment without what changes how facescan behaves."""
+    """Our own environment without what changes how facescan behaves; the cache is that of the test."""
     ours = ("FACESCAN_", "_FACESCAN")
-    return {
+    kept = {
         k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in ("CI", "NO_COLOR", "FORCE_COLOR")
     }
+    return kept | {"FACESCAN_CACHE_DIR": os.environ["FACESCAN_CACHE_DIR"]}

@@ -37,10 +37,11 @@ def uploads(tmp_path_factory, examples) -> Path:
 
 
 def start(folder: Path, *arguments: str | Path, **streams) -> subprocess.Popen[bytes]:
-    """The command, in `folder`, with standard error to be read."""
+    """The command, in `folder`, with standard error to be read, judging the one portrait again under every name."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
     call = [sys.executable, "-m", "scanner", *arguments]
-    return subprocess.Popen(call, cwd=folder, env=clean_environment(), **streams)
+    environment = clean_environment() | {"FACESCAN_NO_CACHE": "1"}
+    return subprocess.Popen(call, cwd=folder, env=environment, **streams)
 
 
 def await_rows(process: subprocess.Popen[bytes], file: Path, count: int = 5) -> int:

@@ -90,6 +90,14 @@ def test_faces_are_counted_where_they_were_looked_for():
     assert report.as_dict()["faces"] == 4
 
 
+def test_rows_from_the_cache_are_counted():
+    report = report_of("real")
+    report.add(Result("a.jpg", Verdict.REAL, cached=True))
+    assert report.as_dict()["cached"] == 1
+    assert ", 1 from the cache\n" in shown(report)
+    assert "cache" not in shown(report_of("real"))
+
+
 def test_the_summary_for_machines_is_json():
     report = report_of("fake", "real", "error")
     report.spent("model", 1.5)
@@ -99,7 +107,8 @@ def test_the_summary_for_machines_is_json():
     assert summary["seconds"] >= 0
     assert summary["files_per_second"] > 0
     assert set(summary) == {
-        "files", "faces", "verdicts", "errors", "findings", "exit_code", "seconds", "files_per_second", "stage_seconds"
+        "files", "faces", "verdicts", "errors", "findings", "cached", "exit_code", "seconds",
+        "files_per_second", "stage_seconds",
     }  # fmt: skip
 
 

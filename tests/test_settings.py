@@ -109,7 +109,7 @@ def test_a_file_can_be_named(place, meta, tmp_path, monkeypatch):
         ("treshold = 0.5", "unknown key 'treshold'; did you mean 'threshold'?"),
         ("fail_onn = 'fake'", "unknown key 'fail-onn'; did you mean 'fail-on'?"),
         ("paths = ['a']", "unknown key 'paths'; "),
-        ("zzz = 1", "known are batch-size, device, ela, "),
+        ("zzz = 1", "known are batch-size, cache, device, ela, "),
         ("threshold = [0.5]", "'threshold' should be one value"),
         ("exclude = [['x']]", "'exclude' should be one or more plain values"),
         ("exclude = { x = 1 }", "'exclude' should be one or more plain values"),
@@ -121,7 +121,7 @@ def test_a_file_can_be_named(place, meta, tmp_path, monkeypatch):
         ("hidden = 'perhaps'", "'perhaps' is not a valid boolean"),
         ("max-bytes = '5 apples'", "'5 apples' is not a size such as 500K, 20M or 1G"),
         ("fpr = 0.02", "--fpr 0.02: model toy has no such operating point; it has 0.01, 0.05"),
-        ("fpr = 0.01\nthreshold = 0.5", "--threshold and --fpr say the same thing in two ways"),
+        ("fpr = 0.01\nthreshold = 0.5", "--threshold and --fpr exclude each other"),
         ("threshold = ", "pyproject.toml: not a TOML file"),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_named_file_must_be_readable(refusal, file, says):
         ("EXCLUDE", "x y", "exclude", ["x", "y"]),
         ("MAX_BYTES", "2M", "max_bytes", 2 * 2**20),
         ("DATA", "/somewhere", "min_face", 32),  # not an option, but ours
-        ("CACHE_DIR", "/somewhere", "min_face", 32),
+        ("CACHE_DIR", "kept", "min_face", 32),
     ],
 )
 def test_the_environment(meta, monkeypatch, variable, text, key, value):
@@ -207,7 +207,7 @@ def test_the_nearer_of_threshold_and_fpr_counts(place, meta, monkeypatch, file, 
 
 
 def test_threshold_and_fpr_together_are_one_too_many(refusal, monkeypatch):
-    says = "--threshold and --fpr say the same thing in two ways: give one."
+    says = "--threshold and --fpr exclude each other: give one."
     assert says in refusal("--threshold", "0.5", "--fpr", "0.05")
     monkeypatch.setenv("FACESCAN_THRESHOLD", "0.5")
     monkeypatch.setenv("FACESCAN_FPR", "0.05")

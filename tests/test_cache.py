@@ -1,0 +1,674 @@
+"""The cache: the same rows as without it, sooner, whatever happens to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner import cache as cache_module
+from scanner import pipeline
+from scanner.cache import Cache, cache_file, mark_of
+from scanner.cli import main
+from scanner.model import Detector
+from scanner.pipeline import scan, scope
+from scanner.result import Result, Verdict
+from scanner.settings import Settings
+from scanner.thresholds import Thresholds, choose
+from scanner.walk import Candidate
+from scanner.writers import as_cells, as_object
+from tests.conftest import clean_environment
+from tests.pictures import encode, png_that_announces, scene
+from tests.test_interrupts import await_rows
+from tests.test_writers import full_disk, results
+
+YEAR = 365 * 24 * 3600
+
+
+@pytest.fixture(scope="module")
+def brightness(toy) -> Detector:
+    return Detector(toy)
+
+
+@pytest.fixture(scope="module")
+def face_brightness(toy_for_faces) -> Detector:
+    return Detector(toy_for_faces)
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def look(tmp_path, brightness, warnings):
+    """Scan with the cache of this test; what came from it is in `cached` of the results."""
+
+    def run(*files: Path, detector: Detector = brightness, low: float = 0.4, **options: Any) -> list[Result]:
+        told = Settings("toy", **options)
+        reads = told.ela_dir is None
+        with Cache(str(tmp_path / "kept.db"), scope(detector, told), reads, warnings.append) as cache:
+            found = (Candidate(str(file)) for file in files)
+            return list(scan(found, detector, Thresholds(low, max(low, 0.6)), told, cache=cache))
+
+    return run
+
+
+def from_cache(results: list[Result]) -> list[bool]:
+    return [row.cached for row in results]
+
+
+def write(file: Path, content: bytes, age: int = YEAR) -> Path:
+    """A file that was last changed `age` seconds ago."""
+    file.write_bytes(content)
+    changed = file.stat().st_mtime - age
+    os.utime(file, (changed, changed))
+    return file
+
+
+def flat(level: int) -> bytes:
+    return encode(np.full((30, 40, 3), level, np.uint8), "PNG")
+
+
+contents = st.one_of(
+    st.builds(flat, st.integers(0, 255)),
+    st.builds(lambda level: flat(level)[:-20], st.integers(0, 255)),
+    st.binary(max_size=30),
+    st.sampled_from([encode(scene(), kind) for kind in ("JPEG", "WEBP", "GIF")]),
+    st.just(png_that_announces(30_000, 30_000)),
+    st.just(b"\xff\x0a" + bytes(50)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(contents, st.sampled_from([0, YEAR]))),
+    st.lists(st.tuples(st.integers(0, 9), contents | st.none())),
+    st.sampled_from([0.0, 0.3, 0.9]),
+    st.booleans(),
+)
+def test_cache_and_no_cache_agree(brightness, files, changes, low, ela):
+    told, thresholds = Settings("toy", ela=ela), Thresholds(low, max(low, 0.6))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{i}") for i in range(len(files))]
+
+        def judged(cache: Cache | None) -> list[Result]:
+            found = (Candidate(str(path)) for path in paths)
+            return list(scan(found, brightness, thresholds, told, cache=cache))
+
+        for path, (content, age) in zip(paths, files, strict=True):
+            write(path, content, age)
+        for _ in range(2):
+            fresh = judged(None)
+            for _ in range(2):
+                with Cache(f"{folder}/kept.db", scope(brightness, told), warn=pytest.fail) as cache:
+                    kept = judged(cache)
+                assert kept == fresh
+                assert list(map(as_cells, kept)) == list(map(as_cells, fresh))
+                assert json.dumps(list(map(as_object, kept))) == json.dumps(list(map(as_object, fresh)))
+            lasting = [row.reason != "model_failed:not_a_number" for row in kept]
+            assert from_cache(kept) == lasting
+            for i, content in changes:
+                if content is None and i < len(paths):
+                    os.utime(paths[i], (i, i))
+                elif i < len(paths):
+                    write(paths[i], content)
+
+
+def test_every_output_is_the_same_to_the_byte(tmp_path, monkeypatch, examples, toy_for_faces):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(examples, "pictures")
+    write(tmp_path / "pictures" / "cut.jpg", (examples / "real_astronaut.jpg").read_bytes()[:-500])
+
+    def outputs(*options: str) -> tuple[list[Any], int]:
+        arguments = ["pictures", "--model", str(toy_for_faces), "--ela", "--quiet", "--summary", "s.json", *options]
+        assert main([*arguments, "--out", "r.csv", "--out", "r.jsonl", "--out", "r.json", "--out", "r.txt"]) == 2
+        whole = json.loads(Path("r.json").read_text())
+        summary = json.loads(Path("s.json").read_text())["summary"]
+        return [Path(f"r.{s}").read_bytes() for s in ("csv", "jsonl", "txt")] + [whole["results"]], summary["cached"]
+
+    count = len(os.listdir("pictures")) - 1  # and a README
+    fresh, cached = outputs("--no-cache")
+    assert cached == 0
+    assert outputs() == (fresh, 0)
+    assert outputs() == (fresh, count)  # by file
+    for file in Path("pictures").iterdir():
+        file.touch()
+    assert outputs() == (fresh, count)  # by content
+    assert outputs("--no-cache") == (fresh, 0)
+
+
+def test_a_file_that_looks_as_it_did_is_not_read(tmp_path, look, monkeypatch):
+    old, new = write(tmp_path / "old", flat(50)), write(tmp_path / "new", flat(60), age=0)
+    read = []
+    monkeypatch.setattr(pipeline, "read", lambda c, limit, was=pipeline.read: (read.append(c.path), was(c, limit))[1])
+    before = look(old, new)
+    assert read == [str(old), str(new)]
+    assert look(old, new) == before
+    assert read == [str(old), str(new), str(new)]  # it may have changed once more within the clock's tick
+    os.utime(new, (1, 1))
+    assert look(new) == look(new) == before[1:]  # now it has settled
+    assert read == [str(old), str(new), str(new), str(new)]
+
+
+def test_a_content_that_is_known_is_not_decoded(tmp_path, look, monkeypatch):
+    before = look(write(tmp_path / "a", flat(50)))
+    monkeypatch.setattr(pipeline, "decode", lambda *_: pytest.fail("decoded"))
+    (after,) = look(write(tmp_path / "elsewhere", flat(50)))
+    assert after.path == str(tmp_path / "elsewhere")
+    assert as_cells(after)[1:] == as_cells(before[0])[1:]
+
+
+def test_size_and_time_restored_do_not_hide_a_change(tmp_path, look):
+    file = write(tmp_path / "a.bmp", encode(np.full((30, 40, 3), 10, np.uint8), "BMP"))
+    before = file.stat()
+    assert look(file)[0].verdict is Verdict.REAL
+    file.write_bytes(encode(np.full((30, 40, 3), 250, np.uint8), "BMP"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    assert look(file)[0].verdict is Verdict.FAKE
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path, look, monkeypatch):
+    file = write(tmp_path / "a", flat(50))
+    real_read = pipeline.read
+
+    def overtaken(candidate: Candidate, limit: int) -> Any:
+        answer = real_read(candidate, limit)
+        write(file, flat(200))
+        return answer
+
+    monkeypatch.setattr(pipeline, "read", overtaken)
+    assert look(file)[0].p_fake == 0.1961
+    monkeypatch.undo()
+    assert look(file)[0].p_fake == 0.7843
+
+
+def test_other_thresholds_find_the_same_rows(tmp_path, look):
+    file = write(tmp_path / "a", flat(128))
+    verdicts = [(row.verdict, row.cached) for low in (0.4, 0.51, 0.0, 0.5) for row in look(file, low=low)]
+    assert verdicts == [("uncertain", False), ("real", True), ("uncertain", True), ("uncertain", True)]
+
+
+@pytest.mark.parametrize(
+    "other", [{"region": "face"}, {"min_face": 33}, {"max_pixels": 5000}, {"ela": True}, {"detector": "other"}]
+)
+def test_what_can_change_a_row_makes_it_another(tmp_path, look, face_brightness, other):
+    file = write(tmp_path / "a", flat(128))
+    other = {"detector": face_brightness} if "detector" in other else other
+    assert from_cache(look(file)) == [False]
+    assert from_cache(look(file, **other)) == [False]
+    assert from_cache(look(file, **other)) == from_cache(look(file)) == [True]
+
+
+@pytest.mark.parametrize("other", [{"workers": 3}, {"batch_size": 2}, {"max_bytes": 5000}, {"threshold": 0.9}])
+def test_what_cannot_change_a_row_does_not(tmp_path, look, other):
+    file = write(tmp_path / "a", flat(128))
+    assert from_cache(look(file)) == [False]
+    assert from_cache(look(file, **other)) == [True]
+
+
+def test_another_version_judges_anew(tmp_path, look, monkeypatch):
+    file = write(tmp_path / "a", flat(128))
+    look(file)
+    monkeypatch.setattr(pipeline, "ROWS_VERSION", pipeline.ROWS_VERSION + 1)
+    assert from_cache(look(file)) == [False]
+
+
+def test_a_file_that_has_become_too_large_is_refused(tmp_path, look):
+    file = write(tmp_path / "a", flat(128))
+    size = file.stat().st_size
+    look(file)
+    assert look(file, max_bytes=size - 1)[0].reason == f"too_many_bytes:{size}"
+    assert from_cache(look(file, max_bytes=size)) == [True]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "kept"),
+    [
+        (b"", "empty", True),
+        (b"no picture", "not_an_image", True),
+        (flat(9)[:-20], "truncated", True),
+        (b"\xff\x0a" + bytes(50), "unsupported_format:jxl", True),
+        (png_that_announces(30_000, 30_000), "too_many_pixels:900000000", True),
+        (flat(0), "model_failed:not_a_number", False),
+    ],
+)
+def test_errors_of_the_content_are_kept(tmp_path, look, content, reason, kept):
+    file = write(tmp_path / "a", content)
+    before, after = look(file) + look(file)
+    assert before == after
+    assert (after.reason, after.cached) == (reason, kept)
+
+
+@pytest.mark.parametrize(("error", "reason"), [(MemoryError, "out_of_memory"), (RuntimeError, "internal_error:")])
+def test_errors_that_may_pass_are_not(tmp_path, look, monkeypatch, error, reason):
+    def fail(*_: object) -> None:
+        raise error
+
+    file = write(tmp_path / "a", flat(128))
+    monkeypatch.setattr(pipeline, "decode", fail)
+    assert look(file)[0].reason.startswith(reason)
+    monkeypatch.undo()
+    assert [(row.verdict, row.cached) for row in look(file)] == [("uncertain", False)]
+
+
+def test_files_that_are_none_are_not_kept(tmp_path, look):
+    (tmp_path / "folder").mkdir()
+    rows = look(tmp_path / "folder", tmp_path / "missing") + look(tmp_path / "folder", tmp_path / "missing")
+    assert [row.reason for row in rows] == ["not_a_file:folder", "vanished"] * 2
+    assert not any(from_cache(rows))
+
+
+def test_standard_input_is_known_by_its_content(tmp_path, facescan, toy):
+    before = facescan("-", "--model", toy, "--out", "-", "-q", stdin=flat(200))
+    after = facescan("-", "--model", toy, "--out", "-", stdin=flat(200))
+    assert (before.stdout, before.returncode) == (after.stdout, after.returncode)
+    assert b", 1 from the cache" in after.stderr
+
+
+def test_maps_of_error_levels_are_made_again(tmp_path, look):
+    file = write(tmp_path / "a.png", flat(128))
+    assert from_cache(look(file, ela=True)) == [False]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (row,) = look(file, ela_dir=str(tmp_path / name))
+        assert (row.cached, Path(row.ela.map).is_file(), row.ela.map.startswith(str(tmp_path / name))) == (0, 1, 1)
+    (row,) = look(file, ela=True)
+    assert (row.cached, row.ela.map) == (True, None)
+
+
+@settings(deadline=None)
+@given(results)
+def test_nothing_of_a_row_is_lost(row):
+    row = replace(row, sha256="ab" * 32, verdict=Verdict.REAL, ela=row.ela and replace(row.ela, map="maps/a.png"))
+    with tempfile.TemporaryDirectory() as folder, Cache(f"{folder}/kept.db", {}, warn=pytest.fail) as cache:
+        cache.store([(row, None)])
+        kept = cache.by_content(row.sha256)
+    assert kept == replace(row, path="", ela=row.ela and replace(row.ela, map=None))
+
+
+# Killed, and again
+
+
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory, examples) -> Path:
+    """The same portrait in 150 files, no two of them the same file."""
+    folder = tmp_path_factory.mktemp("kill") / "portraits"
+    folder.mkdir()
+    jpeg = (examples / "real_astronaut.jpg").read_bytes()
+    for i in range(150):
+        write(folder / f"{i:03}.jpg", jpeg + b"%d" % i)
+    return folder
+
+
+@pytest.fixture
+def begin(portraits, toy_for_faces, cache_folder):
+    """The command over the portraits, with the cache of this test."""
+
+    def start(out: Path, *options: str, **variables: str) -> subprocess.Popen[bytes]:
+        arguments = ["portraits", "--model", toy_for_faces, "--quiet", "--out", out, "--summary", f"{out}.json"]
+        call = [sys.executable, "-m", "scanner", *arguments, *options]
+        environment = clean_environment() | variables
+        return subprocess.Popen(call, cwd=portraits.parent, env=environment, stderr=subprocess.PIPE)
+
+    return start
+
+
+def finish(process: subprocess.Popen[bytes], out: Path) -> tuple[bytes, int]:
+    """What a scan wrote, and how many rows of it came from the cache."""
+    _, said = process.communicate()
+    assert (process.returncode, said) == (0, b"")
+    return out.read_bytes(), json.loads(Path(f"{out}.json").read_text())["summary"]["cached"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
+def test_killed_again_and_again_it_ends_with_the_same_file(tmp_path, begin):
+    undisturbed, cached = finish(begin(tmp_path / "whole.csv", "--no-cache"), tmp_path / "whole.csv")
+    assert cached == 0
+    out, seen = tmp_path / "r.csv", 0
+    for rows in (1, 30, 85, 120):
+        process = begin(out)
+        await_rows(process, Path(f"{out}.partial"), rows)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not out.exists()
+        lines = Path(f"{out}.partial").read_bytes().split(b"\n")
+        seen = max(seen, len(lines) - 2)  # without the header, and what follows the last line end
+    again, cached = finish(begin(out), out)
+    assert again == undisturbed
+    assert 120 <= seen <= cached  # every row that was written is kept already
+
+
+def test_two_scans_at_once(tmp_path, begin):
+    outs = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    both = [begin(out) for out in outs]
+    tables = [finish(process, out)[0] for process, out in zip(both, outs, strict=True)]
+    assert tables[0] == tables[1]
+    assert tables[0].count(b"uncertain") == 150
+    assert finish(begin(tmp_path / "three.csv"), tmp_path / "three.csv") == (tables[0], 150)
+
+
+# Trouble
+
+
+def healthy(file: Path) -> None:
+    with Cache(str(file), {"model": "toy"}) as cache:
+        row = Result("a", Verdict.REAL, 0.1, sha256="ab" * 32)
+        cache.store([(row, None)])
+
+
+def other_program(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE bookmarks (url TEXT)")
+
+
+def other_schema(file: Path) -> None:
+    healthy(file)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(f"PRAGMA user_version = {cache_module.SCHEMA - 1}")
+
+
+def cut(file: Path) -> None:
+    healthy(file)
+    os.truncate(file, 6000)
+
+
+def scribbled(file: Path) -> None:
+    healthy(file)
+    with file.open("r+b") as stream:
+        stream.seek(4096)
+        stream.write(b"\xa5" * (file.stat().st_size - 4096))
+
+
+def text(file: Path) -> None:
+    file.write_text("no database\n" * 1000)
+
+
+@pytest.mark.parametrize("damage", [other_program, other_schema, cut, scribbled, text])
+def test_what_is_no_cache_is_set_aside(tmp_path, look, warnings, damage):
+    picture, file = write(tmp_path / "a", flat(128)), tmp_path / "kept.db"
+    damage(file)
+    content = file.read_bytes()
+    (row,) = look(picture)
+    assert (row.verdict, row.cached) == ("uncertain", False)
+    (aside,) = tmp_path.glob("kept.db.corrupt-*")
+    assert aside.read_bytes() == content
+    (warning,) = warnings
+    assert str(aside) in warning
+    assert from_cache(look(picture)) == [True]
+    assert len(warnings) == 1
+
+
+def test_damage_that_shows_when_a_row_is_looked_for(tmp_path, look, warnings):
+    files = [write(tmp_path / f"{i:03}", flat(i % 250 + 1) + b"%d" % i) for i in range(300)]
+    before, file = look(*files), tmp_path / "kept.db"
+    with file.open("r+b") as stream:
+        size = file.stat().st_size
+        stream.seek(size // 3)
+        stream.write(b"\xa5" * (size // 3))
+    after = look(*files)
+    assert after == before
+    assert not all(from_cache(after))
+    (warning,) = warnings
+    assert "kept.db is damaged; it is now " in warning
+    assert look(*files) == before
+    assert all(from_cache(look(*files)))
+    assert len(warnings) == 1
+
+
+def test_rows_that_cannot_be_read_are_judged_again(tmp_path, look, warnings):
+    picture = write(tmp_path / "a", flat(128))
+    before = look(picture)
+    for nonsense in ("", "{}", "[1]", '{"verdict":"perhaps","faces":[]}', '{"verdict":"real","faces":[{}]}'):
+        with closing(sqlite3.connect(tmp_path / "kept.db")) as database, database:
+            database.execute("UPDATE rows SET row = ?", (nonsense,))
+        after = look(picture)
+        assert (after, from_cache(after)) == (before, [False])
+        assert from_cache(look(picture)) == [True]
+    assert not warnings
+
+
+@pytest.mark.parametrize("place", ["folder", "file/kept.db", "/dev/null", "/proc/facescan/kept.db", "/proc/kept.db"])
+def test_where_no_cache_can_be(tmp_path, brightness, warnings, place, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("file").touch()
+    told = Settings("toy")
+    found = [Candidate(str(write(tmp_path / "a", flat(128))))]
+    with Cache(place, scope(brightness, told), warn=warnings.append) as cache:
+        (row,) = scan(found, brightness, choose(brightness.card), told, cache=cache)
+    assert row.verdict is Verdict.UNCERTAIN
+    (warning,) = warnings
+    assert "cannot be used: " in warning
+    assert warning.endswith("; going on without")
+    assert sorted(os.listdir(tmp_path)) == ["a", "file", "folder"]
+    assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+@pytest.mark.parametrize("mode", [0o444, None])
+def test_a_cache_that_may_not_be_written(warnings, mode):
+    """Somebody else's, or in a folder where we may write nothing."""
+    row = Result("a", Verdict.REAL, 0.1, sha256="ab" * 32)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "kept.db")
+        if mode is not None:
+            with Cache(str(file), {}, warn=pytest.fail) as cache:
+                cache.store([(row, None)])
+            file.chmod(mode)
+        file.parent.chmod(0o555)
+        me = os.geteuid()
+        if me == 0:  # root may write everywhere
+            os.seteuid(65534)
+        try:
+            with Cache(str(file), {}, warn=warnings.append) as cache:
+                cache.store([(row, None)])
+                assert cache.by_content(row.sha256) is None
+        finally:
+            os.seteuid(me)
+            file.parent.chmod(0o755)
+    assert warnings == [f"warning: the cache {file} cannot be used: Permission denied; going on without"]
+
+
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_cache_that_somebody_keeps_locked(tmp_path, look, brightness, warnings, monkeypatch, lock, when):
+    monkeypatch.setattr(cache_module, "PATIENCE", 0.01)
+    files = [write(tmp_path / f"{i}", flat(100 + i)) for i in range(30)]
+    look(files[0])
+    with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as other:
+        if when == "before":
+            other.execute(lock)
+            rows = look(*files)
+        else:
+            told = Settings("toy", workers=1, batch_size=1)
+            with Cache(str(tmp_path / "kept.db"), scope(brightness, told), warn=warnings.append) as cache:
+                found = (Candidate(str(file)) for file in files)
+                results = scan(found, brightness, choose(brightness.card), told, cache=cache)
+                rows = [next(results)]
+                other.execute(lock)
+                rows += results
+    assert [row.p_fake for row in rows] == [round((100 + i) / 255, 4) for i in range(30)]
+    (warning,) = warnings
+    assert "database is locked; going on without" in warning
+
+
+@pytest.mark.parametrize("room", [0, 20_000, 60_000, 150_000])
+def test_a_full_disk(tmp_path, look, brightness, warnings, room):
+    files = [write(tmp_path / f"{i}", flat(i % 250 + 1) + b"%d" % i) for i in range(500)]
+    fresh = list(scan((Candidate(str(f)) for f in files), brightness, choose(brightness.card), Settings("toy")))
+    with full_disk(room):
+        assert look(*files) == fresh
+    assert len(warnings) == 1
+    assert look(*files) == fresh
+    assert all(from_cache(look(*files)))
+    assert len(warnings) == 1
+
+
+def test_a_process_without_room_scans(tmp_path, facescan, toy, cache_folder):
+    """As above, with everything that a process brings along."""
+    write(tmp_path / "a.png", flat(200))
+    with full_disk(10_000):
+        done = facescan("a.png", "--model", toy, "--out", "r.csv", "-q")
+    assert (done.returncode, (tmp_path / "r.csv").read_text().count("a.png,fake")) == (1, 1)
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"facescan: warning: the cache {cache_folder}/verdicts.sqlite3 cannot be used: ")
+
+
+def test_what_was_stored_first_is_dropped_first(tmp_path, look, monkeypatch):
+    monkeypatch.setattr(cache_module, "MAX_ROWS", 3)
+    files = [write(tmp_path / f"{i}", flat(100 + i)) for i in range(5)]
+    look(*files)
+    assert from_cache(look(*files)) == [False, False, True, True, True]
+
+
+# Where it lies, and what it tells
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_nobody_else_may_look(tmp_path, brightness):
+    told = Settings("toy")
+    file = tmp_path / "new" / "kept.db"
+    picture = write(tmp_path / "the_name_of_a_picture.png", flat(128))
+    with Cache(str(file), scope(brightness, told), warn=pytest.fail) as cache:
+        found = [Candidate(str(picture))]
+        assert list(scan(found, brightness, choose(brightness.card), told, cache=cache))
+        assert {f"{name.stat().st_mode & 0o777:o}" for name in file.parent.iterdir()} == {"600"}
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert b"the_name_of_a_picture" not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({"FACESCAN_CACHE_DIR": "/here", "XDG_CACHE_HOME": "/there"}, "/here/verdicts.sqlite3"),
+        ({"XDG_CACHE_HOME": "/there"}, "/there/facescan/verdicts.sqlite3"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/home/me"}, "/home/me/.cache/facescan/verdicts.sqlite3"),
+        ({"HOME": "/home/me"}, "/home/me/.cache/facescan/verdicts.sqlite3"),
+        ({"HOME": "relative"}, None),
+    ],
+)
+def test_the_place(monkeypatch, variables, place):
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("FACESCAN_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_file() == place
+
+
+@pytest.mark.parametrize(
+    ("platform", "place"),
+    [("darwin", "/me/Library/Caches/facescan/verdicts.sqlite3"), ("win32", "/local/facescan/verdicts.sqlite3")],
+)
+def test_the_place_on_other_systems(monkeypatch, platform, place):
+    monkeypatch.delenv("FACESCAN_CACHE_DIR")
+    monkeypatch.setenv("HOME", "/me")
+    monkeypatch.setenv("LOCALAPPDATA", "/local")
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cache_file() == place
+
+
+@pytest.fixture
+def here(tmp_path, toy, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACESCAN_MODEL", str(toy))
+    for level in (50, 128, 200):
+        write(tmp_path / f"{level}.png", flat(level))
+    return tmp_path
+
+
+def cached(*options: str) -> int:
+    assert main([".", "-q", "--exit-zero", "--out", "r.csv", "--summary", "s.json", *options]) == 0
+    with open("r.csv", newline="") as table:
+        assert [row["path"] for row in csv.DictReader(table)] == ["./128.png", "./200.png", "./50.png"]
+    return json.loads(Path("s.json").read_text())["summary"]["cached"]
+
+
+def test_the_options(here, monkeypatch, cache_folder):
+    assert (cached("--no-cache"), cached("--no-cache"), os.listdir(cache_folder)) == (0, 0, [])
+    assert (cached(), cached(), os.listdir(cache_folder)) == (0, 3, ["verdicts.sqlite3"])
+    assert (cached("--cache", "mine"), cached("--cache", "mine")) == (0, 3)
+    monkeypatch.setenv("FACESCAN_CACHE", "other")
+    assert (cached(), cached(), Path("other").is_file()) == (0, 3, True)
+    monkeypatch.delenv("FACESCAN_CACHE")
+    monkeypatch.setenv("FACESCAN_NO_CACHE", "1")
+    assert (cached(), cached("--cache", "mine")) == (0, 3)
+    monkeypatch.delenv("FACESCAN_NO_CACHE")
+    Path("pyproject.toml").write_text('[tool.facescan]\ncache = "third"')
+    assert (cached(), cached(), cached("--no-cache"), Path("third").is_file()) == (0, 3, 0, True)
+
+
+def test_options_that_contradict_each_other(here, capfd):
+    assert main([".", "--cache", "x", "--no-cache"]) == 2
+    assert "--cache and --no-cache exclude each other: give one." in capfd.readouterr().err
+    assert main([".", "--cache", "x.csv", "--out", "./x.csv"]) == 2
+    assert "--cache x.csv: that is an --out, too" in capfd.readouterr().err
+    assert sorted(os.listdir()) == ["128.png", "200.png", "50.png"]
+
+
+def test_the_cache_is_never_scanned(here):
+    options = ("--include", "*", "--cache", "kept.png", "--exclude", "?.csv", "--exclude", "s.json")
+    assert [cached(*options), cached(*options)] == [0, 3]
+
+
+def test_info_and_clear(here, capfd, cache_folder):
+    file = cache_folder / "verdicts.sqlite3"
+
+    def said(*arguments: str) -> str:
+        assert main(list(arguments)) == 0
+        return capfd.readouterr().out
+
+    assert said("--cache-info") == said("--cache-clear") == f"no cache at {file}\n"
+    assert not file.exists()
+    cached()
+    lines = dict(line.split(maxsplit=1) for line in said("--cache-info").splitlines())
+    assert (lines["cache"], lines["rows"], lines["model"]) == (str(file), "3, of 3 files", "toy 1: 3 rows")
+    assert lines["size"] == f"{file.stat().st_size:,} bytes"
+    assert lines["oldest"] <= lines["newest"]
+    assert said("--cache-clear") == f"removed 3 rows from {file}\n"
+    assert "rows       0, of 0 files\n" in said("--cache-info")
+    assert (cached(), cached()) == (0, 3)
+    assert said("--cache-clear", "--cache", str(file)) == f"removed 3 rows from {file}\n"
+
+
+def test_cleared_in_the_middle_of_a_scan(tmp_path, look, brightness, face_brightness, warnings):
+    """The rows of one model must not become those of another."""
+    first, second = write(tmp_path / "a", flat(100)), write(tmp_path / "b", flat(101))
+    told = Settings("toy", workers=1, batch_size=1)
+    with Cache(str(tmp_path / "kept.db"), scope(brightness, told), warn=warnings.append) as cache:
+        assert list(scan([Candidate(str(first))], brightness, choose(brightness.card), told, cache=cache))
+        with Cache(str(tmp_path / "kept.db")) as other:
+            assert other.clear() == 1
+        look(first, detector=face_brightness)
+        assert list(scan([Candidate(str(second))], brightness, choose(brightness.card), told, cache=cache))
+    assert from_cache(look(second, detector=face_brightness)) == [False]
+    assert from_cache(look(second)) == [True]
+    assert not warnings
+
+
+def test_a_mark_tells_files_apart(tmp_path):
+    one, two = write(tmp_path / "one", b"x"), write(tmp_path / "two", b"x")
+    marks = [mark_of(str(file)) for file in (one, two, one)]
+    assert marks[0] == marks[2] != marks[1]
+    assert mark_of(str(tmp_path)) is mark_of(str(tmp_path / "missing")) is mark_of("nul\0name") is None
+    assert mark_of(str(one), max_bytes=0) is None
+    for age, settled in ((0, False), (-60, False), (10, True)):
+        write(one, b"x", age)
+        assert mark_of(str(one)).settled == settled
