@@ -120,6 +120,11 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="What is a finding (exit code 1): fake; or uncertain, too; or unreadable files, too; or nothing.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    help="An earlier .csv, .json or .jsonl: its findings, by content, count no more.",
+)
 # Which files
 @click.option(
     "--files-from", metavar="LIST", help="Also scan the files and folders named in LIST; - is standard input."

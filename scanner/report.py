@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STAGES = ("read", "cache", "decode", "faces", "ela", "crop", "model", "write")
 FAIL_ON = ("fake", "uncertain", "error", "never")
 # What counts as a finding: each level adds one kind to the one before.
-_FINDINGS: dict[str, frozenset[Verdict]] = {
+FINDINGS: dict[str, frozenset[Verdict]] = {
     "fake": frozenset({Verdict.FAKE}),
     "uncertain": frozenset({Verdict.FAKE, Verdict.UNCERTAIN}),
     "error": frozenset({Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR}),
@@ -35,6 +35,7 @@ class Report:
         exit_zero: findings and unreadable files do not show in the exit code.
         verdicts, reasons, faces: counted over all rows; reasons are those of errors.
         cached: rows that came from the cache.
+        baseline: verdicts of findings that are in the baseline, and therefore count for nothing.
         stages: seconds.
     """
 
@@ -46,6 +47,7 @@ class Report:
     stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     faces: int = 0
     cached: int = 0
+    baseline: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
 
     def add(self, result: Result) -> None:
@@ -53,6 +55,8 @@ class Report:
         self.verdicts[result.verdict] += 1
         self.faces += result.n_faces or 0
         self.cached += result.cached
+        if result.baseline:
+            self.baseline[result.verdict] += 1
         if result.verdict is Verdict.ERROR:
             self.reasons[_kind(result.reason)] += 1
 
@@ -66,7 +70,8 @@ class Report:
 
     @property
     def findings(self) -> int:
-        return sum(self.verdicts[verdict] for verdict in _FINDINGS[self.fail_on])
+        """Those that are not in the baseline."""
+        return sum(self.verdicts[verdict] - self.baseline[verdict] for verdict in FINDINGS[self.fail_on])
 
     def exit_code(self) -> int:
         """0 nothing found, 1 findings, 2 no finding but files that could not be read."""
@@ -74,7 +79,7 @@ class Report:
             return 0
         if self.findings:
             return 1
-        return 2 if self.verdicts[Verdict.ERROR] else 0
+        return 2 if self.verdicts[Verdict.ERROR] > self.baseline[Verdict.ERROR] else 0
 
     def as_dict(self) -> dict[str, Any]:
         """The summary for machines; every verdict is there, also where its count is 0."""
@@ -85,6 +90,7 @@ class Report:
             "verdicts": {verdict.value: self.verdicts[verdict] for verdict in Verdict},
             "errors": dict(self.reasons.most_common()),
             "findings": self.findings,
+            "baseline": self.baseline.total(),
             "cached": self.cached,
             "exit_code": self.exit_code(),
             "seconds": round(elapsed, 3),
@@ -113,6 +119,8 @@ class Report:
             lines.append((label, f"{count}: " + ", ".join(f"{why} {n:,}" for why, n in self.reasons.most_common())))
         rate, seconds = summary["files_per_second"], summary["seconds"]
         cached = f", {self.cached:,} from the cache" if self.cached else ""
+        if self.baseline:
+            lines.append(("baseline", f"{self.baseline.total():,} findings are known, {self.findings:,} are new"))
         total = sum(self.stages.values()) or 1.0
         shares = [(stage, spent / total) for stage, spent in self.stages.items()]
         model, device, thresholds = meta["model"], meta["device"], meta["thresholds"]

@@ -59,7 +59,8 @@ class Result:
     judged (``truncated``, ``unsupported_format:heic``); for other verdicts it names what decided (``face:0``, an
     index into `faces`, or ``image``), or is empty.
 
-    `cached` rows came from the cache; they are the same rows, and no output says so.
+    `baseline` says, of a finding, whether it was one already in the output that it is held against; None if there is
+    none. `cached` rows came from the cache; they are the same rows, and no output says so.
     """
 
     path: str
@@ -74,6 +75,7 @@ class Result:
     reason: str = ""
     faces: tuple[Face, ...] = ()
     ela: Ela | None = None
+    baseline: bool | None = None
     cached: bool = field(default=False, compare=False)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner import __version__
+from scanner.baseline import marked, read_baseline
 from scanner.cache import Cache, cache_file, files_of
 from scanner.errors import FacescanError, InterruptionError
 from scanner.interrupts import Interrupts
@@ -20,7 +21,7 @@ from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
-from scanner.report import Report
+from scanner.report import FINDINGS, Report
 from scanner.result import SCHEMA_VERSION, Result, Verdict
 from scanner.runtime import available_cpus
 from scanner.settings import Settings
@@ -41,6 +42,8 @@ def run(options: Mapping[str, Any]) -> int:
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_summary(options)
+    findings = FINDINGS[options["fail_on"]]
+    known = read_baseline(options["baseline"], findings) if options["baseline"] else None
     detector = Detector(find_model(settings.model), settings.device, settings.workers or available_cpus())
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
@@ -49,6 +52,8 @@ def run(options: Mapping[str, Any]) -> int:
     writers = _open_outputs(options, report.meta)
     cache = _cache(options, scope(detector, settings))
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache)
+    if known is not None:
+        results = marked(results, known, findings)
     try:
         with cache or nullcontext(), Interrupts() as interrupts, silent_libraries():
             _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])

@@ -109,12 +109,14 @@ class Writer:
 
 
 def as_object(result: Result) -> dict[str, Any]:
-    """A result as JSON has it: the columns of the CSV, the faces, and `ela` if it was asked for."""
+    """A result as JSON has it: the columns of the CSV, the faces, and what was asked for: `ela`, `baseline`."""
     everything = asdict(result)
     row = {column: everything[column] for column in COLUMNS}
     row["faces"] = everything["faces"]
     if result.ela is not None:
         row["ela"] = everything["ela"]
+    if result.baseline is not None:
+        row["baseline"] = result.baseline
     return row
 
 
@@ -135,6 +137,8 @@ def as_line(result: Result, color: bool = False) -> str:
     if color:
         verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
     detail = f"  ({result.reason})" if result.verdict == "error" else ""
+    if result.baseline:
+        detail += "  (in the baseline)"
     return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
 
 

@@ -98,6 +98,18 @@ def test_rows_from_the_cache_are_counted():
     assert "cache" not in shown(report_of("real"))
 
 
+@pytest.mark.parametrize("verdict", ["fake", "uncertain", "error"])
+def test_findings_of_the_baseline_are_counted_apart(verdict):
+    report = Report(META, fail_on=verdict)
+    report.add(Result("a.jpg", Verdict(verdict), baseline=True))
+    summary = report.as_dict()
+    assert (summary["findings"], summary["baseline"], summary["exit_code"]) == (0, 1, 0)
+    assert summary["verdicts"][verdict] == 1
+    assert "baseline   1 findings are known, 0 are new\n" in shown(report)
+    report.add(Result("b.jpg", Verdict(verdict), baseline=False))
+    assert (report.findings, report.exit_code()) == (1, 1)
+
+
 def test_the_summary_for_machines_is_json():
     report = report_of("fake", "real", "error")
     report.spent("model", 1.5)
@@ -107,7 +119,7 @@ def test_the_summary_for_machines_is_json():
     assert summary["seconds"] >= 0
     assert summary["files_per_second"] > 0
     assert set(summary) == {
-        "files", "faces", "verdicts", "errors", "findings", "cached", "exit_code", "seconds",
+        "files", "faces", "verdicts", "errors", "findings", "baseline", "cached", "exit_code", "seconds",
         "files_per_second", "stage_seconds",
     }  # fmt: skip
 

@@ -1,0 +1,72 @@
+"""An earlier output -> the findings that are known already, by their content's hash."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import IO, Any
+
+from scanner.errors import FacescanError
+from scanner.result import Result, Verdict
+
+
+def read_baseline(file: str, findings: Collection[Verdict]) -> frozenset[str]:
+    """Hashes of what an earlier output (CSV, JSON or JSON Lines, told by its content) has for findings.
+
+    Args:
+        file: its path.
+        findings: which verdicts are findings.
+
+    Raises:
+        FacescanError: the file cannot be read, or is no output with rows.
+    """
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as stream:
+            return frozenset(sha256 for sha256, verdict in _rows(stream) if verdict in findings and sha256)
+    except OSError as error:
+        raise FacescanError(f"--baseline {file}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise FacescanError(f"--baseline {file}: no complete CSV, JSON or JSON Lines of an earlier scan") from error
+
+
+def marked(results: Iterable[Result], known: frozenset[str], findings: Collection[Verdict]) -> Iterator[Result]:
+    """Say of every result whether it is a finding that is known already."""
+    for result in results:
+        yield replace(result, baseline=result.verdict in findings and result.sha256 in known)
+
+
+def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict]]:
+    """Hash and verdict of every row.
+
+    Raises:
+        ValueError, TypeError, KeyError, csv.Error: it is no output of ours.
+    """
+    rows: Iterable[dict[str, Any]]
+    first = stream.readline()
+    stream.seek(0)
+    if first.startswith("{"):
+        rows = _objects(stream)
+    else:
+        rows = table = csv.DictReader(stream, strict=True)
+        if first and not {"sha256", "verdict"} <= set(table.fieldnames or ()):  # JSON Lines of nothing are empty
+            raise ValueError
+    for row in rows:
+        sha256 = row["sha256"]
+        if not isinstance(sha256, str):
+            raise TypeError
+        yield sha256, Verdict(row["verdict"])
+
+
+def _objects(stream: IO[str]) -> Iterator[dict[str, Any]]:
+    """The rows of JSON Lines, or of a JSON file, which begins with a brace, too."""
+    first: Any = None
+    with suppress(ValueError):
+        first = json.loads(stream.readline())
+    stream.seek(0)
+    if isinstance(first, dict) and "sha256" in first:
+        yield from map(json.loads, stream)
+    else:
+        yield from json.load(stream)["results"]
