@@ -6,30 +6,24 @@ if its content is known. The cache can only save time: whatever befalls it, the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
-import stat
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from scanner.mark import Mark, unchanged
 from scanner.result import Ela, Face, Result, Verdict
 
 APPLICATION_ID = 0x66616365  # "face": tells our file from other SQLite databases
 SCHEMA = 1
 # About 900 MB. When a scan begins, what was stored first is dropped beyond it.
 MAX_ROWS = 2_000_000
-# Git's "racy" files: within the clock tick of its last change, a file may change once more and look the same. FAT's
-# ticks are the longest.
-SETTLED = 2 * 10**9
 # How long to wait for another scan that is writing; it writes for milliseconds.
 PATIENCE = 5.0
 # Errors that follow from the content; others (memory, the file system, the model) may be gone next time.
@@ -53,41 +47,6 @@ _TABLES = f"""
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {SCHEMA};
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A file at a moment. Two equal marks are the same content, unless somebody went out of their way.
-
-    Attributes:
-        file: its path.
-        path: hash of the absolute path; the path itself would tell what pictures somebody has.
-        state: size, times of the last change of content (mtime) and of anything (ctime), and inode.
-        settled: its last change was long enough ago for the next one to show.
-    """
-
-    file: str
-    path: bytes
-    state: bytes
-    settled: bool
-
-
-def mark_of(path: str, max_bytes: int | None = None) -> Mark | None:
-    """The mark of a regular file no larger than `max_bytes`; None for everything else."""
-    try:
-        status = os.stat(path)
-        name = os.fsencode(os.path.abspath(path))
-    except (OSError, ValueError):
-        return None
-    if not stat.S_ISREG(status.st_mode) or (max_bytes is not None and status.st_size > max_bytes):
-        return None
-    state = struct.pack(">qqqQ", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    return Mark(
-        path,
-        hashlib.blake2b(name, digest_size=16).digest(),
-        hashlib.blake2b(state, digest_size=16).digest(),
-        status.st_mtime_ns < time.time_ns() - SETTLED,
-    )
 
 
 def cache_file() -> str | None:
@@ -178,7 +137,7 @@ class Cache:
             sha256 = bytes.fromhex(result.sha256)
             if not result.cached:
                 rows.append((sha256, _to_text(result), now))
-            if mark is not None and mark.settled and _unchanged(mark):
+            if mark is not None and mark.settled and unchanged(mark):
                 files.append((mark.path, mark.state, sha256))
         if not rows and not files:
             return
@@ -328,11 +287,6 @@ class Cache:
             if self._connection is not None:
                 found = self._connection.execute(query, (*values, self._number)).fetchone()
         return _from_text(*found) if found else None
-
-
-def _unchanged(mark: Mark) -> bool:
-    now = mark_of(mark.file)
-    return now is not None and now.state == mark.state
 
 
 def _is_broken(error: Exception) -> bool:

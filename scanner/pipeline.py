@@ -20,13 +20,14 @@ import numpy as np
 import onnxruntime
 
 from scanner import ROWS_VERSION, __version__
-from scanner.cache import Cache, Mark, mark_of
+from scanner.cache import Cache
 from scanner.card import Card
 from scanner.decode import Picture, decode
 from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
 from scanner.errors import FacescanError, first_line
 from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
+from scanner.mark import Mark, mark_of
 from scanner.model import Detector, Region, prepare
 from scanner.read import read
 from scanner.result import Ela, Face, Result, Verdict, printable_path

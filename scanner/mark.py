@@ -1,0 +1,55 @@
+"""How a file looked at a moment, so that a later look can tell whether it must be read again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import time
+from dataclasses import dataclass
+
+# Git's "racy" files: within the clock tick of its last change, a file may change once more and look the same. FAT's
+# ticks are the longest.
+SETTLED = 2 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A file at a moment. Two equal marks are the same content, unless somebody went out of their way.
+
+    Attributes:
+        file: its path.
+        path: hash of the absolute path; the path itself would tell what pictures somebody has.
+        state: size, times of the last change of content (mtime) and of anything (ctime), and inode.
+        settled: its last change was long enough ago for the next one to show.
+    """
+
+    file: str
+    path: bytes
+    state: bytes
+    settled: bool
+
+
+def mark_of(path: str, max_bytes: int | None = None) -> Mark | None:
+    """The mark of a regular file no larger than `max_bytes`; None for everything else."""
+    try:
+        status = os.stat(path)
+        name = os.fsencode(os.path.abspath(path))
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode) or (max_bytes is not None and status.st_size > max_bytes):
+        return None
+    state = struct.pack(">qqqQ", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return Mark(
+        path,
+        hashlib.blake2b(name, digest_size=16).digest(),
+        hashlib.blake2b(state, digest_size=16).digest(),
+        status.st_mtime_ns < time.time_ns() - SETTLED,
+    )
+
+
+def unchanged(mark: Mark) -> bool:
+    """Whether the file still looks so."""
+    now = mark_of(mark.file)
+    return now is not None and now.state == mark.state

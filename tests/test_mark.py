@@ -1,0 +1,47 @@
+"""Files at a moment: the same, another, or one that may still change unseen."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from scanner.mark import mark_of, unchanged
+
+
+def write(file, content, age):
+    """A file that was last changed `age` seconds ago."""
+    file.write_bytes(content)
+    changed = file.stat().st_mtime - age
+    os.utime(file, (changed, changed))
+    return file
+
+
+def test_a_mark_tells_files_apart(tmp_path):
+    one, two = write(tmp_path / "one", b"x", 60), write(tmp_path / "two", b"x", 60)
+    marks = [mark_of(str(file)) for file in (one, two, one)]
+    assert marks[0] == marks[2]
+    assert marks[0].path != marks[1].path
+    assert marks[0].state != marks[1].state
+
+
+def test_a_change_shows(tmp_path):
+    file = write(tmp_path / "one", b"x", 60)
+    mark = mark_of(str(file))
+    assert unchanged(mark)
+    write(file, b"xy", 60)
+    assert not unchanged(mark)
+    file.unlink()
+    assert not unchanged(mark)
+
+
+def test_only_regular_files_of_a_size_have_one(tmp_path):
+    file = write(tmp_path / "one", b"x", 60)
+    assert mark_of(str(tmp_path)) is mark_of(str(tmp_path / "missing")) is mark_of("nul\0name") is None
+    assert mark_of(str(file), max_bytes=0) is None
+    assert mark_of(str(file), max_bytes=1) is not None
+
+
+@pytest.mark.parametrize(("age", "settled"), [(0, False), (-60, False), (10, True)])
+def test_what_changed_just_now_may_change_again(tmp_path, age, settled):
+    assert mark_of(str(write(tmp_path / "one", b"x", age))).settled == settled
