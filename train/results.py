@@ -79,7 +79,8 @@ def blocks(records: Sequence[Record]) -> dict[str, str]:
             for form in FORMS
             if not any(r["recipe"]["name"] == recipe.name and r["format"] == form for r in of_study)
         ]
-        tables[study] = table(of_study) + (f"\n\nNot run yet: {', '.join(missing)}." if missing else "")
+        parts = [table(of_study)] if of_study else []
+        tables[study] = "\n\n".join([*parts, *([f"Not run yet: {', '.join(missing)}."] if missing else [])])
     return tables | {"circumstances": _circumstances(records)}
 
 
