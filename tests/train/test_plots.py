@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +83,6 @@ def test_a_class_without_pictures_divides_nothing_by_zero(tmp_path):
     assert pixels(tmp_path / "confusion.png").size
 
 
-def test_no_state_is_left_in_pyplot():
-    import sys
-
-    assert "matplotlib.pyplot" not in sys.modules
+def test_pyplot_and_its_state_are_not_used():
+    script = "import sys, train.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
