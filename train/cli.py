@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -93,19 +93,7 @@ def _training_options(command: Callable) -> Callable:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
 @click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's split.")
 @click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's split.")
-def fit(
-    recipe: str,
-    data: Path,
-    out: Path,
-    weights: tuple[str, ...],
-    epochs: int | None,
-    learning_rate: float | None,
-    seed: int,
-    sets: tuple[str, ...],
-    normalise_format: bool | None,
-    validation: float | None,
-    test: float | None,
-) -> None:
+def fit(recipe: str, data: Path, out: Path, validation: float | None, test: float | None, **changes: Any) -> None:
     """Fit RECIPE to any pictures: trained, exported, calibrated, measured.
 
     OUT gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with
@@ -127,7 +115,9 @@ def fit(
                 f"--test {split.test:g} and --validation {split.validation:g} leave nothing to train on"
             )
         chosen = replace(chosen, split=split)
-    _run(chosen, data, out, weights, epochs, learning_rate, seed, sets, normalise_format)
+    if changes["normalise_format"] is None:
+        changes["normalise_format"] = chosen.normalise_format
+    _run(chosen, data, out, changes)
 
 
 @cli.command(short_help="Repeat the study behind a recipe.")
@@ -139,17 +129,7 @@ def fit(
     show_default=True,
     help="Folder of runs; the run goes to OUT/RECIPE/re_encoded or OUT/RECIPE/as_found.",
 )
-def reproduce(
-    recipe: str,
-    data: Path,
-    out: Path,
-    weights: tuple[str, ...],
-    epochs: int | None,
-    learning_rate: float | None,
-    seed: int,
-    sets: tuple[str, ...],
-    normalise_format: bool | None,
-) -> None:
+def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
     """Repeat the study behind RECIPE: its data, split and hyper-parameters; its figures beside the published ones.
 
     If DATA is an index, only the set of the study is used. Do it twice, with --normalise-format and with --as-found, to
@@ -161,31 +141,21 @@ def reproduce(
     chosen = find_recipe(recipe)
     if chosen.study is None:
         raise FacescanError(f"{chosen.name} comes of no study: use facescan-train fit {chosen.name}")
-    if normalise_format is None:
-        normalise_format = chosen.normalise_format
-    form = "re_encoded" if normalise_format else "as_found"
-    if not sets and not data.is_dir():
-        sets = chosen.study.sets
-    _run(chosen, data, out / chosen.name / form, weights, epochs, learning_rate, seed, sets, normalise_format)
+    if changes["normalise_format"] is None:
+        changes["normalise_format"] = chosen.normalise_format
+    form = "re_encoded" if changes["normalise_format"] else "as_found"
+    if not changes["sets"] and not data.is_dir():
+        changes["sets"] = chosen.study.sets
+    _run(chosen, data, out / chosen.name / form, changes)
     click.echo(table(read_records(out / chosen.name)))
 
 
-def _run(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    weights: tuple[str, ...],
-    epochs: int | None,
-    learning_rate: float | None,
-    seed: int,
-    sets: tuple[str, ...],
-    normalise_format: bool | None,
-) -> None:
+def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None:
+    """Run a recipe with the shared options, which have the names of `train.run.Plan`'s fields."""
     with _quiet_import():
         from train.run import Plan, run
 
-    normalised = recipe.normalise_format if normalise_format is None else normalise_format
-    run(recipe, data, out, Plan(weights, epochs, learning_rate, seed, sets, normalised), click.echo)
+    run(recipe, data, out, Plan(**changes), click.echo)
 
 
 @cli.command(short_help="Measure a model on labelled pictures.")
