@@ -18,8 +18,10 @@ from scanner.errors import FacescanError, InterruptionError
 from scanner.report import FAIL_ON
 from scanner.settings import (
     MAX_BYTES,
+    MAX_MEMORY,
     MAX_PIXELS,
     MIN_FACE,
+    TIMEOUT,
     check_keys,
     for_click,
     load_table,
@@ -140,12 +142,25 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--max-pixels", type=Size(1000), default=MAX_PIXELS, help="Refuse larger pictures undecoded.  [default: 200M]"
 )
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=TIMEOUT,
+    metavar="S",
+    help="Give up a picture after that many seconds.  [default: 60]",
+)
+@click.option(
+    "--max-memory",
+    type=Size(1024),
+    default=MAX_MEMORY,
+    help="Give up a picture that takes more (Linux).  [default: 4G]",
+)
 # How to run
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where models run."
 )
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Faces scored at once.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Pictures decoded at the same time.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each processor.")
 @click.option("--cache", metavar="FILE", help="Keep rows there, not in the user's cache directory.")
 @click.option("--no-cache", is_flag=True, help="Judge everything anew, and keep nothing.")
 @click.option(

@@ -34,15 +34,27 @@ class Decoded:
     reason: str = ""
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
+class NoRoomError(Exception):
+    """The picture would be larger than there is room for now."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__(f"{pixels} pixels")
+        self.pixels = pixels
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -> Decoded:
     """Decode the first frame of an encoded picture.
 
     Args:
         data: the file's content.
         max_pixels: refuse, before decoding, what would be larger.
+        room: pixels that may be decoded now, if there is a limit.
 
     Returns:
         The picture or a reason; never raises for bad content (but MemoryError may pass).
+
+    Raises:
+        NoRoomError: there is no room; nothing was decoded.
     """
     if not data:
         return Decoded("", reason="empty")
@@ -51,6 +63,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
         return Decoded("", reason="not_an_image")
     if header.width * header.height > max_pixels:
         return Decoded(header.format, reason=f"too_many_pixels:{header.width * header.height}")
+    if room is not None and header.width * header.height > room:
+        raise NoRoomError(header.width * header.height)
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels)
     if header.format not in DECODABLE:

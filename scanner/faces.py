@@ -32,8 +32,12 @@ class FaceFinder:
     """Owns the YuNet session. `find` may be called from several threads at once."""
 
     def __init__(self, model: Path = MODEL) -> None:
+        self._model = model
         self._session = cpu_session(model.read_bytes(), threads=1)
         self._outputs = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox")]
+
+    def __reduce__(self) -> tuple[type[FaceFinder], tuple[Path]]:
+        return FaceFinder, (self._model,)  # sessions cannot be sent to another process
 
     def find(self, picture: Picture, sizes: Sequence[int] = SIZES, min_score: float = MIN_SCORE) -> tuple[Face, ...]:
         """Search at the first of `sizes`, and at the next ones only while nothing is found.

@@ -12,6 +12,19 @@ from typing import Any
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@contextmanager
+def later() -> Iterator[None]:
+    """The signals of an interruption wait until this is over, for this thread and for processes it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Interrupts:
     """Raises KeyboardInterrupt for SIGINT and SIGTERM, at once or, within `held`, at its end.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +102,17 @@ class Detector:
         self._session, self.device = open_session(content, str(file), device, threads)
         self.card = read_card(self._session.get_modelmeta().custom_metadata_map, str(file))
         self._takes_bytes = self._check_tensors(str(file))
+        self._file, self._threads = file, threads
         first = self._session.get_inputs()[0].shape[0]
         self.batch: int | None = first if isinstance(first, int) else None
 
+    def __reduce__(self) -> tuple[Callable[..., Detector], tuple[Any, ...]]:
+        return _reopened, (self._file, self.device.used, self._threads, self.sha256)  # sessions cannot be sent
+
     @property
-    def elas(self) -> set[int]:
+    def elas(self) -> frozenset[int]:
         """JPEG qualities of the Error Level Analysis that this model looks at."""
-        return {int(spec.ela["quality"]) for spec in self.card.inputs if spec.content == "ela"}
+        return frozenset(int(spec.ela["quality"]) for spec in self.card.inputs if spec.content == "ela")
 
     def logits(self, regions: Sequence[Region]) -> NDArray[np.float64]:
         """Uncalibrated log-odds of fake, (n,), for n regions made by `prepare`."""
@@ -152,6 +156,14 @@ class Detector:
             if not fits or tensor.type not in ("tensor(float)", "tensor(uint8)"):
                 raise FacescanError(f"{file}: input {spec.name} takes {tensor.type} {tensor.shape}, the card {wanted}")
         return {name: tensor.type == "tensor(uint8)" for name, tensor in tensors.items()}
+
+
+def _reopened(file: Path, device: str, threads: int, sha256: str) -> Detector:
+    """The same detector in another process."""
+    detector = Detector(file, device, threads)
+    if detector.sha256 != sha256:
+        raise FacescanError(f"{file}: it was replaced while it was in use")
+    return detector
 
 
 def to_logits(output: NDArray[np.float64], card: Card) -> NDArray[np.float64]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from dataclasses import replace
 
 from scanner.settings import MAX_BYTES
-from scanner.walk import STDIN, Candidate, trouble_of
+from scanner.walk import Candidate, trouble_of
 
 _KINDS = {
     stat.S_IFDIR: "folder",
@@ -28,11 +29,8 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
     """
     if candidate.trouble:
         return None, None, candidate.trouble
-    if candidate.path == STDIN:
-        content = sys.stdin.buffer.read(max_bytes + 1)
-        if len(content) > max_bytes:
-            return None, None, f"too_many_bytes:over_{max_bytes}"
-        return content, len(content), ""
+    if candidate.content is not None:
+        return candidate.content, len(candidate.content), ""
     try:
         if reason := _not_a_file(os.stat(candidate.path)):
             return None, None, reason
@@ -48,6 +46,17 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
     if len(content) > max_bytes:
         return None, None, f"too_many_bytes:over_{max_bytes}"
     return content, len(content), ""
+
+
+def read_stdin(candidate: Candidate, max_bytes: int = MAX_BYTES) -> Candidate:
+    """Standard input with its content, or the trouble with it: other processes than ours cannot read it."""
+    try:
+        content = sys.stdin.buffer.read(max_bytes + 1)
+    except OSError as error:
+        return replace(candidate, trouble=trouble_of(error, candidate.path, missing="vanished"))
+    if len(content) > max_bytes:
+        return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
+    return replace(candidate, content=content)
 
 
 def _not_a_file(status: os.stat_result) -> str:

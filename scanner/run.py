@@ -23,7 +23,6 @@ from scanner.progress import Progress
 from scanner.quiet import silent_libraries
 from scanner.report import FINDINGS, Report
 from scanner.result import SCHEMA_VERSION, Result, Verdict
-from scanner.runtime import available_cpus
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
@@ -44,7 +43,7 @@ def run(options: Mapping[str, Any]) -> int:
     _check_summary(options)
     findings = FINDINGS[options["fail_on"]]
     known = read_baseline(options["baseline"], findings) if options["baseline"] else None
-    detector = Detector(find_model(settings.model), settings.device, settings.workers or available_cpus())
+    detector = Detector(find_model(settings.model), settings.device)
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
     if settings.ela_dir:

@@ -13,6 +13,10 @@ from scanner.errors import FacescanError
 MAX_BYTES = 100 * 2**20
 # Enough for the 200-megapixel sensors of today's telephones (16320 x 12240); 600 MB once decoded.
 MAX_PIXELS = 200_000_000
+# Seconds. The slowest pictures within the limits (AVIF, progressive JPEG) take a tenth of it.
+TIMEOUT = 60
+# What 200 megapixels of 16 bits with alpha need at worst.
+MAX_MEMORY = 4 * 2**30
 # Pixels of a face's shorter side. Below, too little is left of what a detector looks at.
 MIN_FACE = 32
 
@@ -29,8 +33,10 @@ class Settings:
         fpr: take the threshold of this false-positive rate from the card.
         min_face: pixels; smaller faces are listed, but not judged.
         batch_size: regions scored at once; None lets the device decide.
-        workers: pictures read and decoded at the same time; None is one for each processor.
+        workers: processes that examine pictures; None is one for each processor.
         max_bytes, max_pixels: larger files are refused unread, larger pictures undecoded.
+        timeout: seconds that one picture may take.
+        max_memory: bytes that a worker process may take for it (Linux).
         ela: report Error Level Analysis figures.
         ela_dir: save the maps there.
     """
@@ -45,6 +51,8 @@ class Settings:
     workers: int | None = None
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
+    timeout: int = TIMEOUT
+    max_memory: int = MAX_MEMORY
     ela: bool = False
     ela_dir: str | None = None
 

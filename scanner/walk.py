@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import BinaryIO
 
@@ -23,10 +23,12 @@ class Candidate:
     Attributes:
         path: as walked, undecodable bytes as surrogates; `-` for standard input.
         trouble: why there is nothing to read, if that is known already.
+        content: of standard input, once it was read.
     """
 
     path: str
     trouble: str = ""
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

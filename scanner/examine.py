@@ -1,0 +1,211 @@
+"""One picture: bytes -> pixels -> faces -> what the model sees of them -> scores. Knows nothing of other pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+
+from scanner.card import Card
+from scanner.decode import NoRoomError, Picture, decode
+from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
+from scanner.errors import FacescanError, first_line
+from scanner.faces import FaceFinder
+from scanner.mark import Mark
+from scanner.model import Detector, Region, prepare
+from scanner.read import read
+from scanner.result import Ela, Face, Result, Verdict, printable_path
+from scanner.settings import Settings
+from scanner.walk import Candidate
+
+
+@dataclass(slots=True)
+class Examined:
+    """A picture on its way: the row as far as it is known.
+
+    Attributes:
+        result: final if there are neither regions nor scores.
+        regions: what the model will see; one for each of the first faces of the result. Empty once they are scored.
+        scores: calibrated probabilities of fake of the first faces of the result.
+        seconds: spent by stage.
+        mark: of the file before it was read, if there is a cache to keep the row in.
+        postponed: pixels of a picture that was left undecoded for want of room; 0 for all others.
+    """
+
+    result: Result
+    regions: list[Region] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    mark: Mark | None = None
+    postponed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """What it takes to examine a picture.
+
+    Attributes:
+        card: says what the model sees.
+        elas: JPEG qualities of the Error Level Analysis that the model looks at.
+        finder: None where whole pictures are judged.
+        settings: see there.
+        detector: scores the regions on the spot; None leaves them to be scored together with other pictures'.
+        batch_size: regions scored at once.
+        known: the row of a content (SHA-256), if it was judged before.
+    """
+
+    card: Card
+    elas: frozenset[int]
+    finder: FaceFinder | None
+    settings: Settings
+    detector: Detector | None = None
+    batch_size: int = 1
+    known: Callable[[str], Result | None] | None = None
+
+    def __call__(self, candidates: Sequence[Candidate], room: int | None = None) -> list[Examined]:
+        """Examine several pictures, and score their regions together.
+
+        Args:
+            candidates: the files.
+            room: pixels; postpone what is larger.
+
+        Raises:
+            FacescanError: an ELA map cannot be written, or the model fails.
+        """
+        pictures = [self.examine(candidate, room) for candidate in candidates]
+        if self.detector and any(picture.regions for picture in pictures):
+            started = time.perf_counter()
+            score(pictures, self.detector, self.batch_size)
+            pictures[0].seconds["model"] = time.perf_counter() - started
+        return pictures
+
+    def examine(self, candidate: Candidate, room: int | None = None) -> Examined:
+        """Everything about one picture but its score, or all of it if its content is known. Trouble with it is a row.
+
+        Raises:
+            FacescanError: an ELA map cannot be written.
+        """
+        settings = self.settings
+        seconds: dict[str, float] = {}
+        lap = _Laps(seconds).lap
+        row = Result(printable_path(candidate.path), Verdict.ERROR)
+        try:
+            content, size, reason = read(candidate, settings.max_bytes)
+            row = replace(row, bytes=size, reason=reason)
+            if content is None:
+                return Examined(row)
+            row = replace(row, sha256=hashlib.sha256(content).hexdigest())
+            lap("read")
+            if self.known:
+                before = self.known(row.sha256)
+                lap("cache")
+                if before:
+                    return Examined(replace(before, path=row.path), seconds=seconds)
+            decoded = decode(content, settings.max_pixels, room)
+            lap("decode")
+            row = replace(row, format=decoded.format, reason=decoded.reason)
+            picture = decoded.picture
+            if picture is None:
+                return Examined(row, seconds=seconds)
+            row = replace(row, width=picture.shape[1], height=picture.shape[0])
+            faces = self._faces(picture)
+            lap("faces")
+            if max(picture.shape) > MAX_SIDE and self.elas:
+                return Examined(replace(row, reason=f"too_long_for_ela:{max(picture.shape)}"), seconds=seconds)
+            levels = {quality: error_levels(picture, quality) for quality in self._qualities(picture)}
+            ela = _ela(levels[QUALITY], faces, row, settings.ela_dir) if self._reports_ela(picture) else None
+            lap("ela")
+            large = [face.box for face in faces if min(face.box[2:]) >= settings.min_face]
+            boxes = large if self.finder else [None]
+            regions = [prepare(picture, box, self.card, levels) for box in boxes]
+            lap("crop")
+        except NoRoomError as error:
+            return Examined(row, postponed=error.pixels)
+        except FacescanError:
+            raise
+        except MemoryError:
+            return Examined(replace(row, verdict=Verdict.ERROR, reason="out_of_memory"), seconds=seconds)
+        except Exception as error:  # a bug, or a library's: it costs this picture its verdict, not the others theirs
+            return Examined(
+                replace(row, verdict=Verdict.ERROR, reason=f"internal_error:{type(error).__name__}"), seconds=seconds
+            )
+        row = replace(row, n_faces=len(faces) if self.finder else None, faces=faces, ela=ela)
+        if not regions:
+            row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
+        return Examined(row, regions, seconds=seconds)
+
+    def _faces(self, picture: Picture) -> tuple[Face, ...]:
+        """Those large enough to judge first, the best score first within each kind."""
+        faces = self.finder.find(picture) if self.finder else ()
+        return tuple(sorted(faces, key=lambda face: min(face.box[2:]) < self.settings.min_face))
+
+    def _reports_ela(self, picture: Picture) -> bool:
+        """Whether figures of Error Level Analysis were asked for and can be had."""
+        return wants_ela(self.settings) and max(picture.shape) <= MAX_SIDE
+
+    def _qualities(self, picture: Picture) -> frozenset[int]:
+        """JPEG qualities to analyse at."""
+        return self.elas | {QUALITY} if self._reports_ela(picture) else self.elas
+
+
+def score(pictures: Sequence[Examined], detector: Detector, batch_size: int, fixed: bool = False) -> None:
+    """Turn the regions of all pictures into scores, in place.
+
+    Short batches are padded, to a power of two or, if `fixed`, to `batch_size`: ONNX Runtime keeps memory for every
+    shape it met, a GPU plans anew for each, and some models take one shape only.
+
+    Raises:
+        FacescanError: the model fails.
+    """
+    size = detector.batch or batch_size
+    regions = [region for picture in pictures for region in picture.regions]
+    scores: list[float] = []
+    for start in range(0, len(regions), size):
+        batch = regions[start : start + size]
+        padded = size if detector.batch or fixed else min(size, 1 << (len(batch) - 1).bit_length())
+        try:
+            scores += detector.p_fake(batch + [batch[0]] * (padded - len(batch)))[: len(batch)].tolist()
+        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
+            raise FacescanError(f"model {detector.card.name} failed: {first_line(error)}") from error
+    rest: Iterator[float] = iter(scores)
+    for picture in pictures:
+        picture.scores = [next(rest) for _ in picture.regions]
+        picture.regions = []
+
+
+def wants_ela(settings: Settings) -> bool:
+    return settings.ela or settings.ela_dir is not None
+
+
+def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, folder: str | None) -> Ela:
+    ela = statistics(levels, [face.box for face in faces])
+    if folder is None:
+        return ela
+    # The content's hash keeps names apart; the stem is there for people.
+    stem = re.sub(r"[^\w.-]", "_", os.path.basename(row.path)).encode()[:80].decode("utf-8", "ignore")
+    file = Path(folder) / f"{stem}-{row.sha256[:16]}.png"
+    _, png = cv2.imencode(".png", cv2.cvtColor(ela_map(levels), cv2.COLOR_RGB2BGR))
+    try:
+        file.write_bytes(png.tobytes())
+    except OSError as error:
+        raise FacescanError(f"{file}: {error.strerror}") from error
+    return replace(ela, map=printable_path(str(file)))
+
+
+class _Laps:
+    """A stopwatch that books the time since the last lap."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + now - self._last
+        self._last = now
