@@ -75,7 +75,7 @@ def scan(
     )
     failed = partial(_failed, max_bytes=settings.max_bytes)
     with Workers(examiner, failed, count, settings.timeout, settings.max_memory) as workers:
-        examined = _in_order(candidates, workers, cache, settings.max_bytes, AHEAD[detector.device.used])
+        examined = _in_order(candidates, workers, cache, settings.max_bytes, AHEAD[detector.device.used], spent)
         for group in _groups(examined, None if on_cpu else batch_size):
             for picture in group:
                 for stage, seconds in picture.seconds.items():
@@ -142,7 +142,12 @@ def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
 
 
 def _in_order(
-    candidates: Iterable[Candidate], workers: Workers, cache: Cache | None, max_bytes: int, ahead: int
+    candidates: Iterable[Candidate],
+    workers: Workers,
+    cache: Cache | None,
+    max_bytes: int,
+    ahead: int,
+    spent: Callable[[str, float], None],
 ) -> Iterator[list[Examined]]:
     """What was examined, in order, as much as there is at a time, never more than `ahead` candidates in advance.
 
@@ -155,10 +160,12 @@ def _in_order(
 
     def collect(patient: bool) -> list[Examined]:
         nonlocal first, looked
+        started = time.perf_counter()
         for number, picture in workers.collect(patient) if marks else ():
             picture.mark = marks.pop(number)
             underway[number - first] = picture
         looked = time.monotonic()
+        spent("wait", time.perf_counter() - started)
         done = []
         while underway and (ready := underway[0]):
             done.append(ready)
@@ -197,13 +204,18 @@ def _failed(candidate: Candidate, reason: str, max_bytes: int) -> Examined:
 
 
 def _groups(examined: Iterable[list[Examined]], batch_size: int | None) -> Iterator[list[Examined]]:
-    """Pictures to judge together: what there is or, where regions are still to be scored, enough to fill a batch."""
+    """Pictures to judge together: what there is or, where regions are still to be scored, what just fits a batch."""
     group: list[Examined] = []
     for pictures in examined:
-        group += pictures
-        regions = sum(len(picture.regions) for picture in group)
-        if group and (batch_size is None or regions >= batch_size or len(group) >= 4 * batch_size):
-            yield group
-            group = []
+        if batch_size is None:
+            if pictures:
+                yield pictures
+            continue
+        for picture in pictures:
+            regions = sum(len(other.regions) for other in group)
+            if group and (regions + len(picture.regions) > batch_size or len(group) >= 4 * batch_size):
+                yield group
+                group = []
+            group.append(picture)
     if group:
         yield group

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +31,34 @@ class Device:
 
 
 def available_cpus() -> int:
-    """Processors this process may use (affinity respected), at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Processors this process may use, at least 1: those of its affinity, or what its container allows."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(affinity, _quota(Path("/")))))
+
+
+def _quota(root: Path) -> float:
+    """Processors' worth of time that control groups allow (Linux; version 2, and the first of version 1); or inf."""
+    allowed = math.inf
+    try:
+        groups = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        return allowed
+    for number, controllers, path in groups:
+        if number != "0" and "cpu" not in controllers.split(","):
+            continue
+        base = root / "sys/fs/cgroup" / ("" if number == "0" else "cpu")
+        group = base / path.lstrip("/")
+        for folder in (group, *group.parents):  # every group above has its say, too
+            with suppress(OSError, ValueError, ZeroDivisionError):
+                if number == "0":
+                    quota, period = (folder / "cpu.max").read_text().split()
+                else:
+                    quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+                if float(quota) > 0:  # "max" and -1 are no limit
+                    allowed = min(allowed, float(quota) / float(period))
+            if folder == base:
+                break
+    return allowed
 
 
 def cpu_session(model: bytes, threads: int) -> ort.InferenceSession:

@@ -8,6 +8,7 @@ comes back from a process is believed.
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -271,6 +272,7 @@ def _serve(
 
 def _settle_down(max_memory: int, parent: int) -> None:
     """Be silent, leave signals to the parent and no core files, take no more memory than allowed, and die with it."""
+    faulthandler.disable()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(nowhere, number)

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import cache as cache_module
-from scanner import pipeline
+from scanner import examine, pipeline
 from scanner.cache import Cache, cache_file
 from scanner.cli import main
 from scanner.model import Detector
@@ -38,6 +38,7 @@ from tests.test_interrupts import await_rows
 from tests.test_writers import full_disk, results
 
 YEAR = 365 * 24 * 3600
+in_processes = pytest.mark.skipif(sys.platform != "linux", reason="a patch reaches only processes that are forked")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ contents = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(contents, st.sampled_from([0, YEAR]))),
     st.lists(st.tuples(st.integers(0, 9), contents | st.none())),
@@ -153,22 +154,30 @@ def test_every_output_is_the_same_to_the_byte(tmp_path, monkeypatch, examples, t
     assert outputs("--no-cache") == (fresh, 0)
 
 
+@in_processes
 def test_a_file_that_looks_as_it_did_is_not_read(tmp_path, look, monkeypatch):
     old, new = write(tmp_path / "old", flat(50)), write(tmp_path / "new", flat(60), age=0)
-    read = []
-    monkeypatch.setattr(pipeline, "read", lambda c, limit, was=pipeline.read: (read.append(c.path), was(c, limit))[1])
-    before = look(old, new)
-    assert read == [str(old), str(new)]
-    assert look(old, new) == before
-    assert read == [str(old), str(new), str(new)]  # it may have changed once more within the clock's tick
+    log, real_read = tmp_path / "log", examine.read
+
+    def logged(candidate: Candidate, limit: int) -> Any:
+        with log.open("a") as lines:
+            lines.write(f"{Path(candidate.path).name} ")
+        return real_read(candidate, limit)
+
+    monkeypatch.setattr(examine, "read", logged)
+    before = look(old, new, workers=1)
+    assert log.read_text() == "old new "
+    assert look(old, new, workers=1) == before
+    assert log.read_text() == "old new new "  # it may have changed once more within the clock's tick
     os.utime(new, (1, 1))
     assert look(new) == look(new) == before[1:]  # now it has settled
-    assert read == [str(old), str(new), str(new), str(new)]
+    assert log.read_text() == "old new new new "
 
 
+@in_processes
 def test_a_content_that_is_known_is_not_decoded(tmp_path, look, monkeypatch):
     before = look(write(tmp_path / "a", flat(50)))
-    monkeypatch.setattr(pipeline, "decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(examine, "decode", lambda *_: pytest.fail("decoded"))
     (after,) = look(write(tmp_path / "elsewhere", flat(50)))
     assert after.path == str(tmp_path / "elsewhere")
     assert as_cells(after)[1:] == as_cells(before[0])[1:]
@@ -184,16 +193,17 @@ def test_size_and_time_restored_do_not_hide_a_change(tmp_path, look):
     assert look(file)[0].verdict is Verdict.FAKE
 
 
+@in_processes
 def test_a_file_that_changes_while_it_is_read(tmp_path, look, monkeypatch):
     file = write(tmp_path / "a", flat(50))
-    real_read = pipeline.read
+    real_read = examine.read
 
     def overtaken(candidate: Candidate, limit: int) -> Any:
         answer = real_read(candidate, limit)
         write(file, flat(200))
         return answer
 
-    monkeypatch.setattr(pipeline, "read", overtaken)
+    monkeypatch.setattr(examine, "read", overtaken)
     assert look(file)[0].p_fake == 0.1961
     monkeypatch.undo()
     assert look(file)[0].p_fake == 0.7843
@@ -256,13 +266,14 @@ def test_errors_of_the_content_are_kept(tmp_path, look, content, reason, kept):
     assert (after.reason, after.cached) == (reason, kept)
 
 
+@in_processes
 @pytest.mark.parametrize(("error", "reason"), [(MemoryError, "out_of_memory"), (RuntimeError, "internal_error:")])
 def test_errors_that_may_pass_are_not(tmp_path, look, monkeypatch, error, reason):
     def fail(*_: object) -> None:
         raise error
 
     file = write(tmp_path / "a", flat(128))
-    monkeypatch.setattr(pipeline, "decode", fail)
+    monkeypatch.setattr(examine, "decode", fail)
     assert look(file)[0].reason.startswith(reason)
     monkeypatch.undo()
     assert [(row.verdict, row.cached) for row in look(file)] == [("uncertain", False)]
@@ -299,7 +310,7 @@ def test_nothing_of_a_row_is_lost(row):
     row = replace(row, sha256="ab" * 32, verdict=Verdict.REAL, ela=row.ela and replace(row.ela, map="maps/a.png"))
     with tempfile.TemporaryDirectory() as folder, Cache(f"{folder}/kept.db", {}, warn=pytest.fail) as cache:
         cache.store([(row, None)])
-        kept = cache.by_content(row.sha256)
+        kept = cache.reader()(row.sha256)
     assert kept == replace(row, path="", ela=row.ela and replace(row.ela, map=None))
 
 
@@ -479,7 +490,7 @@ def test_a_cache_that_may_not_be_written(warnings, mode):
         try:
             with Cache(str(file), {}, warn=warnings.append) as cache:
                 cache.store([(row, None)])
-                assert cache.by_content(row.sha256) is None
+                assert cache.reader() is None
         finally:
             os.seteuid(me)
             file.parent.chmod(0o755)

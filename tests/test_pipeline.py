@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanner import pipeline
 from scanner.card import read_card
 from scanner.ela import error_levels
 from scanner.errors import FacescanError
@@ -220,7 +221,8 @@ def test_a_model_that_fails_ends_the_scan(tmp_path, toy, zoo):
 
 
 @pytest.mark.parametrize("kind", ["dark", "text"])
-def test_candidates_are_pulled_only_a_little_ahead(zoo, brightness, kind):
+def test_candidates_are_pulled_only_a_little_ahead(zoo, brightness, monkeypatch, kind):
+    monkeypatch.setitem(pipeline.AHEAD, "cpu", 50)
     pulled = 0
 
     def counting() -> Iterator[Candidate]:
@@ -237,8 +239,30 @@ def test_candidates_are_pulled_only_a_little_ahead(zoo, brightness, kind):
         if consumed == 200:
             break
     results.close()
-    assert 0 < max(ahead) < 100  # two chunks of eight for each process, one that waits, and what is done out of turn
+    assert 0 < max(ahead) <= 50
     assert pulled <= 200 + max(ahead)
+
+
+def test_a_gpu_scores_for_all_processes_in_batches_of_one_size(
+    group_photograph, examples, face_brightness, toy_for_faces
+):
+    """The CPU stands in for it: what is shown is who scores what, not how fast."""
+    files = [group_photograph, examples / "real_astronaut.jpg", examples / "faceless_coffee.jpg"] * 3
+    expected = run(files, face_brightness)
+    detector = Detector(toy_for_faces)
+    detector.device = replace(detector.device, used="cuda")
+    sizes = []
+
+    def p_fake(regions: list[Any]) -> np.ndarray:
+        sizes.append(len(regions))
+        return face_brightness.p_fake(regions)
+
+    detector.p_fake = p_fake
+    for batch_size in (5, None):
+        assert run(files, detector, batch_size=batch_size, workers=2) == expected
+        assert set(sizes) == {batch_size or 64}
+        assert len(sizes) == (3 * 3 + 3 if batch_size else 1)  # of the twelve faces, the other one, and none
+        sizes.clear()
 
 
 def test_the_time_of_every_stage_is_told(group_photograph, face_brightness):

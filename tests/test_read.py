@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.read import read
+from scanner.read import read, read_stdin
 from scanner.walk import Candidate
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc or /dev as Linux has them")
@@ -143,4 +143,4 @@ def test_known_trouble_is_not_looked_into_again(tmp_path):
 def test_standard_input(tmp_path, monkeypatch, content, expected):
     with open(make(tmp_path / "piped", content).path) as piped:
         monkeypatch.setattr(sys, "stdin", piped)
-        assert read(Candidate("-"), max_bytes=8) == expected
+        assert read(read_stdin(Candidate("-"), max_bytes=8)) == expected

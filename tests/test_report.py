@@ -120,7 +120,7 @@ def test_the_summary_for_machines_is_json():
     assert summary["files_per_second"] > 0
     assert set(summary) == {
         "files", "faces", "verdicts", "errors", "findings", "baseline", "cached", "exit_code", "seconds",
-        "files_per_second", "stage_seconds",
+        "files_per_second", "bound_by", "stage_seconds",
     }  # fmt: skip
 
 
@@ -145,7 +145,7 @@ SAYS = [
     ("uncertain", "0"),
     ("no_face", "0"),
     ("error", "2: truncated 2"),
-    ("time", "decode 75%, model 25%"),  # what took no time is left out
+    ("time", "decode 75%, model 25%; bound by write"),  # what took no time is left out
     ("model", "toy 7 (sha256 0123456789ab...)"),
     ("device", "cpu: no NVIDIA driver found"),
     ("thresholds", "fake from 0.7500, uncertain from 0.2500"),
@@ -174,3 +174,25 @@ def test_an_empty_scan_can_be_summed_up():
     lines = dict(line.split(maxsplit=1) for line in shown(report_of()).splitlines() if " " in line.strip())
     assert lines["files"].startswith("0, faces 0")
     assert {lines[verdict.value] for verdict in Verdict} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("device", "spent", "bound_by"),
+    [
+        ("cpu", {"wait": 60, "decode": 50, "faces": 70, "model": 40, "write": 1}, "faces"),
+        ("cpu", {"wait": 60, "read": 90, "model": 5, "write": 80}, "read"),
+        ("cpu", {"wait": 10, "faces": 15, "model": 12, "write": 80}, "write"),  # they wait for us
+        ("cuda", {"wait": 60, "decode": 50, "faces": 70, "model": 30}, "faces"),
+        ("cuda", {"wait": 10, "decode": 50, "faces": 70, "model": 60}, "model"),
+        ("cpu", {"cache": 50, "wait": 0, "write": 20}, "cache"),
+    ],
+)
+def test_what_bound_the_scan(monkeypatch, device, spent, bound_by):
+    report = Report(META | {"device": {"used": device, "note": ""}})
+    monkeypatch.setattr("time.perf_counter", lambda: report.started + 100)
+    assert report.bound_by == ""
+    report.add(Result("a.jpg", Verdict.REAL))
+    for stage, seconds in spent.items():
+        report.spent(stage, seconds)
+    assert report.as_dict()["bound_by"] == bound_by
+    assert f"; bound by {bound_by} |" in report.as_markdown()

@@ -1,0 +1,248 @@
+"""Decoders that crash, hang and eat memory, injected into the processes that would run them; and what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scanner import decode as decoding
+from scanner import examine, workers
+from scanner.errors import FacescanError
+from scanner.model import Detector
+from scanner.pipeline import scan
+from scanner.result import Result
+from scanner.settings import Settings
+from scanner.thresholds import choose
+from scanner.walk import Candidate
+from tests.conftest import clean_environment
+from tests.pictures import encode
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are injected by forking a patched process")
+
+GOOD = encode(np.full((30, 40, 3), 51, np.uint8), "PNG")
+
+
+def segfault() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def fill_memory() -> None:
+    np.ones(2**32, np.uint8)
+
+
+def hang() -> None:
+    signal.pause()
+
+
+# What is at the end of a file that is bad -> what its decoder does, and the reason in its row.
+FAULTS: dict[bytes, tuple[Callable[[], object], str]] = {
+    b"segfault": (segfault, "decoder_crashed"),
+    b"abort": (os.abort, "decoder_crashed"),
+    b"exit": (lambda: os._exit(0), "decoder_crashed"),
+    b"hang": (hang, "decode_timeout"),
+    b"spin": (lambda: all(iter(lambda: True, False)), "decode_timeout"),
+    b"memory": (fill_memory, "out_of_memory"),
+    b"killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), "out_of_memory"),
+}
+
+
+@pytest.fixture
+def faulty(monkeypatch) -> None:
+    """The decoder does what the end of a file says."""
+
+    def decode(data: bytes, *limits: object) -> decoding.Decoded:
+        for word, (fault, _) in FAULTS.items():
+            if data.endswith(word):
+                fault()
+        return decoding.decode(data, *limits)
+
+    monkeypatch.setattr(examine, "decode", decode)
+
+
+@pytest.fixture(scope="module")
+def brightness(toy) -> Detector:
+    return Detector(toy)
+
+
+def look(files: list[Path], detector: Detector, **options: int) -> list[Result]:
+    told = Settings("toy", **{"timeout": 1, "max_memory": 2**28, **options})
+    return list(scan((Candidate(str(file)) for file in files), detector, choose(detector.card), told))
+
+
+def write(folder: Path, names: list[str]) -> list[Path]:
+    """Files that are all the same picture, but for those that are named after a fault."""
+    files = []
+    for i, name in enumerate(names):
+        files.append(folder / f"{i:03}-{name}")
+        files[-1].write_bytes(GOOD + name.encode())
+    return files
+
+
+@pytest.mark.parametrize("word", FAULTS, ids=bytes.decode)
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_fault_costs_one_picture(tmp_path, faulty, brightness, word, count):
+    names = ["good"] * 40
+    names[20] = word.decode()
+    files = write(tmp_path, names)
+    rows = look(files, brightness, workers=count)
+    assert [row.path for row in rows] == [str(file) for file in files]
+    bad = rows.pop(20)
+    assert (bad.verdict, bad.reason, bad.p_fake) == ("error", FAULTS[word][1], None)
+    assert {(row.verdict, row.p_fake, row.reason) for row in rows} == {("real", 0.2, "image")}
+
+
+def test_faults_all_over(tmp_path, faulty, brightness):
+    words = [word.decode() for word in FAULTS if FAULTS[word][1] != "decode_timeout"]
+    names = [words[i // 3 % len(words)] if i % 3 == 0 else "good" for i in range(60)]
+    files = write(tmp_path, [*names, "hang", *words])
+    rows = look(files, brightness, workers=3)
+    for file, row in zip(files, rows, strict=True):
+        word = file.name.partition("-")[2].encode()
+        assert row.path == str(file)
+        assert row.reason == (FAULTS[word][1] if word in FAULTS else "image")
+
+
+def test_what_is_known_of_a_file_that_crashes_its_decoder(tmp_path, faulty, brightness):
+    (file,) = write(tmp_path, ["segfault"])
+    (row,) = look([file], brightness)
+    content = file.read_bytes()
+    assert (row.bytes, row.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_a_slow_picture_does_not_hold_the_others_up(tmp_path, faulty, brightness):
+    """Rows wait for it, so that they come in order; the work goes on."""
+    log = tmp_path / "log"
+
+    def logged(path: str) -> str:
+        with log.open("a") as lines:
+            lines.write(f"{path}\n")
+        return path
+
+    files = write(tmp_path, ["hang", *["good"] * 200])
+    found = (Candidate(logged(str(file))) for file in files)
+    rows = scan(found, brightness, choose(brightness.card), Settings("toy", workers=2, timeout=1))
+    assert next(rows).reason == "decode_timeout"
+    assert len(log.read_text().splitlines()) == len(files)
+    assert len(list(rows)) == 200
+
+
+def test_while_we_are_stopped_no_time_passes(tmp_path, faulty, brightness, monkeypatch):
+    """Ctrl-Z for an hour: what a process is at has not taken an hour."""
+    now = time.monotonic()
+    monkeypatch.setattr(workers.time, "monotonic", lambda: now)
+    real_wait = workers.wait
+
+    def an_hour_later(connections: list[object], timeout: float) -> list[object]:
+        nonlocal now
+        now += 3600
+        return [] if now % 7200 < 3600 else real_wait(connections, 5)
+
+    monkeypatch.setattr(workers, "wait", an_hour_later)
+    rows = look(write(tmp_path, ["good"] * 5), brightness, workers=1, timeout=30)
+    assert {row.reason for row in rows} == {"image"}
+
+
+def test_large_pictures_wait_for_room(tmp_path, brightness, monkeypatch):
+    """Two processes with room for a thousand pixels each: what is larger is decoded when the rest leaves it room."""
+    log = tmp_path / "log"
+    real_decode = examine.decode
+
+    def logged(data: bytes, max_pixels: int, room: int | None) -> decoding.Decoded:
+        decoded = real_decode(data, max_pixels, room)
+        height, width = decoded.picture.shape[:2]
+        for change in (width * height, -width * height):
+            with log.open("a") as lines:
+                lines.write(f"{change}\n")
+            time.sleep(0.001)
+        return decoded
+
+    monkeypatch.setattr(examine, "decode", logged)
+    monkeypatch.setattr(workers, "ROOM", 1000)
+    sides = [20, 20, 50, 20, 50, 36, 36, 36, 20, 20, 20, 100, 20, 36, 36]
+    files = [tmp_path / f"{i:02}.png" for i in range(len(sides))]
+    for file, side in zip(files, sides, strict=True):
+        file.write_bytes(encode(np.full((side, side, 3), 51, np.uint8), "PNG"))
+    rows = look(files, brightness, workers=2)
+    assert [(Path(row.path), row.width, row.reason) for row in rows] == [
+        (file, side, "image") for file, side in zip(files, sides, strict=True)
+    ]
+    held = np.cumsum([int(line) for line in log.read_text().split()])
+    assert held.max() <= 100 * 100 + 1000
+
+
+def test_a_process_that_cannot_begin(tmp_path, brightness, monkeypatch):
+    monkeypatch.setattr(workers, "_settle_down", lambda *_: os.abort())
+    with pytest.raises(FacescanError, match="ended before its first picture"):
+        look(write(tmp_path, ["good"]), brightness)
+
+
+def test_no_more_processes(tmp_path, brightness, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with pytest.raises(FacescanError, match=r"^cannot start a worker process: Resource temporarily unavailable$"):
+        look(write(tmp_path, ["good"]), brightness)
+
+
+def test_elsewhere_processes_are_spawned(tmp_path, toy_for_faces, examples):
+    """As on macOS and Windows: nothing is inherited, all is sent."""
+    script = """if True:
+        import multiprocessing, sys
+        from scanner import workers
+        from scanner.cli import main
+        if __name__ == "__main__":
+            workers._CONTEXT = multiprocessing.get_context("spawn")
+            sys.exit(main(sys.argv[1:]))"""
+    (tmp_path / "main.py").write_text(script)
+    rows = {}
+    for name, call in {"spawn": [tmp_path / "main.py"], "fork": ["-m", "scanner"]}.items():
+        out = tmp_path / f"{name}.jsonl"
+        options = [examples, "--model", toy_for_faces, "--workers", "2", "--exit-zero", "-q", "--out", out]
+        subprocess.run([sys.executable, *call, *options], env=clean_environment(), check=True)
+        rows[name] = out.read_text()
+    assert rows["spawn"] == rows["fork"]
+    assert rows["fork"].count("\n") > 5
+
+
+def descendants(of: int) -> list[int]:
+    children = Path(f"/proc/{of}/task/{of}/children")
+    try:
+        return [int(child) for child in children.read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_process_outlives_the_scan(tmp_path, toy_for_faces, examples, number):
+    portrait = (examples / "real_astronaut.jpg").read_bytes()
+    for i in range(400):
+        (tmp_path / f"{i:03}.jpg").write_bytes(portrait + b"%d" % i)
+    call = [
+        sys.executable,
+        "-m",
+        "scanner",
+        str(tmp_path),
+        "--model",
+        str(toy_for_faces),
+        "--out",
+        str(tmp_path / "r.csv"),
+    ]
+    process = subprocess.Popen([*call, "--workers", "3", "-q"], env=clean_environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(children := descendants(process.pid)) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+    process.send_signal(number)
+    process.wait(60)
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
