@@ -180,7 +180,7 @@ def test_large_pictures_wait_for_room(tmp_path, brightness, monkeypatch):
 
 
 def test_a_process_that_cannot_begin(tmp_path, brightness, monkeypatch):
-    monkeypatch.setattr(workers, "_settle_down", lambda *_: os.abort())
+    monkeypatch.setattr(workers, "_settle_down", lambda *_: os._exit(3))
     with pytest.raises(FacescanError, match="ended before its first picture"):
         look(write(tmp_path, ["good"]), brightness)
 
