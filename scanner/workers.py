@@ -1,7 +1,7 @@
 """Worker processes that examine pictures: a decoder that crashes, hangs or eats memory costs one picture, not the scan.
 
 Pictures are handed out in small chunks. When a process dies or takes too long, those of its chunk are done again, one
-at a time, so that the guilty one is known; the others lose nothing. This holds accidents off, not attackers: what
+at a time; which of them fails once more is given up, and the others lose nothing. This holds accidents off, not attackers: what
 comes back from a process is believed.
 """
 
@@ -86,6 +86,7 @@ class Workers:
         self._workers: list[_Worker] = []
         self._waiting: deque[_Task] = deque()
         self._alone: deque[_Task] = deque()
+        self._suspects: set[int] = set()  # numbers of those that were there when a process died
         self._large: deque[tuple[_Task, int]] = deque()
         self._pace = _CHUNK_SECONDS  # seconds a picture takes; a running mean
         self._looked = time.monotonic()
@@ -178,18 +179,14 @@ class Workers:
             return []
         first, *others = worker.chunks
         self._waiting.extendleft(task for chunk in reversed(others) for task in reversed(chunk))
-        if len(first) > 1:
+        if first[0].number not in self._suspects:
+            self._suspects.update(task.number for task in first)
             self._alone.extend(first)
             return []
         (task,) = first
-        # Nobody but the kernel, when memory is short, kills with this signal unasked.
-        killed = code == -getattr(signal, "SIGKILL", 9)
-        return [
-            (
-                task.number,
-                self._failed(task.candidate, reason or ("out_of_memory" if killed else "decoder_crashed")),
-            )
-        ]
+        if not reason:  # nobody but the kernel, when memory is short, kills with this signal unasked
+            reason = "out_of_memory" if code == -getattr(signal, "SIGKILL", 9) else "decoder_crashed"
+        return [(task.number, self._failed(task.candidate, reason))]
 
     def _hand_out(self) -> None:
         """Give every process the chunk it is at and one to go on with."""

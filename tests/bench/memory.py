@@ -39,7 +39,7 @@ def peak(what: str, folder: Path, *options: str) -> Peak:
 
     def watch(pid: int) -> None:
         # What has ended, and is not waited for yet, has no memory.
-        while pss := sum(_bytes(member, "smaps_rollup", "Pss") for member in tree(pid)):
+        while pss := held(pid):
             samples.append(pss)
             # Not getrusage's: that begins with what this process held when it forked.
             peaks.extend(_bytes(member, "status", "VmHWM") for member in tree(pid))
@@ -47,6 +47,11 @@ def peak(what: str, folder: Path, *options: str) -> Peak:
 
     run = run_once(FACESCAN, folder, *options, watch=watch)
     return Peak(what, max(samples), max(peaks), run.wall)
+
+
+def held(pid: int) -> int:
+    """Bytes (PSS) that a process and all below it hold now."""
+    return sum(_bytes(member, "smaps_rollup", "Pss") for member in tree(pid))
 
 
 def tree(pid: int) -> Iterator[int]:
