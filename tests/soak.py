@@ -1,4 +1,4 @@
-"""``python -m tests.soak``: does anything grow when many pictures, good and broken, are scanned for a long time?
+"""``python -m tests.soak``: many pictures, good and broken, for a long time. Nothing may grow, nothing may get lost.
 
 Copies and mutations of the examples (or of the pictures in $FACESCAN_DATA) are scanned by the real command, while its
 processes are watched, and one of them is killed every now and then. Ends with 1 if a row is missing, if a file without
