@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -110,10 +109,6 @@ class Cache:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def reader(self) -> CacheReader | None:
-        """For another process, if there is anything to read."""
-        return CacheReader(self.file, self._number) if self._reads and self._connection is not None else None
-
     def by_file(self, mark: Mark) -> Result | None:
         """The row of a file that looks as it did; without its path, and with the verdict still to be drawn."""
         return self._row(
@@ -121,6 +116,10 @@ class Cache:
             mark.path,
             mark.state,
         )
+
+    def by_content(self, sha256: str) -> Result | None:
+        """The row of a content; without a path, and with the verdict still to be drawn."""
+        return self._row("SELECT row, sha256 FROM rows WHERE sha256 = ? AND scope = ?", bytes.fromhex(sha256))
 
     def store(self, results: Iterable[tuple[Result, Mark | None]]) -> None:
         """Keep a batch, in one transaction.
@@ -287,37 +286,6 @@ class Cache:
         with self._no_trouble(), self._lock:
             if self._connection is not None:
                 found = self._connection.execute(query, (*values, self._number)).fetchone()
-        return _from_text(*found) if found else None
-
-
-class CacheReader:
-    """Looks contents up from a process that does not own the cache. Trouble is the owner's to notice, and to tell.
-
-    Args:
-        file: the database.
-        scope: the number of the owner's scope.
-    """
-
-    def __init__(self, file: str, scope: int) -> None:
-        self._file = file
-        self._scope = scope
-        self._process = 0  # whose connection it is: SQLite's do not survive a fork
-        self._connection: sqlite3.Connection | None = None
-
-    def __call__(self, sha256: str) -> Result | None:
-        """The row of a content; without a path, and with the verdict still to be drawn."""
-        try:
-            if self._process != os.getpid():
-                self._process = os.getpid()
-                name = f"{Path(self._file).as_uri()}?mode=rw"  # makes no file
-                self._connection = sqlite3.connect(name, uri=True, timeout=PATIENCE, isolation_level=None)
-            if self._connection is None:
-                return None
-            query = "SELECT row, sha256 FROM rows WHERE sha256 = ? AND scope = ?"
-            found = self._connection.execute(query, (bytes.fromhex(sha256), self._scope)).fetchone()
-        except (sqlite3.Error, ValueError):
-            self._connection = None
-            return None
         return _from_text(*found) if found else None
 
 

@@ -14,6 +14,8 @@ from scanner.errors import FacescanError
 
 CARD_SCHEMA = 1
 PREFIX = "facescan."
+# Of all inputs together: nothing published looks at more than 4096 x 4096.
+MAX_REGION_PIXELS = 4096 * 4096
 TASKS = ("synthesis", "swap", "manipulation", "general")
 
 
@@ -109,7 +111,7 @@ def read_card(metadata: Mapping[str, str], file: str) -> Card:
     for key, text in found.items():
         try:
             values[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             wrong.append(f"{PREFIX}{key} is not JSON")
     for key in values.keys() - known.keys():  # a later schema may add keys; a typing error should not pass as one
         near = difflib.get_close_matches(key, known, n=1)
@@ -120,7 +122,7 @@ def read_card(metadata: Mapping[str, str], file: str) -> Card:
         card, wrong = _build({key: value for key, value in values.items() if key in known})
     if card is None:
         raise FacescanError(
-            f"{file}: not a facescan model: {'; '.join(wrong)}; see README, 'The contract of a model file'"
+            f"{file}: not a facescan model: {'; '.join(map(_short, wrong))}; see README, 'The contract of a model file'"
         )
     return card
 
@@ -160,9 +162,9 @@ def _input(spec: dict[str, Any]) -> InputSpec:
 def _numbers(values: Any, length: int) -> tuple[float, ...]:
     numbers = tuple(float(value) for value in values)
     if len(numbers) != length:
-        raise ValueError(f"{values!r} should hold {length} numbers")
+        raise ValueError(f"there should be {length} numbers: {values!r}")
     if not all(map(math.isfinite, numbers)):
-        raise ValueError(f"{values!r} should hold finite numbers")
+        raise ValueError(f"there should be finite numbers: {values!r}")
     return numbers
 
 
@@ -170,15 +172,22 @@ def _contradictions(card: Card) -> list[str]:
     low, high = card.uncertain
     checks = [
         (card.schema == CARD_SCHEMA, f"schema {card.schema} is not {CARD_SCHEMA}; a newer facescan may read it"),
-        (isinstance(card.name, str) and bool(card.name), f"name {card.name!r} is none"),
+        (_is_name(card.name), f"name {card.name!r} is none"),
+        (_is_name(card.version), f"version {card.version!r} is none"),
         (card.task in TASKS, f"task {card.task!r} is none of {', '.join(TASKS)}"),
-        (len(card.labels) == 2 and card.fake in (0, 1), "labels should be two, and fake the index of one"),
+        (len(card.labels) == 2 and _is_index(card.fake), "labels should be two, and fake the index of one"),
+        (not _swapped(card), f"labels {list(card.labels)} contradict fake {card.fake!r}"),
         (card.output.kind in ("logit", "sigmoid", "softmax"), f"output kind {card.output.kind!r} is unknown"),
         (card.source in ("face", "image"), f"source {card.source!r} is neither face nor image"),
         (0 <= card.margin <= 4, f"margin {card.margin} is outside 0..4"),
         (0 <= low <= high <= 1, f"uncertain {[low, high]} is no band within 0..1"),
         (all(0 <= t <= 1 for t in card.operating_points.values()), "a threshold is outside 0..1"),
+        (all(0 <= float(rate) <= 1 for rate in card.operating_points), "a false-positive rate is outside 0..1"),
         (bool(card.inputs), "there are no inputs"),
+        (
+            sum(spec.size[0] * spec.size[1] for spec in card.inputs) <= MAX_REGION_PIXELS,
+            f"the inputs have more than {MAX_REGION_PIXELS} pixels together",
+        ),
         (len({spec.name for spec in card.inputs}) == len(card.inputs), "two inputs have the same name"),
     ]
     for spec in card.inputs:
@@ -196,6 +205,29 @@ def _contradictions(card: Card) -> list[str]:
             ),
         ]
     return [message for holds, message in checks if not holds]
+
+
+def _is_name(value: Any) -> bool:
+    """Something to show people, and to write into UTF-8 files."""
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and value in (0, 1)
+
+
+def _swapped(card: Card) -> bool:
+    """Whether the labels, where they are called so, say that the other one is the fake."""
+    return (
+        len(card.labels) == 2
+        and _is_index(card.fake)
+        and (card.labels[card.fake] == "real" or card.labels[1 - card.fake] == "fake")
+    )
+
+
+def _short(text: str) -> str:
+    """A lying card may be long, but not what is said of it."""
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _required(f: Any) -> bool:

@@ -298,7 +298,9 @@ def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"facescan: {message}", err=True)
+    from scanner.writers import on_one_line
+
+    click.echo(f"facescan: {on_one_line(message)}", err=True)
     return code
 
 

@@ -14,5 +14,5 @@ class InterruptionError(FacescanError):
 
 
 def first_line(error: Exception) -> str:
-    """What a library's exception says, in one line; its type if it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What a library's exception says, in one line of no more than 500 characters; its type if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:500]

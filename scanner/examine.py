@@ -24,6 +24,8 @@ from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
 from scanner.walk import Candidate
 
+Known = Callable[[str], Result | None]
+
 
 @dataclass(slots=True)
 class Examined:
@@ -57,7 +59,6 @@ class Examiner:
         settings: see there.
         detector: scores the regions on the spot; None leaves them to be scored together with other pictures'.
         batch_size: regions scored at once.
-        known: the row of a content (SHA-256), if it was judged before.
     """
 
     card: Card
@@ -66,26 +67,28 @@ class Examiner:
     settings: Settings
     detector: Detector | None = None
     batch_size: int = 1
-    known: Callable[[str], Result | None] | None = None
 
-    def __call__(self, candidates: Sequence[Candidate], room: int | None = None) -> list[Examined]:
+    def __call__(
+        self, candidates: Sequence[Candidate], room: int | None = None, known: Known | None = None
+    ) -> list[Examined]:
         """Examine several pictures, and score their regions together.
 
         Args:
             candidates: the files.
             room: pixels; postpone what is larger.
+            known: the row of a content (SHA-256), if it was judged before.
 
         Raises:
             FacescanError: an ELA map cannot be written, or the model fails.
         """
-        pictures = [self.examine(candidate, room) for candidate in candidates]
+        pictures = [self.examine(candidate, room, known) for candidate in candidates]
         if self.detector and any(picture.regions for picture in pictures):
             started = time.perf_counter()
             score(pictures, self.detector, self.batch_size)
             pictures[0].seconds["model"] = time.perf_counter() - started
         return pictures
 
-    def examine(self, candidate: Candidate, room: int | None = None) -> Examined:
+    def examine(self, candidate: Candidate, room: int | None = None, known: Known | None = None) -> Examined:
         """Everything about one picture but its score, or all of it if its content is known. Trouble with it is a row.
 
         Raises:
@@ -102,8 +105,8 @@ class Examiner:
                 return Examined(row)
             row = replace(row, sha256=hashlib.sha256(content).hexdigest())
             lap("read")
-            if self.known:
-                before = self.known(row.sha256)
+            if known:
+                before = known(row.sha256)
                 lap("cache")
                 if before:
                     return Examined(replace(before, path=row.path), seconds=seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.card import Card, InputSpec, read_card
+from scanner.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
 from scanner.crop import shrink, square_crop
 from scanner.decode import Picture
 from scanner.ela import ela_map, error_levels
-from scanner.errors import FacescanError
-from scanner.runtime import open_session
+from scanner.errors import FacescanError, first_line
+from scanner.modelfile import read_model
+from scanner.runtime import RunOptions, deadline, open_session
 
 BUNDLED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "starter"
 FACE_FINDER = "yunet"  # lies beside the detectors, and is none
+# Of a batch whose size the graph fixes: eight of the largest regions that a card may ask for.
+MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
+# A trial that takes longer is broken off: three regions, of which the slowest published detector scores ten a second.
+TRIAL_SECONDS = 30.0
+# How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
+SAME = 0.05
 
 Box = tuple[int, int, int, int]
 # What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
@@ -39,9 +47,8 @@ def find_model(name: str) -> Path:
     """
     if name in bundled_models():
         return BUNDLED / f"{name}.onnx"
-    file = Path(name)
-    if file.is_file():
-        return file
+    if os.path.isfile(name):
+        return Path(name)
     raise FacescanError(f"no model {name!r}: neither a file nor a bundled model ({', '.join(bundled_models())})")
 
 
@@ -84,7 +91,7 @@ def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 
 
 class Detector:
-    """Owns a classifier's session.
+    """Owns a classifier's session. Opening it scores a few regions of noise: what fails there would fail in the scan.
 
     Attributes:
         card: the model's own description.
@@ -94,17 +101,25 @@ class Detector:
     """
 
     def __init__(self, file: Path, device: str = "cpu", threads: int = 1) -> None:
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise FacescanError(f"{file}: {error.strerror}") from error
+        content = read_model(file)
         self.sha256 = hashlib.sha256(content).hexdigest()
         self._session, self.device = open_session(content, str(file), device, threads)
-        self.card = read_card(self._session.get_modelmeta().custom_metadata_map, str(file))
-        self._takes_bytes = self._check_tensors(str(file))
         self._file, self._threads = file, threads
+        try:
+            self.card = read_card(self._session.get_modelmeta().custom_metadata_map, str(file))
+            self._takes_bytes = self._check_tensors(str(file))
+        except UnicodeDecodeError as error:
+            raise FacescanError(f"{file}: has names or metadata that are not UTF-8; export it again") from error
         first = self._session.get_inputs()[0].shape[0]
         self.batch: int | None = first if isinstance(first, int) else None
+        self._check_batch(str(file))
+        try:
+            self._try()
+        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
+            what = first_line(error)
+            raise FacescanError(
+                f"{file}: a trial on noise failed: {what}; export it again, with a card that holds"
+            ) from error
 
     def __reduce__(self) -> tuple[Callable[..., Detector], tuple[Any, ...]]:
         return _reopened, (self._file, self.device.used, self._threads, self.sha256)  # sessions cannot be sent
@@ -116,6 +131,14 @@ class Detector:
 
     def logits(self, regions: Sequence[Region]) -> NDArray[np.float64]:
         """Uncalibrated log-odds of fake, (n,), for n regions made by `prepare`."""
+        output = self._output(regions)
+        return to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
+
+    def p_fake(self, regions: Sequence[Region]) -> NDArray[np.float64]:
+        """Calibrated probabilities of fake, (n,), 0..1; not a number where the model gave none."""
+        return calibrate(self.logits(regions), self.card)
+
+    def _output(self, regions: Sequence[Region], options: RunOptions | None = None) -> NDArray[Any]:
         feeds: dict[str, NDArray[Any]] = {}
         for i, spec in enumerate(self.card.inputs):
             pixels = np.stack([region[i] for region in regions])
@@ -126,12 +149,39 @@ class Detector:
                 )
             else:
                 feeds[spec.name] = normalise(pixels, spec)
-        output = self._session.run([self.card.output.name], feeds)[0]
-        return to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
+        output: NDArray[Any] = self._session.run([self.card.output.name], feeds, options)[0]
+        return output
 
-    def p_fake(self, regions: Sequence[Region]) -> NDArray[np.float64]:
-        """Calibrated probabilities of fake, (n,), 0..1; not a number where the model gave none."""
-        return calibrate(self.logits(regions), self.card)
+    def _try(self) -> None:
+        """Score two regions of noise, a grey one and a dark one: together, and the first in other company.
+
+        Raises:
+            ValueError: the scores are not what the card says, or a region's score is not its own.
+            Exception: of ONNX Runtime.
+        """
+        noise = np.random.default_rng(0)
+        regions = [
+            tuple(noise.integers(0, top, (*spec.size, 3), np.uint8) for spec in self.card.inputs) for top in (256, 64)
+        ]
+        scores = []
+        with deadline(TRIAL_SECONDS) as options:
+            for size in (self.batch or 2, self.batch or 1):
+                output = self._output((regions * size)[:size], options)
+                if trouble := disagreement(output, size, self.card):
+                    raise ValueError(trouble)
+                columns = output.reshape(size, -1).astype(np.float64)
+                scores += calibrate(to_logits(columns, self.card), self.card)[::2].tolist()  # of the first region
+        if max(scores) - min(scores) > SAME:
+            raise ValueError(f"one picture has scores from {min(scores):.4f} to {max(scores):.4f}")
+
+    def _check_batch(self, file: str) -> None:
+        """Hold a batch that the graph fixes against the memory that it takes."""
+        pixels = sum(spec.size[0] * spec.size[1] for spec in self.card.inputs)
+        if self.batch is not None and not 1 <= self.batch <= MAX_BATCH_PIXELS // pixels:
+            raise FacescanError(
+                f"{file}: takes {self.batch} regions of {pixels} pixels at once, outside 1 to {MAX_BATCH_PIXELS} pixels"
+                "; export it with a free batch"
+            )
 
     def _check_tensors(self, file: str) -> dict[str, bool]:
         """Hold the card against the graph; say which inputs take uint8."""
@@ -142,10 +192,12 @@ class Detector:
         outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
         if self.card.output.name not in outputs:
             raise FacescanError(f"{file}: the card's output {self.card.output.name!r} is none of {sorted(outputs)}")
-        shape, kind = outputs[self.card.output.name].shape, self.card.output.kind
-        columns = shape[-1] if len(shape) > 1 else 1
-        if isinstance(columns, int) and columns not in ((2,) if kind == "softmax" else (1, 2)):
-            raise FacescanError(f"{file}: a {kind} over two labels, but {columns} columns in {shape}")
+        output, kind = outputs[self.card.output.name], self.card.output.kind
+        if output.type not in ("tensor(float)", "tensor(double)", "tensor(float16)"):
+            raise FacescanError(f"{file}: output {output.name} gives {output.type}, not floating-point numbers")
+        columns = output.shape[-1] if len(output.shape) > 1 else 1
+        if isinstance(columns, int) and columns not in _columns(kind):
+            raise FacescanError(f"{file}: a {kind} over two labels, but {columns} columns in {output.shape}")
         for spec in self.card.inputs:
             height, width = spec.size
             wanted = [height, width, 3] if spec.layout == "NHWC" else [3, height, width]
@@ -164,6 +216,27 @@ def _reopened(file: Path, device: str, threads: int, sha256: str) -> Detector:
     if detector.sha256 != sha256:
         raise FacescanError(f"{file}: it was replaced while it was in use")
     return detector
+
+
+def disagreement(output: NDArray[Any], regions: int, card: Card) -> str:
+    """What of a model's output for so many regions cannot be what its card says; empty if nothing."""
+    kind = card.output.kind
+    if not len(output.shape) or len(output) != regions or output.size not in [n * regions for n in _columns(kind)]:
+        return f"the {kind} of {regions} regions has the shape {list(output.shape)}"
+    if not np.isfinite(output).all():
+        return "there are scores that are not a number, or infinite"
+    if kind == "logit":
+        return ""
+    # Half a per cent: float16 and int8 round.
+    if output.min() < -0.005 or output.max() > 1.005:
+        return f"a {kind} gives values from {output.min():.4g} to {output.max():.4g}, which are no probabilities"
+    if kind == "softmax" and abs(output.reshape(regions, -1).sum(axis=1) - 1).max() > 0.02:
+        return "the columns of a softmax do not add up to 1"
+    return ""
+
+
+def _columns(kind: str) -> tuple[int, ...]:
+    return (2,) if kind == "softmax" else (1, 2)
 
 
 def to_logits(output: NDArray[np.float64], card: Card) -> NDArray[np.float64]:

@@ -71,10 +71,10 @@ def scan(
         settings,
         detector if on_cpu else None,
         batch_size,
-        cache.reader() if cache else None,
     )
     failed = partial(_failed, max_bytes=settings.max_bytes)
-    with Workers(examiner, failed, count, settings.timeout, settings.max_memory) as workers:
+    known = cache.by_content if cache else None
+    with Workers(examiner, failed, known, count, settings.timeout, settings.max_memory) as workers:
         examined = _in_order(candidates, workers, cache, settings.max_bytes, AHEAD[detector.device.used], spent)
         for group in _groups(examined, None if on_cpu else batch_size):
             for picture in group:

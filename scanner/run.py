@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 from scanner import __version__
@@ -26,7 +25,7 @@ from scanner.result import SCHEMA_VERSION, Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
-from scanner.writers import STDOUT, Writer, as_line, format_of
+from scanner.writers import STDOUT, Writer, as_line, format_of, replace_file
 
 _NAMED = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 
@@ -176,7 +175,8 @@ def _chosen(selection: Selection) -> dict[str, Any]:
 
 def _own_files(options: Mapping[str, Any]) -> frozenset[str]:
     """What this run writes must not become its input."""
-    paths = [*options["out"], *(f"{out}.partial" for out in options["out"]), options["summary"], options["ela_dir"]]
+    written = [file for file in (*options["out"], options["summary"]) if file]
+    paths = [*written, *(f"{file}.partial" for file in written), options["ela_dir"]]
     if cache := _cache_file(options):
         paths += files_of(os.path.realpath(cache))
     return frozenset(os.path.realpath(path) for path in paths if path and path != STDOUT)
@@ -200,6 +200,8 @@ def _check_summary(options: Mapping[str, Any]) -> None:
         raise FacescanError(f"--summary {file}: that is an --out, too")
     if not os.path.isdir(os.path.dirname(os.path.realpath(file))):
         raise FacescanError(f"--summary {file}: there is no such folder")
+    if not os.access(os.path.dirname(os.path.realpath(file)), os.W_OK):
+        raise FacescanError(f"--summary {file}: its folder cannot be written to")
 
 
 def _write_summary(file: str, report: Report) -> None:
@@ -207,6 +209,6 @@ def _write_summary(file: str, report: Report) -> None:
     if file.lower().endswith(".json"):
         text = json.dumps({"meta": report.meta, "summary": report.as_dict()}, indent=2) + "\n"
     try:
-        Path(file).write_text(text, "utf-8")
+        replace_file(file, text.encode())
     except OSError as error:
         raise FacescanError(f"--summary {file}: {error.strerror}") from error

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime as ort
+from onnxruntime import RunOptions as RunOptions
 
 from scanner.errors import FacescanError, first_line
 from scanner.quiet import stdout_to_stderr
@@ -18,6 +21,8 @@ ort.set_default_logger_severity(4)  # before the first session; nothing else sil
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+# All that models may hold at once on the CPU: 2 GB of weights, the most that a file can hold, and as much to compute.
+MAX_MODEL_MEMORY = 4 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,30 @@ def _quota(root: Path) -> float:
 
 def cpu_session(model: bytes, threads: int) -> ort.InferenceSession:
     """A session on the CPU with `threads` threads inside an operator."""
-    return ort.InferenceSession(model, _options(threads), providers=[CPU])
+    options = _options(threads)
+    options.add_session_config_entry("session.use_env_allocators", "1")  # the one with a limit
+    return ort.InferenceSession(model, options, providers=[CPU])
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[RunOptions]:
+    """Options of runs that ONNX Runtime ends, between two operators, when the time is up.
+
+    Raises:
+        TimeoutError: it was.
+    """
+    options = RunOptions()
+    timer = threading.Timer(seconds, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield options
+    except Exception as error:
+        if options.terminate:
+            raise TimeoutError(f"no answer within {seconds:g} seconds") from error
+        raise
+    finally:
+        timer.cancel()
 
 
 def open_session(model: bytes, file: str, device: str, threads: int) -> tuple[ort.InferenceSession, Device]:
@@ -93,7 +121,17 @@ def open_session(model: bytes, file: str, device: str, threads: int) -> tuple[or
     except FacescanError:
         raise
     except Exception as error:  # onnxruntime raises a different class for every kind of broken file
-        raise FacescanError(f"{file}: onnxruntime cannot load it: {first_line(error)}") from error
+        what = first_line(error)
+        raise FacescanError(f"{file}: onnxruntime cannot load it: {what}; onnx.checker may say more") from error
+
+
+def _limit_memory() -> None:
+    """The CPU's allocator of this process. A model that asks for more fails, where else it would have us killed."""
+    cpu = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(cpu, ort.OrtArenaCfg(MAX_MODEL_MEMORY, -1, -1, -1))  # -1: as usual
+
+
+_limit_memory()
 
 
 def _options(threads: int) -> ort.SessionOptions:
@@ -102,6 +140,7 @@ def _options(threads: int) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     # Spinning threads fight the decoding threads for the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # its own format was not looked through
     return options
 
 

@@ -73,7 +73,7 @@ def candidates(roots: Iterable[str], selection: Selection) -> Iterator[Candidate
             yield Candidate(root, trouble_of(error, root, missing="not_found"))
             continue
         if is_folder:
-            yield from _walk(root, "", selection, depth=1, above=())
+            yield from _walk(root, selection)
         else:
             yield Candidate(root)
 
@@ -104,32 +104,54 @@ def _names(entries: list[bytes], null_separated: bool) -> Iterator[str]:
             yield os.fsdecode(name)
 
 
-def _walk(
-    folder: str, below: str, selection: Selection, depth: int, above: tuple[tuple[int, int], ...]
-) -> Iterator[Candidate]:
-    """One folder in the order of its names' bytes; `below` is its path under the root, `above` the folders over it."""
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """To be entered. `below` is its path under the root, `above` are the folders over it, where links are followed."""
+
+    path: str
+    below: str = ""
+    depth: int = 1
+    above: tuple[tuple[int, int], ...] = ()
+
+
+def _walk(root: str, selection: Selection) -> Iterator[Candidate]:
+    """Everything below a root. Not by recursion: folders may lie in folders more often than Python's calls."""
+    entered = [_entries(_Folder(root), selection)]
+    while entered:
+        found = next(entered[-1], None)
+        if found is None:
+            entered.pop()
+        elif isinstance(found, _Folder):
+            entered.append(_entries(found, selection))
+        else:
+            yield found
+
+
+def _entries(folder: _Folder, selection: Selection) -> Iterator[Candidate | _Folder]:
+    """What is in one folder, in the order of its names' bytes."""
+    above = folder.above
     try:
         if selection.follow:
-            status = os.stat(folder)
+            status = os.stat(folder.path)
             here = (status.st_dev, status.st_ino)
             if here in above:
                 return
             above = (*above, here)
-        with os.scandir(folder) as listing:
+        with os.scandir(folder.path) as listing:
             entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        yield Candidate(folder, f"unreadable_folder:{trouble_of(error, folder, missing='vanished')}")
+        yield Candidate(folder.path, f"unreadable_folder:{trouble_of(error, folder.path, missing='vanished')}")
         return
     for entry in entries:
-        path_below = f"{below}/{entry.name}" if below else entry.name
+        path_below = f"{folder.below}/{entry.name}" if folder.below else entry.name
         names = (path_below, entry.path)
         if (entry.name.startswith(".") and not selection.hidden) or _matches(names, selection.exclude):
             continue
         if (entry.is_symlink() and not selection.follow) or _is_ours(entry, selection.ours):
             continue
         if _is_folder(entry, selection.follow):
-            if selection.max_depth is None or depth < selection.max_depth:
-                yield from _walk(entry.path, path_below, selection, depth + 1, above)
+            if selection.max_depth is None or folder.depth < selection.max_depth:
+                yield _Folder(entry.path, path_below, folder.depth + 1, above)
         elif _matches(names, selection.include) if selection.include else _has_suffix(entry.name):
             yield Candidate(entry.path)
 

@@ -1,8 +1,8 @@
 """Worker processes that examine pictures: a decoder that crashes, hangs or eats memory costs one picture, not the scan.
 
 Pictures are handed out in small chunks. When a process dies or takes too long, those of its chunk are done again, one
-at a time; which of them fails once more is given up, and the others lose nothing. This holds accidents off, not attackers: what
-comes back from a process is believed.
+at a time; which of them fails once more is given up, and the others lose nothing. This holds accidents off, not
+attackers: what comes back from a process is believed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -25,8 +26,9 @@ from types import TracebackType
 from typing import Self
 
 from scanner.errors import FacescanError
-from scanner.examine import Examined
+from scanner.examine import Examined, Known
 from scanner.interrupts import later
+from scanner.result import Result
 from scanner.walk import Candidate
 
 # A forked process is ready in 10 ms and shares the models' memory. macOS' own libraries do not survive a fork.
@@ -40,7 +42,7 @@ _LONGEST_CHUNK = 8
 _TICK = 1.0
 _PR_SET_PDEATHSIG = 1
 
-Look = Callable[[Sequence[Candidate], int | None], list[Examined]]
+Look = Callable[[Sequence[Candidate], int | None, Known | None], list[Examined]]
 Failed = Callable[[Candidate, str], Examined]
 
 
@@ -59,6 +61,7 @@ class _Worker:
 
     process: BaseProcess
     connection: Connection
+    replies: Connection
     chunks: deque[list[_Task]] = field(default_factory=deque)
     ready: bool = False
     began: float = 0.0
@@ -72,14 +75,18 @@ class Workers:
     Args:
         look: examines a chunk; runs in the processes. With a number of pixels it postpones larger pictures.
         failed: what is known of a candidate that cost a process its life, and the reason.
+        known: the row of a content (SHA-256), if it was judged before. Runs here: SQLite does not survive a fork.
         count: processes at most.
         timeout: seconds that one picture may take.
         max_memory: bytes that a process may take beyond what it starts with. Linux only.
     """
 
-    def __init__(self, look: Look, failed: Failed, count: int, timeout: float, max_memory: int) -> None:
+    def __init__(
+        self, look: Look, failed: Failed, known: Known | None, count: int, timeout: float, max_memory: int
+    ) -> None:
         self._look = look
         self._failed = failed
+        self._known = known
         self._count = count
         self._timeout = timeout
         self._max_memory = max_memory
@@ -97,6 +104,7 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for worker in self._workers:
             worker.connection.close()
+            worker.replies.close()
             if worker.chunks:
                 worker.process.kill()  # else it ends by itself: nobody is at the other end
         for worker in self._workers:
@@ -150,6 +158,12 @@ class Workers:
             return self._lost(worker)
         if isinstance(answer, FacescanError):
             raise answer
+        if isinstance(answer, str):
+            assert self._known
+            worker.waited = 0.0
+            with suppress(OSError):
+                worker.replies.send(self._known(answer))
+            return []
         now = time.monotonic()
         began, worker.began, worker.waited = worker.began, now, 0.0
         if not worker.ready:  # its first message says no more than that
@@ -171,6 +185,7 @@ class Workers:
         worker.process.kill()
         _end(worker.process)
         worker.connection.close()
+        worker.replies.close()
         self._workers.remove(worker)
         code = worker.process.exitcode
         if not worker.ready:
@@ -229,9 +244,8 @@ class Workers:
 
     def _start(self) -> _Worker:
         ours, theirs = _CONTEXT.Pipe()
-        # A forked process has our ends of all pipes, and must not keep those of the others open.
-        inherited = [*(worker.connection for worker in self._workers), ours] if _forks() else []
-        arguments = (theirs, inherited, self._look, self._max_memory, os.getpid())
+        hears, replies = _CONTEXT.Pipe(duplex=False)
+        arguments = (theirs, hears if self._known else None, self._look, self._max_memory, os.getpid())
         process = _CONTEXT.Process(target=_serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
         try:
             with later():
@@ -239,25 +253,33 @@ class Workers:
         except OSError as error:
             raise FacescanError(f"cannot start a worker process: {error.strerror}") from error
         theirs.close()
-        worker = _Worker(process, ours)
+        hears.close()
+        worker = _Worker(process, ours, replies)
         self._workers.append(worker)
         return worker
 
 
 def _serve(
-    connection: Connection, inherited: Sequence[Connection], look: Look, max_memory: int, parent: int
+    connection: Connection, replies: Connection | None, look: Look, max_memory: int, parent: int
 ) -> None:  # pragma: no cover - in a process that is not measured
-    """The life of a worker process."""
+    """The life of a worker process. It asks what is known of a content if there are to be replies."""
+
+    def known(sha256: str) -> Result | None:
+        assert replies
+        connection.send(sha256)
+        reply: Result | None = replies.recv()
+        return reply
+
     code = 1
     try:
-        for other in inherited:
-            other.close()
+        if _CONTEXT.get_start_method() == "fork":
+            _let_go_of_files({0, 1, 2, connection.fileno(), replies.fileno() if replies else 0})
         _settle_down(max_memory, parent)
         connection.send(None)
         while True:
             candidates, room = connection.recv()
             try:
-                answer: object = look(candidates, room)
+                answer: object = look(candidates, room, known if replies else None)
             except FacescanError as error:
                 answer = error
             connection.send(answer)
@@ -265,6 +287,12 @@ def _serve(
         code = 0  # nobody is left to work for
     finally:
         os._exit(code)  # no clearing up of what was inherited: the outputs and the cache are the parent's
+
+
+def _let_go_of_files(kept: set[int]) -> None:
+    """Close what was inherited: pipes to other processes, who wait for their end; the outputs with their locks."""
+    for below, above in pairwise([*sorted(kept), os.sysconf("SC_OPEN_MAX")]):
+        os.closerange(below + 1, above)
 
 
 def _settle_down(max_memory: int, parent: int) -> None:
@@ -289,10 +317,6 @@ def _settle_down(max_memory: int, parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was faster
             os._exit(0)
-
-
-def _forks() -> bool:
-    return _CONTEXT.get_start_method() == "fork"
 
 
 def _end(process: BaseProcess) -> None:

@@ -310,7 +310,7 @@ def test_nothing_of_a_row_is_lost(row):
     row = replace(row, sha256="ab" * 32, verdict=Verdict.REAL, ela=row.ela and replace(row.ela, map="maps/a.png"))
     with tempfile.TemporaryDirectory() as folder, Cache(f"{folder}/kept.db", {}, warn=pytest.fail) as cache:
         cache.store([(row, None)])
-        kept = cache.reader()(row.sha256)
+        kept = cache.by_content(row.sha256)
     assert kept == replace(row, path="", ela=row.ela and replace(row.ela, map=None))
 
 
@@ -490,7 +490,7 @@ def test_a_cache_that_may_not_be_written(warnings, mode):
         try:
             with Cache(str(file), {}, warn=warnings.append) as cache:
                 cache.store([(row, None)])
-                assert cache.reader() is None
+                assert cache.by_content(row.sha256) is None
         finally:
             os.seteuid(me)
             file.parent.chmod(0o755)

@@ -164,7 +164,7 @@ def test_exit_codes(here, capfd, arguments, code):
         (["x", "--treshold", "0.5"], "Did you mean '--threshold'?"),
         (["x", "--fail-on", "sometimes"], "'fake', 'uncertain', 'error', 'never'"),
         ([], "Nothing to scan: name files or folders, or use --files-from."),
-        (["x", "--model", "real.png"], "facescan: real.png: onnxruntime cannot load it: "),
+        (["x", "--model", "real.png"], "facescan: real.png: no ONNX file, or not all of it; copy or export it again"),
         (["x", "--model", "nowhere"], "no model 'nowhere': neither a file nor a bundled model"),
         (["x", "--out", "r.xml"], "unknown suffix '.xml'; use .csv, .json or .jsonl, or say --format"),
         (["x", "--out", "r.csv", "--out", "./r.csv"], "--out: the same file is named twice"),

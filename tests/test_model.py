@@ -127,16 +127,19 @@ def test_a_batch_is_as_many_batches_of_one(model):
 @pytest.mark.parametrize("fake", [0, 1])
 @pytest.mark.parametrize("logit", [-1000.0, -2.0, 0.0, 2.0, 1000.0])
 def test_what_a_model_says_of_fake(tmp_path, kind, columns, fake, logit):
-    detector = Detector(write_model(tmp_path / "m.onnx", kind=kind, columns=columns, fake=fake, logit=logit))
+    labels = ["real", "fake"] if fake else ["fake", "real"]
+    file = write_model(tmp_path / "m.onnx", kind=kind, columns=columns, fake=fake, labels=labels, logit=logit)
+    detector = Detector(file)
     (p,) = detector.p_fake([prepare(pictures(1)[0], None, detector.card)])
     # Each of two sigmoids is fed half of the logit; the column of the fake says it all.
     says = (logit / 2 if kind == "sigmoid" and columns == 2 else logit) * (1 if fake == 1 else -1)
     assert p == pytest.approx(1 / (1 + np.exp(-np.clip(says, -50, 50))), abs=1e-6)
 
 
-def test_a_model_that_says_nothing_gives_no_number(tmp_path):
-    detector = Detector(write_model(tmp_path / "m.onnx", logit=float("nan")))
-    assert np.isnan(detector.p_fake([prepare(pictures(1)[0], None, detector.card)])).all()
+def test_a_model_that_says_nothing_of_a_picture_gives_no_number(toy):
+    detector = Detector(toy)
+    black, grey = (prepare(np.full((32, 32, 3), level, np.uint8), None, detector.card) for level in (0, 51))
+    assert detector.p_fake([black, grey]) == pytest.approx([np.nan, 0.2], nan_ok=True)
 
 
 def test_a_face_is_cut_out_with_its_margin(tmp_path, astronaut):

@@ -208,11 +208,19 @@ def test_pictures_of_odd_shapes(tmp_path, brightness, face_brightness, width, he
 
 
 def test_a_model_that_fails_ends_the_scan(tmp_path, toy, zoo):
+    """One that looks up a number by the brightness, and has none for white."""
     model = onnx.load(toy)
-    (last,) = (node for node in model.graph.node if node.op_type == "Unsqueeze")
-    last.op_type = "Reshape"
-    (axis,) = (constant for constant in model.graph.initializer if constant.name == "axis")
-    axis.CopyFrom(onnx.numpy_helper.from_array(np.array([7, 1]), "axis"))  # which no batch here fits into
+    *others, _ = model.graph.node
+    looks_up = [
+        onnx.helper.make_node("Mul", ["flat", "steps"], ["step"]),
+        onnx.helper.make_node("Cast", ["step"], ["index"], to=onnx.TensorProto.INT64),
+        onnx.helper.make_node("Gather", ["numbers", "index"], ["number"]),
+        onnx.helper.make_node("Unsqueeze", ["number", "axis"], ["p"]),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend([*others, *looks_up])
+    constants = {"steps": np.float32(1.5), "numbers": np.array([0.5], np.float32)}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items())
     onnx.save(model, tmp_path / "broken.onnx")
     found = (Candidate(str(zoo / kind)) for kind in ("text", "white", "grey"))
     broken = Detector(tmp_path / "broken.onnx")

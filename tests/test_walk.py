@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -198,6 +199,43 @@ def test_following_links_ends(tmp_path):
     expected = ["one/a.jpg", "two/b.jpg", "two/itself.jpg", "two/one/a.jpg"]
     assert walk(tmp_path, follow=True) == expected
     assert walk(tmp_path, follow=True, max_depth=2) == expected[:3]
+
+
+def test_folders_lie_deeper_than_calls_of_python(tmp_path):
+    depth = sys.getrecursionlimit() + 100
+    folders = [f"{tmp_path}{'/d' * i}" for i in range(1, depth + 1)]
+    for folder in folders:
+        os.mkdir(folder)
+    file = Path(folders[-1], "a.jpg")
+    file.touch()
+    try:
+        assert walk(tmp_path) == ["d/" * depth + "a.jpg"]
+    finally:
+        file.unlink()
+        for folder in reversed(folders):  # what clears up after the tests does so by recursion
+            os.rmdir(folder)
+
+
+def test_a_folder_of_five_thousand(tmp_path):
+    names = [f"{i:04}.jpg" for i in range(5000)]
+    for name in reversed(names):
+        (tmp_path / name).touch()
+    assert [candidate.path for candidate in candidates([str(tmp_path)], Selection())] == [
+        f"{tmp_path}/{name}" for name in names
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a folder in itself")
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_folder_mounted_in_itself_ends(tmp_path, follow):
+    inner = plant(tmp_path, "a.jpg") / "inner"
+    inner.mkdir()
+    if subprocess.run(["mount", "--bind", tmp_path, inner], capture_output=True, check=False).returncode:
+        pytest.skip("no folder can be mounted here")
+    try:
+        assert walk(tmp_path, follow=follow) == (["a.jpg"] if follow else ["a.jpg", "inner/a.jpg"])
+    finally:
+        subprocess.run(["umount", "--lazy", inner], check=True)
 
 
 class Trickle(io.RawIOBase):

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,6 +85,26 @@ def test_all_formats_say_the_same(rows):
     ]
     as_text = {type(None): lambda _: "", float: "{:.4f}".format, int: str, str: str}
     assert from_csv == [{key: as_text[type(row[key])](row[key]) for key in COLUMNS} for row in objects]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=4))
+@example([b"\xff", b"\r", b"\n", b'"', b",", b"\x1b[2J", "\u202e\u2028\ufeff".encode(), b"\xed\xa0\x80", b"=1+1"])
+def test_any_name_comes_back_from_every_format(names):
+    paths = [printable_path(os.fsdecode(name)) for name in names]
+    rows = [Result(path, Verdict.REAL) for path in paths]
+    with tempfile.TemporaryDirectory() as folder:
+        table = read_csv(write(Path(folder, "r.csv"), "csv", rows))
+        lines = write(Path(folder, "r.jsonl"), "jsonl", rows).read_bytes().decode().split("\n")[:-1]
+        whole = json.loads(write(Path(folder, "r.json"), "json", rows).read_bytes())
+    for read in (table, map(json.loads, lines), whole["results"]):
+        assert [row["path"] for row in read] == [name.decode("utf-8", "backslashreplace") for name in names]
+
+
+def test_settings_may_hold_names_that_are_not_utf_8(tmp_path):
+    writer = Writer(str(tmp_path / "r.json"), "json", META | {"model": os.fsdecode(b"\xff.onnx")})
+    writer.finish({})
+    assert json.loads((tmp_path / "r.json").read_bytes())["meta"]["model"] == "\udcff.onnx"
 
 
 def test_csv_is_what_the_contract_says(tmp_path):
@@ -208,6 +229,143 @@ def test_a_full_disk_ends_the_run_and_keeps_the_old_file(tmp_path):
     assert len(whole_lines) == writer.rows > 0
 
 
+@pytest.mark.parametrize("format", ["csv", "json", "jsonl"])
+def test_a_row_that_finds_no_room_is_not_there_at_all(tmp_path, format):
+    writer = Writer(str(tmp_path / "r"), format, META)
+    with full_disk(1000), pytest.raises(FacescanError):
+        for _ in range(100):
+            writer.write(ROW)
+    writer.abandon({})  # there is room again
+    text = (tmp_path / "r.partial").read_text()
+    assert text.count("a.jpg") == text.count("face:0") == writer.rows
+    if format == "json":
+        assert len(json.loads(text)["results"]) == writer.rows
+
+
+def moved(partial: Path) -> None:
+    partial.rename(partial.with_name("elsewhere"))
+
+
+def replaced_by_a_folder(partial: Path) -> None:
+    partial.unlink()
+    partial.mkdir()
+
+
+def replaced_by_a_link(partial: Path) -> None:
+    partial.unlink()
+    partial.symlink_to("yesterday")
+
+
+def replaced_by_a_file(partial: Path) -> None:
+    partial.unlink()
+    partial.write_text("theirs")
+
+
+def folder_renamed(partial: Path) -> None:
+    partial.parent.rename(partial.parent.with_name("renamed"))
+
+
+def folder_replaced(partial: Path) -> None:
+    folder_renamed(partial)
+    partial.parent.mkdir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, nobody can remove a file that is open")
+@pytest.mark.parametrize(
+    ("fault", "rows_in", "says"),
+    [
+        (Path.unlink, "out/r.csv.partial", r"2 rows are in \S+/out/r\.csv\.partial$"),
+        (replaced_by_a_folder, "out/r.csv.partial.rescued", r"2 rows are in \S+\.rescued$"),
+        (replaced_by_a_link, "out/r.csv.partial.rescued", r"2 rows are in \S+\.rescued$"),
+        (replaced_by_a_file, "out/r.csv.partial.rescued", r"2 rows are in \S+\.rescued$"),
+        (moved, "out/elsewhere", "2 rows went with it$"),
+        (folder_renamed, "renamed/r.csv.partial", "2 rows went with it$"),
+        (folder_replaced, "renamed/r.csv.partial", "2 rows went with it$"),
+    ],
+)
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_rows_survive_what_becomes_of_their_file(tmp_path, fault, rows_in, says, interrupted):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/yesterday").write_text("yesterday")
+    out = tmp_path / "out/r.csv"
+    out.write_text("yesterday")
+    writer = Writer(str(out), "csv", META)
+    partial = Path(writer.partial)
+    writer.write(ROW)
+    fault(partial)
+    writer.write(ROW)
+    if not interrupted:
+        with pytest.raises(FacescanError, match=says):
+            writer.finish({})
+    writer.abandon({})
+    assert len(read_csv(tmp_path / rows_in)) == 2
+    folder = out.parent if out.exists() else tmp_path / "renamed"
+    assert [(folder / name).read_text() for name in ("r.csv", "yesterday")] == ["yesterday"] * 2
+
+
+def test_an_output_that_became_a_folder(tmp_path):
+    writer = Writer(str(tmp_path / "r.csv"), "csv", META)
+    writer.write(ROW)
+    (tmp_path / "r.csv").mkdir()
+    with pytest.raises(FacescanError, match=r"r\.csv: Is a directory; 1 rows are in \S+/r\.csv\.partial$"):
+        writer.finish({})
+    writer.abandon({})
+    assert len(read_csv(tmp_path / "r.csv.partial")) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links and FIFOs")
+@pytest.mark.parametrize(
+    "plant",
+    [
+        lambda partial: partial.symlink_to("precious"),
+        lambda partial: partial.symlink_to("nowhere"),
+        lambda partial: partial.hardlink_to(partial.with_name("precious")),
+        lambda partial: partial.mkdir(),
+        lambda partial: os.mkfifo(partial),
+    ],
+    ids=["link", "broken link", "hard link", "folder", "fifo"],
+)
+def test_what_others_left_under_our_name_is_left_alone(tmp_path, plant):
+    """In a folder that others may write to, it could be the way to a file of ours."""
+    (tmp_path / "precious").write_text("precious")
+    plant(tmp_path / "r.csv.partial")
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(FacescanError, match=r"--out \S+: \S+/r\.csv\.partial is no file.*; remove it$"):
+        Writer(str(tmp_path / "r.csv"), "csv", META)
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
+def test_two_scans_do_not_write_one_file(tmp_path):
+    out = tmp_path / "r.csv"
+    first = Writer(str(out), "csv", META)
+    first.write(ROW)
+    with pytest.raises(FacescanError, match=r"another scan is writing it; wait for it, or name another file$"):
+        Writer(str(out), "csv", META)
+    first.finish({})
+    assert len(read_csv(out)) == 1
+    assert len(read_csv(write(out, "csv", [ROW, ROW]))) == 2
+
+
+def test_what_a_killed_scan_left_is_overwritten(tmp_path):
+    (tmp_path / "r.csv.partial").write_text("path,verdict\n" + "old,fake\n" * 1000)
+    assert [row["path"] for row in read_csv(write(tmp_path / "r.csv", "csv", [ROW]))] == ["a.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that do not block")
+def test_a_full_pipe_that_does_not_block_loses_nothing(monkeypatch):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with open(reading, "rb") as pipe, ThreadPoolExecutor() as pool:
+        text = pool.submit(pipe.read)
+        with open(writing, "w") as stdout:
+            monkeypatch.setattr(sys, "stdout", stdout)
+            Writer("-", "jsonl", META).write(Result("n" * 300_000, Verdict.REAL))  # more than a pipe holds
+            monkeypatch.undo()
+        assert json.loads(text.result())["path"] == "n" * 300_000
+
+
 @pytest.mark.parametrize(
     ("path", "says"),
     [("missing/r.csv", "No such file or directory"), ("folder", "Is a directory"), ("file/r.csv", "Not a directory")],
@@ -256,6 +414,7 @@ def test_text_is_one_line_of_visible_characters(path, verdict):
         ("\u202egpj.exe", r"\u202egpj.exe"),
         ("\u200bzero\u2028", r"\u200bzero\u2028"),
         ("\x9b1m\x7f", r"\x9b1m\x7f"),
+        ("bad\udcff\ud800", r"bad\xff\ud800"),
     ],
 )
 def test_text_escapes_what_would_not_show_as_itself(path, shown):

@@ -14,6 +14,7 @@ import onnx
 from scanner.card import CARD_SCHEMA, PREFIX, Card, InputSpec, read_card
 from scanner.errors import FacescanError
 from scanner.model import BUNDLED, Detector
+from scanner.modelfile import read_model
 from scanner.runtime import open_session
 
 # They may stay empty.
@@ -45,11 +46,7 @@ def find_card(file: Path) -> Found:
     Raises:
         FacescanError: ONNX Runtime cannot load the file.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise FacescanError(f"{file}: {error.strerror}") from error
-    session, _ = open_session(content, str(file), "cpu", threads=1)
+    session, _ = open_session(read_model(file), str(file), "cpu", threads=1)
     metadata = session.get_modelmeta().custom_metadata_map
     outputs = session.get_outputs()
     shape = outputs[0].shape if len(outputs) == 1 else []

@@ -178,7 +178,7 @@ def test_a_bundled_model_is_printed_and_copied_but_not_changed(tmp_path, capsys)
 
 def test_no_model_and_no_onnx_file_are_said_in_one_line(tmp_path, capsys):
     (tmp_path / "text.onnx").write_text("no graph")
-    assert "onnxruntime cannot load it" in refused(capsys, tmp_path / "text.onnx")
+    assert "no ONNX file, or not all of it" in refused(capsys, tmp_path / "text.onnx")
     assert "no model 'nothing'" in refused(capsys, "nothing")
 
 

@@ -78,7 +78,7 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
         (["reproduce", "kim-cnn", "--data", "{index}", "--out", "{tmp}"], "no pictures of hardfake among new, old"),
         (["fit", "starter", "--data", "{tmp}", "--out", "{tmp}"], "neither an index nor a folder with real/ and fake/"),
         (["evaluate", "nothing.onnx", "--data", "{index}"], "no model 'nothing.onnx'"),
-        (["evaluate", "{index}", "--data", "{index}"], "onnxruntime cannot load it"),
+        (["evaluate", "{index}", "--data", "{index}"], "no ONNX file, or not all of it"),
         (["evaluate", "{toy}", "--data", "{index}", "--run", "{index}"], "no record of a run"),
         (["evaluate", "{toy}", "--data", "{index}", "--out", "{tmp}/no/where.json"], "No such file or directory"),
     ],
