@@ -61,10 +61,11 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     header = read_header(data)
     if not header.format:
         return Decoded("", reason="not_an_image")
-    if header.width * header.height > max_pixels:
-        return Decoded(header.format, reason=f"too_many_pixels:{header.width * header.height}")
-    if room is not None and header.width * header.height > room:
-        raise NoRoomError(header.width * header.height)
+    announced = max(header.width * header.height, header.tile_pixels)
+    if announced > max_pixels:
+        return Decoded(header.format, reason=f"too_many_pixels:{announced}")
+    if room is not None and announced > room:
+        raise NoRoomError(announced)
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels)
     if header.format not in DECODABLE:
@@ -72,6 +73,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     failure = "corrupt" if header.complete else "truncated"
     if not (header.width and header.height):
         return Decoded(header.format, reason=failure)
+    if header.refusal:
+        return Decoded(header.format, reason=header.refusal)
     if header.format != "tiff" and not header.complete:  # what a TIFF lacks, its decoder knows better
         return Decoded(header.format, reason=failure)
     try:
@@ -112,10 +115,11 @@ def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
 
 def _still(png: bytes) -> bytes:
     """A PNG without its animation: of broken ones OpenCV 5.0 shows a later frame as the first, or dies."""
-    if b"acTL" not in png:
-        return png
     animation = (b"acTL", b"fcTL", b"fdAT")
-    return png[:8] + b"".join(png[at:end] for kind, at, end in png_chunks(png) if kind not in animation)
+    chunks = list(png_chunks(png))
+    if not any(kind in animation for kind, _, _ in chunks):
+        return png
+    return png[:8] + b"".join(png[at:end] for kind, at, end in chunks if kind not in animation)
 
 
 def exif_orientation(exif: bytes) -> int:

@@ -88,6 +88,15 @@ def png_that_announces(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") + PNG_END
 
 
+def jpeg_of_scans(scans: int) -> bytes:
+    """The scene as a progressive JPEG, and then scans that say nothing new, ten bytes each."""
+    return (
+        encode(scene(), "JPEG", progressive=True)[:-2]
+        + b"\xff\xda\x00\x08\x01\x01\x00\x01\x05\x00" * scans
+        + b"\xff\xd9"
+    )
+
+
 def bmp_from_the_top(pixels: Picture) -> bytes:
     """A negative height: rows from the top. The width must be a multiple of four."""
     data = bytearray(encode(pixels[::-1], "BMP"))
@@ -103,6 +112,13 @@ def bmp_run_length(grey: Picture) -> bytes:
     start = 14 + 40 + len(palette)
     info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + info + palette + rows
+
+
+def tiff_of(tags: dict[int, int], content: bytes = b"") -> bytes:
+    """A little-endian TIFF of one directory, all numbers 32 bits; the content lies at byte 8."""
+    entries = [struct.pack("<HHII", tag, 4, 1, number) for tag, number in sorted(tags.items())]
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return b"II*\x00" + struct.pack("<I", 8 + len(content)) + content + directory
 
 
 def jpeg_with_thumbnail() -> bytes:

@@ -20,6 +20,7 @@ from tests.pictures import (
     WIDTH,
     difference,
     encode,
+    jpeg_of_scans,
     noise,
     one_picture,
     oriented,
@@ -30,6 +31,7 @@ from tests.pictures import (
     reference,
     rgba,
     scene,
+    tiff_of,
 )
 from tests.test_header import NAMED, UNKNOWN
 
@@ -209,9 +211,52 @@ def test_tiny_pictures_decode(side):
             assert difference(decode(data).picture, reference(data)) < TOLERANCE, (kind, width, height)
 
 
-def test_deep_floating_pixels_are_named():
-    data = encode(Image.fromarray(scene()[..., 0].astype(np.float32)), "TIFF")
-    assert decode(data).reason == "unsupported_pixels:float32"
+@pytest.mark.parametrize("kind", ["float32", "int32"])
+def test_deep_pixels_are_named(kind):
+    data = encode(Image.fromarray(scene()[..., 0].astype(kind)), "TIFF")
+    assert decode(data).reason == f"unsupported_pixels:{kind}"
+
+
+TILED = {256: 60, 257: 44, 258: 8, 259: 1, 262: 2, 277: 3, 322: 64, 323: 48, 324: 8, 325: 64 * 48 * 3}
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({}, ""),
+        ({322: 2**16, 323: 2**16}, f"too_many_pixels:{2**32}"),
+        ({258: 64, 277: 4, 322: 2**24, 323: 8, 339: 1}, "unsupported_pixels:uint64"),
+        ({259: 34_676, 262: 32_845, 258: 16}, "unsupported_pixels:float32"),
+        ({258: 16, 284: 2}, "unsupported_pixels:uint16_planes"),
+        ({258: 12, 284: 2, 339: 2}, "unsupported_pixels:int12_planes"),
+        ({258: 16, 277: 0}, "corrupt"),
+    ],
+    ids=[
+        "sound",
+        "a large tile",
+        "deep, and OpenCV 5.0 dies of it",
+        "LogLuv",
+        "planes",
+        "signed planes",
+        "no channels",
+    ],
+)
+def test_tiffs_that_opencv_reads_wrong_never_reach_it(tags, reason):
+    """Of deep planes and of unnamed channels, it would show what the memory held before."""
+    tags = {tag: number for tag, number in (TILED | tags).items() if number}
+    assert decode(tiff_of(tags, bytes(64 * 48 * 8))).reason == reason
+
+
+def test_a_png_cannot_hide_its_size_behind_an_animation():
+    """Which is taken out before it is decoded: the numbers in it must not pass for the picture's."""
+    png = pictures()["png"]
+    data = png[:8] + png_chunk(b"acTL", struct.pack(">II", 1, 1)) + png[8:]
+    assert decode(data, max_pixels=WIDTH * HEIGHT - 1).reason == "corrupt"
+
+
+def test_a_jpeg_of_too_many_scans_is_refused():
+    assert decode(jpeg_of_scans(400)).reason == ""
+    assert decode(jpeg_of_scans(600)).reason == "too_many_scans:over_500"
 
 
 @pytest.mark.parametrize(
