@@ -103,14 +103,31 @@ def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
     pixels, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
     if pixels is None or header.format == "tiff":  # OpenCV turns TIFF by itself, even under IMREAD_UNCHANGED
         return pixels
-    if header.format == "avif":  # AVIF says it in the container; readers must ignore its EXIF
-        turned = np.rot90(pixels, header.quarter_turns)
+    if header.format == "avif":  # it says in the container how to turn it; readers must ignore its EXIF
+        eight = pixels if pixels.dtype == np.uint8 else _eight_bits(buffer, pixels, header.bits)
+        if eight is None:
+            return None
+        turned = np.rot90(eight, header.quarter_turns)
         return turned if header.mirror is None else np.flip(turned, header.mirror)
     orientation = 1
     for kind, block in zip(kinds, metadata, strict=True):
         if kind == cv2.IMAGE_METADATA_EXIF:
             orientation = exif_orientation(np.asarray(block).tobytes())
     return upright(pixels, orientation)
+
+
+def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDArray[Any] | None:
+    """An AVIF of 10 or 12 bits, of which OpenCV does not say how many they are.
+
+    Its colours are decoded again, to 8 bits. Only `deep` has alpha; if it has fewer bits than the container says,
+    OpenCV 5.0 fills one half of each row with pairs of bytes, and leaves the other as memory was.
+    """
+    colour = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if colour is None or deep.ndim == 2 or deep.shape[2] == 3:
+        return colour
+    if deep.max() >= 2**bits:
+        return None
+    return np.dstack([colour, cv2.convertScaleAbs(deep[:, :, 3], alpha=255 / (2**bits - 1))])
 
 
 def _still(png: bytes) -> bytes:

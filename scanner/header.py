@@ -68,6 +68,7 @@ class Header:
         complete: False if the container ends before its own end mark or announced length.
         quarter_turns, mirror: how AVIF says "upright": counter-clockwise quarter turns (`irot`), then a flip (`imir`)
             of the rows (0) or the columns (1); None is no flip.
+        bits: of an AVIF's samples.
         tile_pixels: of one tile of a TIFF; it may be larger than the picture, and is decoded as a whole.
         refusal: why no decoder should see it, as a reason; empty if nothing speaks against it.
     """
@@ -78,6 +79,7 @@ class Header:
     complete: bool = True
     quarter_turns: int = 0
     mirror: int | None = None
+    bits: int = 8
     tile_pixels: int = 0
     refusal: str = ""
 
@@ -273,18 +275,22 @@ def _tiff_refusal(last: dict[str, int]) -> str:
 def _heif(name: str, data: bytes) -> Header:
     """The container of AVIF and HEIC. The largest of the `ispe` sizes: those of tiles and thumbnails are smaller."""
     width = height = turns = end = 0
-    mirror = None
+    bits, mirror = 8, None
+    stored = False
     for kind, start, end in _boxes(data, 0, len(data)):
+        stored |= kind == b"mdat" or (kind == b"meta" and b"idat" in data[start:end])
         if kind == b"meta":
             for prop, at in _item_properties(data, start, end):
                 if prop == b"ispe":
                     size = struct.unpack_from(">II", data, at + 4)
                     width, height = max((width, height), size, key=lambda s: s[0] * s[1])
+                elif prop == b"av1C":
+                    bits = max(bits, {0x40: 10, 0x60: 12}.get(data[at + 2] & 0x60, 8))
                 elif prop == b"irot":
                     turns = data[at] & 3
                 elif prop == b"imir":
                     mirror = data[at] & 1
-    return Header(name, width, height, end <= len(data), turns, mirror)
+    return Header(name, width, height, stored and end <= len(data), turns, mirror, bits)
 
 
 def _item_properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:

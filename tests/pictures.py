@@ -7,6 +7,7 @@ import struct
 import zlib
 from functools import cache
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -114,6 +115,13 @@ def bmp_run_length(grey: Picture) -> bytes:
     return b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + info + palette + rows
 
 
+def avif_deep(pixels: Picture, bits: int) -> bytes:
+    """Pillow writes 8 bits only, so by OpenCV."""
+    deep = (pixels.astype(np.float32) * ((2**bits - 1) / 255)).round().astype(np.uint16)
+    deep[..., :3] = deep[..., 2::-1]
+    return cv2.imencode(".avif", deep, [cv2.IMWRITE_AVIF_DEPTH, bits])[1].tobytes()
+
+
 def tiff_of(tags: dict[int, int], content: bytes = b"") -> bytes:
     """A little-endian TIFF of one directory, all numbers 32 bits; the content lies at byte 8."""
     entries = [struct.pack("<HHII", tag, 4, 1, number) for tag, number in sorted(tags.items())]
@@ -202,6 +210,10 @@ def pictures() -> dict[str, bytes]:
         "avif grey": encode(grey, "AVIF"),
         "avif alpha": encode(alpha, "AVIF"),
         "avif animated": encode(colour, "AVIF", **film()),
+        "avif 10 bit": avif_deep(scene(), 10),
+        "avif 12 bit": avif_deep(scene(), 12),
+        "avif 10 bit alpha": avif_deep(rgba(), 10),
+        "avif 12 bit alpha": avif_deep(rgba(), 12),
         "avif trailing bytes": encode(colour, "AVIF") + b"\x00" * 500,
     }
 

@@ -75,7 +75,9 @@ def test_the_orientation_of_a_16_bit_tiff_is_not_applied_twice(orientation):
     assert difference(decode(data).picture, reference(data)) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["png alpha", "png 16 bit alpha", "webp lossless alpha", "tiff alpha", "avif alpha"])
+@pytest.mark.parametrize(
+    "name", ["png alpha", "png 16 bit alpha", "webp lossless alpha", "tiff alpha", "avif alpha", "avif 10 bit alpha"]
+)
 def test_what_is_transparent_shows_white(name):
     picture = decode(pictures()[name]).picture
     assert picture[:, 0].min() >= 250, "alpha is 0 in the first column"
@@ -218,6 +220,24 @@ def test_deep_pixels_are_named(kind):
 
 
 TILED = {256: 60, 257: 44, 258: 8, 259: 1, 262: 2, 277: 3, 322: 64, 323: 48, 324: 8, 325: 64 * 48 * 3}
+
+
+@pytest.mark.parametrize("name", ["avif", "avif grey", "avif alpha"])
+def test_an_avif_that_claims_more_bits_than_it_has_shows_nothing_from_memory(name):
+    """OpenCV 5.0 leaves half of such a picture as it finds it."""
+    data = bytearray(pictures()[name])
+    for box in (b"av1C", b"pixi"):
+        at = -1
+        while (at := data.find(box, at + 1)) >= 0:
+            if box == b"av1C":
+                data[at + 6] |= 0x40  # high_bitdepth
+            else:
+                data[at + 9 : at + 9 + data[at + 8]] = bytes([10]) * data[at + 8]
+    decoded = decode(bytes(data))
+    if decoded.picture is None:
+        assert decoded.reason == "corrupt"
+    else:
+        assert difference(decoded.picture, reference(pictures()[name])) < TOLERANCE
 
 
 @pytest.mark.parametrize(
