@@ -16,6 +16,13 @@ from PIL import Image
 
 from scanner.decode import decode, exif_orientation
 from scanner.header import read_header
+from tests.costly import (
+    avif_that_lies,
+    gif_of_clear_codes,
+    jpeg_of_many_pixels_and_scans,
+    png_of_more_than_pixels,
+    tiff_of_one_tile,
+)
 from tests.pictures import (
     HEIGHT,
     PNG_END,
@@ -303,6 +310,22 @@ def test_a_broken_orientation_leaves_the_picture_as_it_is():
     at = png.index(b"IDAT") - 4
     data = png[:at] + png_chunk(b"eXIf", b"II*\x00\xff\xff\xff\xff") + png[at:]
     assert difference(decode(data).picture, scene()) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gif_of_clear_codes(2000), "corrupt"),
+        (png_of_more_than_pixels(10**6), ""),
+        (avif_that_lies(256), ""),
+        (tiff_of_one_tile(512), ""),
+        (jpeg_of_many_pixels_and_scans(64, 400), ""),
+    ],
+    ids=["gif", "png", "avif", "tiff", "jpeg"],
+)
+def test_what_costs_much_is_told_like_the_rest(data, reason):
+    """Small here; how large it may be, only a limit of time and memory can say."""
+    assert decode(data).reason == reason
 
 
 @given(st.binary(max_size=400))
