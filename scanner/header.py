@@ -51,6 +51,7 @@ _TIFF_TAGS = {
     325: "tile_size",  # bytes
     339: "numbers",  # SampleFormat
 }
+_TIFF_PARTS = (273, 279, 324, 325)
 _TIFF_NUMBERS = {1: "uint", 2: "int", 3: "float"}
 _RGB, _LOGLUV = 2, 32845  # PhotometricInterpretation
 _TIFF_KINDS = {1: "B", 3: "H", 4: "I"}
@@ -232,7 +233,7 @@ def _tiff(data: bytes) -> Header:
     """First directory only: OpenCV, too, decodes the first page. Complete if its last strip or tile is there."""
     order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(order + "I", data, 4)[0]
-    last = dict.fromkeys(_TIFF_TAGS.values(), 0)  # of each tag the last number
+    numbers = dict.fromkeys(_TIFF_TAGS.values(), 0)  # of each tag the first, but of the strips and tiles the last
     seen = set()
     for i in range(struct.unpack_from(order + "H", data, start)[0]):
         entry = start + 2 + 12 * i
@@ -245,30 +246,32 @@ def _tiff(data: bytes) -> Header:
             size = struct.calcsize(number)
             # Numbers too many for the entry lie elsewhere, and the entry says where.
             at = entry + 8 if count * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
-            last[_TIFF_TAGS[tag]] = struct.unpack_from(number, data, at + size * (count - 1))[0]
-    ends = last["strip"] + last["strip_size"], last["tile"] + last["tile_size"]
+            if tag in _TIFF_PARTS:
+                at += size * (count - 1)
+            numbers[_TIFF_TAGS[tag]] = struct.unpack_from(number, data, at)[0]
+    ends = numbers["strip"] + numbers["strip_size"], numbers["tile"] + numbers["tile_size"]
     return Header(
         "tiff",
-        last["width"],
-        last["height"],
+        numbers["width"],
+        numbers["height"],
         complete=max(ends) <= len(data),
-        tile_pixels=last["tile_width"] * last["tile_height"],
-        refusal=_tiff_refusal(last),
+        tile_pixels=numbers["tile_width"] * numbers["tile_height"],
+        refusal=_tiff_refusal(numbers),
     )
 
 
-def _tiff_refusal(last: dict[str, int]) -> str:
+def _tiff_refusal(numbers: dict[str, int]) -> str:
     """What OpenCV 5.0 reads wrong, and we have no use for."""
-    if last["colours"] == _LOGLUV:
+    if numbers["colours"] == _LOGLUV:
         return "unsupported_pixels:float32"
-    bits, numbers = last["bits"], _TIFF_NUMBERS.get(last["numbers"], "uint")
+    bits, kind = numbers["bits"], _TIFF_NUMBERS.get(numbers["numbers"], "uint")
     if bits > 16:  # it dies of some tiles of 64 bits
-        return f"unsupported_pixels:{numbers}{bits}"
-    if bits > 8 and last["colours"] <= _RGB:  # of these it shows what the memory held before
-        if last["planes"] == 2 and last["samples"] > 1:
-            return f"unsupported_pixels:{numbers}{bits}_planes"
-        if last["colours"] == _RGB and not last["samples"]:  # it takes three for granted, libtiff one
-            return "corrupt"
+        return f"unsupported_pixels:{kind}{bits}"
+    # Of these it shows what the memory held before.
+    if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
+        return "corrupt"
+    if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
+        return f"unsupported_pixels:{kind}{bits}_planes"
     return ""
 
 

@@ -276,6 +276,14 @@ def test_tiffs_that_opencv_reads_wrong_never_reach_it(tags, reason):
     assert decode(tiff_of(tags, bytes(64 * 48 * 8))).reason == reason
 
 
+def test_a_tiff_cannot_hide_its_bits_behind_others():
+    """Libtiff looks at one for each channel, and not at what follows."""
+    bits = struct.pack("<5H", 64, 64, 64, 64, 8)
+    data = tiff_of(TILED | {258: 8, 277: 4, 322: 2**24, 323: 8, 339: 1}, bits + bytes(64 * 48 * 8))
+    data = data.replace(struct.pack("<HHII", 258, 4, 1, 8), struct.pack("<HHII", 258, 3, 5, 8))
+    assert decode(data).reason == "unsupported_pixels:uint64"
+
+
 def test_a_png_cannot_hide_its_size_behind_an_animation():
     """Which is taken out before it is decoded: the numbers in it must not pass for the picture's."""
     png = pictures()["png"]
