@@ -61,10 +61,11 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     header = read_header(data)
     if not header.format:
         return Decoded("", reason="not_an_image")
-    if header.width * header.height > max_pixels:
-        return Decoded(header.format, reason=f"too_many_pixels:{header.width * header.height}")
-    if room is not None and header.width * header.height > room:
-        raise NoRoomError(header.width * header.height)
+    announced = max(header.width * header.height, header.tile_pixels)
+    if announced > max_pixels:
+        return Decoded(header.format, reason=f"too_many_pixels:{announced}")
+    if room is not None and announced > room:
+        raise NoRoomError(announced)
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels)
     if header.format not in DECODABLE:
@@ -72,6 +73,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     failure = "corrupt" if header.complete else "truncated"
     if not (header.width and header.height):
         return Decoded(header.format, reason=failure)
+    if header.refusal:
+        return Decoded(header.format, reason=header.refusal)
     if header.format != "tiff" and not header.complete:  # what a TIFF lacks, its decoder knows better
         return Decoded(header.format, reason=failure)
     try:
@@ -100,8 +103,11 @@ def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
     pixels, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
     if pixels is None or header.format == "tiff":  # OpenCV turns TIFF by itself, even under IMREAD_UNCHANGED
         return pixels
-    if header.format == "avif":  # AVIF says it in the container; readers must ignore its EXIF
-        turned = np.rot90(pixels, header.quarter_turns)
+    if header.format == "avif":  # it says in the container how to turn it; readers must ignore its EXIF
+        eight = pixels if pixels.dtype == np.uint8 else _eight_bits(buffer, pixels, header.bits)
+        if eight is None:
+            return None
+        turned = np.rot90(eight, header.quarter_turns)
         return turned if header.mirror is None else np.flip(turned, header.mirror)
     orientation = 1
     for kind, block in zip(kinds, metadata, strict=True):
@@ -110,12 +116,27 @@ def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
     return upright(pixels, orientation)
 
 
+def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDArray[Any] | None:
+    """An AVIF of 10 or 12 bits, of which OpenCV does not say how many they are.
+
+    Its colours are decoded again, to 8 bits. Only `deep` has alpha; if it has fewer bits than the container says,
+    OpenCV 5.0 fills one half of each row with pairs of bytes, and leaves the other as memory was.
+    """
+    colour = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if colour is None or deep.ndim == 2 or deep.shape[2] == 3:
+        return colour
+    if deep.max() >= 2**bits:
+        return None
+    return np.dstack([colour, cv2.convertScaleAbs(deep[:, :, 3], alpha=255 / (2**bits - 1))])
+
+
 def _still(png: bytes) -> bytes:
     """A PNG without its animation: of broken ones OpenCV 5.0 shows a later frame as the first, or dies."""
-    if b"acTL" not in png:
-        return png
     animation = (b"acTL", b"fcTL", b"fdAT")
-    return png[:8] + b"".join(png[at:end] for kind, at, end in png_chunks(png) if kind not in animation)
+    chunks = list(png_chunks(png))
+    if not any(kind in animation for kind, _, _ in chunks):
+        return png
+    return png[:8] + b"".join(png[at:end] for kind, at, end in chunks if kind not in animation)
 
 
 def exif_orientation(exif: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,9 +30,30 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"DDS ", "dds"),
     (b"\x00\x00\x01\x00", "ico"),
 )
+_BMP_HEADERS = {struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124)}
 _MAX_SEGMENTS = 100_000  # of a JPEG: hundreds are many; without a limit, 100 MB of stray marks take 20 s
-# ImageWidth, ImageLength, StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
-_TIFF_TAGS = (256, 257, 273, 279, 324, 325)
+# Of a JPEG; real ones have a dozen or so. Each costs a pass over all pixels and may be ten bytes long: D. Stone,
+# "Two Issues with the JPEG Standard" (libjpeg-turbo.org), whose own fuzzers allow as many.
+_MAX_SCANS = 500
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_TIFF_TAGS = {
+    256: "width",
+    257: "height",
+    258: "bits",  # a sample
+    262: "colours",  # PhotometricInterpretation
+    273: "strip",  # where it is
+    277: "samples",  # a pixel
+    279: "strip_size",  # bytes
+    284: "planes",  # PlanarConfiguration
+    322: "tile_width",
+    323: "tile_height",
+    324: "tile",  # where it is
+    325: "tile_size",  # bytes
+    339: "numbers",  # SampleFormat
+}
+_TIFF_PARTS = (273, 279, 324, 325)
+_TIFF_NUMBERS = {1: "uint", 2: "int", 3: "float"}
+_RGB, _LOGLUV = 2, 32845  # PhotometricInterpretation
 _TIFF_KINDS = {1: "B", 3: "H", 4: "I"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -47,6 +69,9 @@ class Header:
         complete: False if the container ends before its own end mark or announced length.
         quarter_turns, mirror: how AVIF says "upright": counter-clockwise quarter turns (`irot`), then a flip (`imir`)
             of the rows (0) or the columns (1); None is no flip.
+        bits: of an AVIF's samples.
+        tile_pixels: of one tile of a TIFF; it may be larger than the picture, and is decoded as a whole.
+        refusal: why no decoder should see it, as a reason; empty if nothing speaks against it.
     """
 
     format: str
@@ -55,6 +80,9 @@ class Header:
     complete: bool = True
     quarter_turns: int = 0
     mirror: int | None = None
+    bits: int = 8
+    tile_pixels: int = 0
+    refusal: str = ""
 
 
 def read_header(data: bytes) -> Header:
@@ -80,7 +108,7 @@ def _sniff(data: bytes) -> str:
         if brands & _AVIF_BRANDS:
             return "avif"
         return "heic" if brands & _HEIF_BRANDS else ""
-    if data[:2] == b"BM" and len(data) >= 18 and data[14] in (12, 40, 52, 56, 64, 108, 124):
+    if data[:2] == b"BM" and data[14:18] in _BMP_HEADERS:
         return "bmp"
     if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
         return "pnm"
@@ -104,7 +132,8 @@ def _jpeg(data: bytes) -> Header:
         marker = data[at]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, at + 4)
-            return Header("jpeg", width, height, complete=data.find(b"\xff\xd9", at) >= 0)
+            refusal = f"too_many_scans:over_{_MAX_SCANS}" if _has_too_many_scans(data, at) else ""
+            return Header("jpeg", width, height, data.find(b"\xff\xd9", at) >= 0, refusal=refusal)
         if marker in (0xD9, 0xDA):
             break
         alone = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD7  # stuffing, TEM, RSTn: no segment follows
@@ -112,9 +141,35 @@ def _jpeg(data: bytes) -> Header:
     return Header("jpeg")
 
 
+def _has_too_many_scans(data: bytes, at: int) -> bool:
+    """Walk on from the frame header's marker; a thumbnail's scans do not count, nor do those behind the picture."""
+    progressive, components = data[at] in (0xC2, 0xC6, 0xCA, 0xCE), data[at + 8]
+    scans = 0
+    for _ in range(_MAX_SEGMENTS):
+        marker = _JPEG_MARKER.search(data, at)
+        if marker is None or marker[0] == b"\xff\xd9":
+            return False
+        at = marker.end()
+        if marker[0] == b"\xff\xda":
+            if scans == 0 and not progressive and data[at + 2] == components:
+                return False  # it holds everything
+            if scans == 0 and data.count(b"\xff\xda", at) < _MAX_SCANS:
+                return False
+            scans += 1
+            if scans > _MAX_SCANS:
+                return True
+        at += struct.unpack_from(">H", data, at)[0]
+    return True
+
+
 def _png(data: bytes) -> Header:
+    """One IHDR, and it first: an animation is taken out, and what stands behind it must not be of another size."""
     width, height = struct.unpack_from(">II", data, 16)
-    complete = any(kind == b"IEND" and end <= len(data) for kind, _, end in png_chunks(data))
+    complete = False
+    for kind, at, end in png_chunks(data):
+        if (kind == b"IHDR") != (at == 8) or (at == 8 and end != 33):
+            return Header("png")
+        complete = kind == b"IEND" and end <= len(data)
     return Header("png", width, height, complete)
 
 
@@ -178,49 +233,81 @@ def _tiff(data: bytes) -> Header:
     """First directory only: OpenCV, too, decodes the first page. Complete if its last strip or tile is there."""
     order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(order + "I", data, 4)[0]
-    last: dict[int, int] = {}  # of each tag the last number
+    numbers = dict.fromkeys(_TIFF_TAGS.values(), 0)  # of each tag the first, but of the strips and tiles the last
+    seen = set()
     for i in range(struct.unpack_from(order + "H", data, start)[0]):
         entry = start + 2 + 12 * i
         tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
-        if tag in _TIFF_TAGS and tag not in last:  # libtiff, too, believes the first entry of a tag
+        if tag in _TIFF_TAGS and tag not in seen:  # libtiff, too, believes the first entry of a tag
             if kind not in _TIFF_KINDS:
                 return Header("tiff")
+            seen.add(tag)
             number = order + _TIFF_KINDS[kind]
             size = struct.calcsize(number)
             # Numbers too many for the entry lie elsewhere, and the entry says where.
             at = entry + 8 if count * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
-            last[tag] = struct.unpack_from(number, data, at + size * (count - 1))[0]
-    width, height, strip, strip_size, tile, tile_size = (last.get(tag, 0) for tag in _TIFF_TAGS)
-    return Header("tiff", width, height, complete=max(strip + strip_size, tile + tile_size) <= len(data))
+            if tag in _TIFF_PARTS:
+                at += size * (count - 1)
+            numbers[_TIFF_TAGS[tag]] = struct.unpack_from(number, data, at)[0]
+    ends = numbers["strip"] + numbers["strip_size"], numbers["tile"] + numbers["tile_size"]
+    return Header(
+        "tiff",
+        numbers["width"],
+        numbers["height"],
+        complete=max(ends) <= len(data),
+        tile_pixels=numbers["tile_width"] * numbers["tile_height"],
+        refusal=_tiff_refusal(numbers),
+    )
+
+
+def _tiff_refusal(numbers: dict[str, int]) -> str:
+    """What OpenCV 5.0 reads wrong, and we have no use for."""
+    if numbers["colours"] == _LOGLUV:
+        return "unsupported_pixels:float32"
+    bits, kind = numbers["bits"], _TIFF_NUMBERS.get(numbers["numbers"], "uint")
+    if bits > 16:  # it dies of some tiles of 64 bits
+        return f"unsupported_pixels:{kind}{bits}"
+    # Of these it shows what the memory held before.
+    if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
+        return "corrupt"
+    if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
+        return f"unsupported_pixels:{kind}{bits}_planes"
+    return ""
 
 
 def _heif(name: str, data: bytes) -> Header:
     """The container of AVIF and HEIC. The largest of the `ispe` sizes: those of tiles and thumbnails are smaller."""
     width = height = turns = end = 0
-    mirror = None
+    bits, mirror = 8, None
+    stored = False
     for kind, start, end in _boxes(data, 0, len(data)):
+        stored |= kind == b"mdat" or (kind == b"meta" and b"idat" in data[start:end])
         if kind == b"meta":
             for prop, at in _item_properties(data, start, end):
                 if prop == b"ispe":
                     size = struct.unpack_from(">II", data, at + 4)
                     width, height = max((width, height), size, key=lambda s: s[0] * s[1])
+                elif prop == b"av1C":
+                    bits = max(bits, {0x40: 10, 0x60: 12}.get(data[at + 2] & 0x60, 8))
                 elif prop == b"irot":
                     turns = data[at] & 3
                 elif prop == b"imir":
                     mirror = data[at] & 1
-    return Header(name, width, height, end <= len(data), turns, mirror)
+    return Header(name, width, height, stored and end <= len(data), turns, mirror, bits)
 
 
 def _item_properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
     for kind, at, stop in _boxes(data, start + 4, end):
         if kind == b"iprp":
-            for inner, inner_at, inner_stop in _boxes(data, at, stop):
-                if inner == b"ipco":
-                    yield from ((prop, prop_at) for prop, prop_at, _ in _boxes(data, inner_at, inner_stop))
+            for inner, inner_at, inner_stop in _boxes(data, at, min(stop, end)):
+                if inner == b"ipco":  # no box reaches beyond the one it lies in: else every byte could be walked often
+                    yield from (
+                        (prop, prop_at) for prop, prop_at, _ in _boxes(data, inner_at, min(inner_stop, stop, end))
+                    )
 
 
 def _boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """ISO 14496-12 boxes between two offsets: (type, start of the payload, end of the box)."""
+    """ISO 14496-12 boxes between two offsets: (type, start of the payload, end of the box, even if that is beyond)."""
     while at + 8 <= stop:
         size, kind = struct.unpack_from(">I4s", data, at)
         head = 8

@@ -7,6 +7,7 @@ import struct
 import zlib
 from functools import cache
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -88,6 +89,15 @@ def png_that_announces(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") + PNG_END
 
 
+def jpeg_of_scans(scans: int) -> bytes:
+    """The scene as a progressive JPEG, and then scans that say nothing new, ten bytes each."""
+    return (
+        encode(scene(), "JPEG", progressive=True)[:-2]
+        + b"\xff\xda\x00\x08\x01\x01\x00\x01\x05\x00" * scans
+        + b"\xff\xd9"
+    )
+
+
 def bmp_from_the_top(pixels: Picture) -> bytes:
     """A negative height: rows from the top. The width must be a multiple of four."""
     data = bytearray(encode(pixels[::-1], "BMP"))
@@ -103,6 +113,20 @@ def bmp_run_length(grey: Picture) -> bytes:
     start = 14 + 40 + len(palette)
     info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + info + palette + rows
+
+
+def avif_deep(pixels: Picture, bits: int) -> bytes:
+    """Pillow writes 8 bits only, so by OpenCV."""
+    deep = (pixels.astype(np.float32) * ((2**bits - 1) / 255)).round().astype(np.uint16)
+    deep[..., :3] = deep[..., 2::-1]
+    return cv2.imencode(".avif", deep, [cv2.IMWRITE_AVIF_DEPTH, bits])[1].tobytes()
+
+
+def tiff_of(tags: dict[int, int], content: bytes = b"") -> bytes:
+    """A little-endian TIFF of one directory, all numbers 32 bits; the content lies at byte 8."""
+    entries = [struct.pack("<HHII", tag, 4, 1, number) for tag, number in sorted(tags.items())]
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return b"II*\x00" + struct.pack("<I", 8 + len(content)) + content + directory
 
 
 def jpeg_with_thumbnail() -> bytes:
@@ -186,6 +210,10 @@ def pictures() -> dict[str, bytes]:
         "avif grey": encode(grey, "AVIF"),
         "avif alpha": encode(alpha, "AVIF"),
         "avif animated": encode(colour, "AVIF", **film()),
+        "avif 10 bit": avif_deep(scene(), 10),
+        "avif 12 bit": avif_deep(scene(), 12),
+        "avif 10 bit alpha": avif_deep(rgba(), 10),
+        "avif 12 bit alpha": avif_deep(rgba(), 12),
         "avif trailing bytes": encode(colour, "AVIF") + b"\x00" * 500,
     }
 

@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.header import DECODABLE, Header, read_header
-from tests.pictures import HEIGHT, WIDTH, encode, one_picture, oriented, pictures, png_that_announces, scene
+from tests.pictures import (
+    HEIGHT,
+    WIDTH,
+    encode,
+    jpeg_of_scans,
+    one_picture,
+    oriented,
+    pictures,
+    png_chunk,
+    png_that_announces,
+    scene,
+    tiff_of,
+)
 
 UNKNOWN = {
     "nothing": b"",
@@ -50,7 +62,8 @@ NAMED = {
 @pytest.mark.parametrize("name", pictures())
 def test_every_layout_says_its_format_and_size(name):
     header = read_header(pictures()[name])
-    assert header == Header(name.split()[0], WIDTH, HEIGHT, complete=True)
+    bits = int(name.split()[1]) if name.startswith("avif 1") else 8
+    assert header == Header(name.split()[0], WIDTH, HEIGHT, complete=True, bits=bits)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -100,6 +113,62 @@ def test_a_tiff_that_gives_a_tag_twice_is_believed_the_first_time():
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in twice)
     header = read_header(b"II*\x00" + struct.pack("<IH", 8, len(twice)) + entries + bytes(4))
     assert (header.width, header.height) == (50_000, 50_000)
+
+
+def test_a_tiff_says_how_large_its_tiles_are():
+    """They may stick out of the picture by any amount, and a decoder holds the whole of one."""
+    header = read_header(tiff_of({256: 60, 257: 44, 322: 30_000, 323: 20_000}))
+    assert (header.width, header.height, header.tile_pixels) == (60, 44, 600_000_000)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        png_chunk(b"fcTL", struct.pack(">II", 60, 44)),
+        png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60, 44, 8, 2, 0, 0, 0)),
+        png_chunk(b"IHDR", struct.pack(">II", 60, 44)),
+        png_chunk(b"IHDR", b""),
+    ],
+    ids=["a frame of an animation", "another header", "a short one", "an empty one"],
+)
+def test_a_png_has_one_size_and_says_it_first(first):
+    """Else what we take for its size need not be what the decoder takes."""
+    png = png_that_announces(30_000, 30_000)
+    assert read_header(png[:8] + first + png[8:]) == Header("png")
+
+
+def test_a_bitmap_header_of_unknown_length_is_none():
+    """OpenCV looks at all four bytes of the length, and finds the sides elsewhere."""
+    bitmap = bytearray(encode(scene(), "BMP"))
+    struct.pack_into("<I", bitmap, 14, 12 + 256)
+    assert read_header(bytes(bitmap)).format == ""
+
+
+def test_a_box_ends_with_the_one_it_lies_in():
+    """Boxes that reach beyond it could make us walk the same bytes again and again."""
+
+    def box(kind, content, size=0):
+        return struct.pack(">I", size or 8 + len(content)) + kind + content
+
+    start = box(b"ftyp", b"avif\x00\x00\x00\x00avif") + box(b"mdat", b"")
+    size = box(b"ispe", struct.pack(">III", 0, 60, 44))
+    inside = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", size)))
+    beyond = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", b"", 2**20), 2**20)) + size
+    assert read_header(start + inside) == Header("avif", 60, 44)
+    assert read_header(start + beyond) == Header("avif")
+
+
+def test_jpegs_of_too_many_scans_are_refused():
+    """Each costs a pass over all the pixels, and ten bytes are enough for one."""
+    assert read_header(jpeg_of_scans(400)).refusal == ""
+    assert read_header(jpeg_of_scans(600)).refusal == "too_many_scans:over_500"
+
+
+def test_scans_of_thumbnails_and_behind_the_picture_do_not_count():
+    jpeg, other = encode(scene(), "JPEG", progressive=True), jpeg_of_scans(600)
+    thumbnail = b"\xff\xe1" + struct.pack(">H", len(other) + 2) + other
+    for data in (jpeg[:2] + thumbnail + jpeg[2:], jpeg + other, encode(scene(), "JPEG")[:-2] + other[2:]):
+        assert read_header(data).refusal == ""
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
