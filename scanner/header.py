@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from scanner import tiff
+
 # The formats facescan decodes. Others are named so that a row can say `unsupported_format:heic`.
 DECODABLE = frozenset({"jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"})
 
@@ -36,25 +38,6 @@ _MAX_SEGMENTS = 100_000  # of a JPEG: hundreds are many; without a limit, 100 MB
 # "Two Issues with the JPEG Standard" (libjpeg-turbo.org), whose own fuzzers allow as many.
 _MAX_SCANS = 500
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-_TIFF_TAGS = {
-    256: "width",
-    257: "height",
-    258: "bits",  # a sample
-    262: "colours",  # PhotometricInterpretation
-    273: "strip",  # where it is
-    277: "samples",  # a pixel
-    279: "strip_size",  # bytes
-    284: "planes",  # PlanarConfiguration
-    322: "tile_width",
-    323: "tile_height",
-    324: "tile",  # where it is
-    325: "tile_size",  # bytes
-    339: "numbers",  # SampleFormat
-}
-_TIFF_PARTS = (273, 279, 324, 325)
-_TIFF_NUMBERS = {1: "uint", 2: "int", 3: "float"}
-_RGB, _LOGLUV = 2, 32845  # PhotometricInterpretation
-_TIFF_KINDS = {1: "B", 3: "H", 4: "I"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
 
@@ -231,24 +214,9 @@ def _bmp(data: bytes) -> Header:
 
 def _tiff(data: bytes) -> Header:
     """First directory only: OpenCV, too, decodes the first page. Complete if its last strip or tile is there."""
-    order = "<" if data[:2] == b"II" else ">"
-    start = struct.unpack_from(order + "I", data, 4)[0]
-    numbers = dict.fromkeys(_TIFF_TAGS.values(), 0)  # of each tag the first, but of the strips and tiles the last
-    seen = set()
-    for i in range(struct.unpack_from(order + "H", data, start)[0]):
-        entry = start + 2 + 12 * i
-        tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
-        if tag in _TIFF_TAGS and tag not in seen:  # libtiff, too, believes the first entry of a tag
-            if kind not in _TIFF_KINDS:
-                return Header("tiff")
-            seen.add(tag)
-            number = order + _TIFF_KINDS[kind]
-            size = struct.calcsize(number)
-            # Numbers too many for the entry lie elsewhere, and the entry says where.
-            at = entry + 8 if count * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
-            if tag in _TIFF_PARTS:
-                at += size * (count - 1)
-            numbers[_TIFF_TAGS[tag]] = struct.unpack_from(number, data, at)[0]
+    numbers = tiff.first_directory(data)
+    if not numbers:
+        return Header("tiff")
     ends = numbers["strip"] + numbers["strip_size"], numbers["tile"] + numbers["tile_size"]
     return Header(
         "tiff",
@@ -256,23 +224,8 @@ def _tiff(data: bytes) -> Header:
         numbers["height"],
         complete=max(ends) <= len(data),
         tile_pixels=numbers["tile_width"] * numbers["tile_height"],
-        refusal=_tiff_refusal(numbers),
+        refusal=tiff.refusal(numbers),
     )
-
-
-def _tiff_refusal(numbers: dict[str, int]) -> str:
-    """What OpenCV 5.0 reads wrong, and we have no use for."""
-    if numbers["colours"] == _LOGLUV:
-        return "unsupported_pixels:float32"
-    bits, kind = numbers["bits"], _TIFF_NUMBERS.get(numbers["numbers"], "uint")
-    if bits > 16:  # it dies of some tiles of 64 bits
-        return f"unsupported_pixels:{kind}{bits}"
-    # Of these it shows what the memory held before.
-    if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
-        return "corrupt"
-    if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
-        return f"unsupported_pixels:{kind}{bits}_planes"
-    return ""
 
 
 def _heif(name: str, data: bytes) -> Header:

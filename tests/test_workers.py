@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,7 +25,7 @@ from scanner.settings import Settings
 from scanner.thresholds import choose
 from scanner.walk import Candidate
 from tests.conftest import clean_environment
-from tests.pictures import encode
+from tests.pictures import encode, tiff_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are injected by forking a patched process")
 
@@ -109,6 +110,24 @@ def test_faults_all_over(tmp_path, faulty, brightness):
         word = file.name.partition("-")[2].encode()
         assert row.path == str(file)
         assert row.reason == (FAULTS[word][1] if word in FAULTS else "image")
+
+
+def test_a_picture_that_opencv_dies_of(tmp_path, brightness, monkeypatch):
+    """Our own decoder refuses it; here it goes straight to OpenCV 5.0, where the size of its one tile overflows."""
+    tags = {256: 60, 257: 44, 258: 64, 259: 1, 262: 2, 277: 4, 284: 1, 322: 2**24, 323: 8, 324: 8, 325: 16, 339: 1}
+
+    def decode(data: bytes, *limits: object) -> decoding.Decoded:
+        if data[:2] == b"II":
+            cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED)
+            return decoding.Decoded("tiff", reason="corrupt")  # a version that does not
+        return decoding.decode(data, *limits)
+
+    monkeypatch.setattr(examine, "decode", decode)
+    files = write(tmp_path, ["good"] * 9)
+    files[4].write_bytes(tiff_of(tags, bytes(16)))
+    reasons = [row.reason for row in look(files, brightness, workers=2)]
+    assert reasons.pop(4) in ("decoder_crashed", "corrupt")
+    assert reasons == ["image"] * 8
 
 
 def test_what_is_known_of_a_file_that_crashes_its_decoder(tmp_path, faulty, brightness):
