@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -273,7 +272,7 @@ def _serve(
     code = 1
     try:
         if _CONTEXT.get_start_method() == "fork":
-            _let_go_of_files({0, 1, 2, connection.fileno(), replies.fileno() if replies else 0})
+            _let_go_of_files({0, 1, 2, *(pipe.fileno() for pipe in (connection, replies) if pipe)})
         _settle_down(max_memory, parent)
         connection.send(None)
         while True:
@@ -291,8 +290,10 @@ def _serve(
 
 def _let_go_of_files(kept: set[int]) -> None:
     """Close what was inherited: pipes to other processes, who wait for their end; the outputs with their locks."""
-    for below, above in pairwise([*sorted(kept), os.sysconf("SC_OPEN_MAX")]):
-        os.closerange(below + 1, above)
+    for number in map(int, os.listdir("/proc/self/fd")):  # a closerange() could take minutes: some allow 10^9 files
+        if number not in kept:
+            with suppress(OSError):  # the listing's own
+                os.close(number)
 
 
 def _settle_down(max_memory: int, parent: int) -> None:
