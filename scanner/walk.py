@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import BinaryIO
 
+from scanner.shard import Shard
+
 # Pictures by name. Those that cannot be decoded are candidates too: leaving them out would look like "nothing found".
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .dib .tif .tiff .avif .heic .heif .hif .jxl .svg".split()
@@ -45,6 +47,7 @@ class Selection:
         max_depth: 1 is the files directly in a root; None is no limit.
         hidden: enter and take names that begin with a dot.
         follow: follow symbolic links (never in circles); roots are always followed.
+        shard: take only the files of this part, also of those that were named explicitly.
         ours: real paths of what this run writes; never candidates.
     """
 
@@ -54,11 +57,17 @@ class Selection:
     max_depth: int | None = None
     hidden: bool = False
     follow: bool = False
+    shard: Shard | None = None
     ours: frozenset[str] = frozenset()
 
 
 def candidates(roots: Iterable[str], selection: Selection) -> Iterator[Candidate]:
     """Every file to scan: folders are walked, files named explicitly are always taken."""
+    shard = selection.shard
+    return (found for found in _below(roots, selection) if shard is None or shard.has(found.path))
+
+
+def _below(roots: Iterable[str], selection: Selection) -> Iterator[Candidate]:
     for root in roots:
         if selection.force_exclude and _excluded_by_name(root, selection.exclude):
             continue
