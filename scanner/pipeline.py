@@ -154,7 +154,7 @@ def _in_order(
     Files that look as they did when their rows were kept are not examined again.
     """
     underway: deque[Examined | None] = deque()  # None until it is examined
-    marks: dict[int, Mark | None] = {}  # of those that are not
+    marks: dict[int, Mark | None] = {}  # of those that are not, as far as they are local files
     first = 0  # the number of underway[0]
     looked = time.monotonic()
 
@@ -162,7 +162,7 @@ def _in_order(
         nonlocal first, looked
         started = time.perf_counter()
         for number, picture in workers.collect(patient) if marks else ():
-            picture.mark = marks.pop(number)
+            picture.mark = marks.pop(number) or picture.mark
             underway[number - first] = picture
         looked = time.monotonic()
         spent("wait", time.perf_counter() - started)
@@ -173,12 +173,15 @@ def _in_order(
             first += 1
         return done
 
+    started = time.perf_counter()
     for candidate in candidates:
+        spent("walk", time.perf_counter() - started)
         started = time.perf_counter()
         askable = cache is not None and not candidate.trouble and candidate.path != STDIN
         mark = mark_of(candidate.path, max_bytes) if askable else None
-        row = cache.by_file(mark) if cache and mark else None
-        if row:
+        seen = candidate.mark or mark  # objects are marked once more when they are read
+        row = cache.by_file(seen) if cache and seen else None
+        if row and (row.bytes or 0) <= max_bytes:
             seconds = {"cache": time.perf_counter() - started}
             underway.append(Examined(replace(row, path=printable_path(candidate.path)), seconds=seconds))
         else:
@@ -190,6 +193,7 @@ def _in_order(
             yield collect(patient=True)
         if time.monotonic() - looked > PROMPT or not marks:
             yield collect(patient=False)
+        started = time.perf_counter()
     while underway:
         yield collect(patient=True)
 

@@ -25,6 +25,7 @@ from scanner.report import FINDINGS, Report
 from scanner.result import SCHEMA_VERSION, Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
+from scanner.url import is_url
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
 from scanner.writers import STDOUT, Writer, as_line, format_of
 
@@ -104,9 +105,10 @@ def _consume(
 def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]) -> Progress:
     # Rows on the terminal are progress enough, and a bar would run through them.
     shown = not options["quiet"] and not (sys.stdout.isatty() and any(writer.on_stdout for writer in writers))
-    # What can be read once only (standard input, a pipe) belongs to the scan.
+    # What can be read once only (standard input, a pipe) belongs to the scan; listing a URL costs time, and money.
     source = options["files_from"]
-    countable = STDIN not in options["paths"] and (source is None or os.path.isfile(source))
+    once = any(path == STDIN or is_url(path) for path in options["paths"])
+    countable = not once and (source is None or os.path.isfile(source))
     return Progress(_candidates(options, selection) if countable else None, shown)
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import BinaryIO
 
+from scanner.mark import Mark
 from scanner.shard import Shard
+from scanner.url import is_url
 
 # Pictures by name. Those that cannot be decoded are candidates too: leaving them out would look like "nothing found".
 SUFFIXES = frozenset(
@@ -23,14 +25,18 @@ class Candidate:
     """A file that gets a row.
 
     Attributes:
-        path: as walked, undecodable bytes as surrogates; `-` for standard input.
+        path: as walked, undecodable bytes as surrogates; `-` for standard input; or a URL.
         trouble: why there is nothing to read, if that is known already.
-        content: of standard input, once it was read.
+        content: of standard input or a URL, once it was read.
+        size: bytes of what was not read because it is too large.
+        mark: of the object behind a URL, as it was listed or, later, read; None if its store tells no tag.
     """
 
     path: str
     trouble: str = ""
     content: bytes | None = field(default=None, repr=False)
+    size: int | None = None
+    mark: Mark | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,11 @@ def _below(roots: Iterable[str], selection: Selection) -> Iterator[Candidate]:
         if root == STDIN:
             yield Candidate(root)
             continue
+        if is_url(root):
+            from scanner.remote import objects
+
+            yield from objects(root, selection)
+            continue
         try:
             is_folder = os.path.isdir(root)
             if not is_folder:
@@ -106,6 +117,21 @@ def trouble_of(error: Exception, path: str, missing: str) -> str:
     return f"read_failed:{errno.errorcode.get(getattr(error, 'errno', None) or 0, 'invalid_name')}"
 
 
+def skips(name: str, paths: Iterable[str], selection: Selection) -> bool:
+    """Whether a file or folder met while walking is left out whatever it is; `paths` are how patterns may name it."""
+    return (name.startswith(".") and not selection.hidden) or _matches(paths, selection.exclude)
+
+
+def takes(name: str, paths: Iterable[str], selection: Selection) -> bool:
+    """Whether a file met while walking is a candidate."""
+    return _matches(paths, selection.include) if selection.include else has_suffix(name)
+
+
+def has_suffix(name: str) -> bool:
+    """Whether a file is a picture by its name."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
 def _names(entries: list[bytes], null_separated: bool) -> Iterator[str]:
     for entry in entries:
         name = entry if null_separated else entry.removesuffix(b"\r")
@@ -132,14 +158,14 @@ def _walk(
     for entry in entries:
         path_below = f"{below}/{entry.name}" if below else entry.name
         names = (path_below, entry.path)
-        if (entry.name.startswith(".") and not selection.hidden) or _matches(names, selection.exclude):
+        if skips(entry.name, names, selection):
             continue
         if (entry.is_symlink() and not selection.follow) or _is_ours(entry, selection.ours):
             continue
         if _is_folder(entry, selection.follow):
             if selection.max_depth is None or depth < selection.max_depth:
                 yield from _walk(entry.path, path_below, selection, depth + 1, above)
-        elif _matches(names, selection.include) if selection.include else _has_suffix(entry.name):
+        elif takes(entry.name, names, selection):
             yield Candidate(entry.path)
 
 
@@ -148,10 +174,6 @@ def _is_folder(entry: os.DirEntry[str], follow: bool) -> bool:
         return entry.is_dir(follow_symlinks=follow)
     except OSError:  # a link that leads in a circle
         return False
-
-
-def _has_suffix(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def _is_ours(entry: os.DirEntry[str], ours: frozenset[str]) -> bool:
@@ -174,6 +196,8 @@ def _excluded_by_name(path: str, patterns: tuple[str, ...]) -> bool:
 
     Of a path elsewhere only the name and the whole count: what lies above it is not the user's tree.
     """
+    if is_url(path):
+        return _matches((path,), patterns)
     below = os.path.relpath(path).replace(os.sep, "/")
     if below.startswith("../"):
         return _matches((path,), patterns)
