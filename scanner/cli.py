@@ -177,6 +177,14 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Faces scored at once.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each processor.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Work on this machine, or on a Ray cluster's processors.",
+)
+@click.option("--ray-address", metavar="ADDR", help="Of the cluster; else RAY_ADDRESS, or one on this machine.")
 @click.option("--cache", metavar="FILE", help="Keep rows there, not in the user's cache directory.")
 @click.option("--no-cache", is_flag=True, help="Judge everything anew, and keep nothing.")
 @click.option(

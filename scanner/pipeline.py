@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -28,12 +28,15 @@ from scanner.runtime import available_cpus
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
 from scanner.walk import STDIN, Candidate
-from scanner.workers import Workers
+from scanner.workers import Failed, Look, Workers
+
+if TYPE_CHECKING:
+    from scanner.ray_engine import RayWorkers
 
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
 BATCH = {"cpu": 8, "cuda": 64}
 # How far the rest may go on while one picture takes its time: rows are small, regions are not.
-AHEAD = {"cpu": 4096, "cuda": 512}
+AHEAD = {"cpu": 4096, "cuda": 512, "ray": 65_536}
 # Seconds that a row may wait for the next candidate to come.
 PROMPT = 0.1
 
@@ -60,7 +63,6 @@ def scan(
         FacescanError: the model fails, or there can be no processes.
     """
     cv2.setNumThreads(1)  # the processes are ours; OpenCV's threads would fight them
-    count = settings.workers or available_cpus()
     region = settings.region or detector.card.source
     batch_size = detector.batch or settings.batch_size or BATCH[detector.device.used]
     on_cpu = detector.device.used == "cpu"
@@ -71,11 +73,12 @@ def scan(
         settings,
         detector if on_cpu else None,
         batch_size,
-        cache.reader() if cache else None,
+        cache.reader() if cache and settings.engine == "local" else None,  # another machine's may be another cache
     )
     failed = partial(_failed, max_bytes=settings.max_bytes)
-    with Workers(examiner, failed, count, settings.timeout, settings.max_memory) as workers:
-        examined = _in_order(candidates, workers, cache, settings.max_bytes, AHEAD[detector.device.used], spent)
+    ahead = AHEAD["ray" if settings.engine == "ray" else detector.device.used]
+    with _workers(examiner, failed, settings) as workers:
+        examined = _in_order(candidates, workers, cache, settings.max_bytes, ahead, spent)
         for group in _groups(examined, None if on_cpu else batch_size):
             for picture in group:
                 for stage, seconds in picture.seconds.items():
@@ -90,6 +93,15 @@ def scan(
                 cache.store(zip(judged, (picture.mark for picture in group), strict=True))
                 spent("cache", time.perf_counter() - started)
             yield from judged
+
+
+def _workers(look: Look, failed: Failed, settings: Settings) -> Workers | RayWorkers:
+    """What examines: processes of this machine, or of a cluster."""
+    if settings.engine == "ray":
+        from scanner.ray_engine import RayWorkers
+
+        return RayWorkers(look, failed, settings)
+    return Workers(look, failed, settings.workers or available_cpus(), settings.timeout, settings.max_memory)
 
 
 def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
@@ -107,8 +119,13 @@ def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
         "min_face": settings.min_face,
         "max_pixels": settings.max_pixels,
         "ela": wants_ela(settings),
-        "versions": [__version__, ROWS_VERSION, cv2.__version__, onnxruntime.__version__, _version("pillow-heif")],
+        "versions": versions(),
     }
+
+
+def versions() -> list[Any]:
+    """Of all that makes a row."""
+    return [__version__, ROWS_VERSION, cv2.__version__, onnxruntime.__version__, _version("pillow-heif")]
 
 
 def _version(package: str) -> str:
@@ -143,7 +160,7 @@ def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
 
 def _in_order(
     candidates: Iterable[Candidate],
-    workers: Workers,
+    workers: Workers | RayWorkers,
     cache: Cache | None,
     max_bytes: int,
     ahead: int,

@@ -42,9 +42,10 @@ def run(options: Mapping[str, Any]) -> int:
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_summary(options)
+    _check_engine(settings)
     findings = FINDINGS[options["fail_on"]]
     known = read_baseline(options["baseline"], findings) if options["baseline"] else None
-    detector = Detector(find_model(settings.model), settings.device)
+    detector = Detector(find_model(settings.model), settings.device if settings.engine == "local" else "cpu")
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
     if settings.ela_dir:
@@ -174,6 +175,15 @@ def _meta(settings: Settings, selection: Selection, detector: Detector, threshol
 
 def _chosen(selection: Selection) -> dict[str, Any]:
     return {name: value for name, value in asdict(selection).items() if name != "ours"}
+
+
+def _check_engine(settings: Settings) -> None:
+    """Find out now, not when outputs are open."""
+    if settings.engine == "ray":
+        import scanner.ray_engine  # noqa: F401
+
+        if settings.device == "cuda":
+            raise FacescanError("--engine ray judges on processors, not on GPUs: leave --device cuda out")
 
 
 def _own_files(options: Mapping[str, Any]) -> frozenset[str]:

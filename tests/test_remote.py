@@ -7,7 +7,6 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.pictures import encode, png_that_announces, scene
 
 pytest.importorskip("s3fs", reason="needs the extra cloud")
 fsspec = pytest.importorskip("fsspec", reason="needs the extra cloud")
-moto = pytest.importorskip("moto.server", reason="needs moto[server]")
 
 from fsspec.registry import known_implementations  # noqa: E402
 
@@ -45,23 +43,6 @@ HOSTILE = {
     "b/c/2.png": PNG,
     ".hidden/1.png": PNG,
 }
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    """A client of an empty server on this machine; the environment says where that is."""
-    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "knows")
-        import boto3
-
-        yield boto3.client("s3")
-    server.stop()
 
 
 @pytest.fixture(scope="module")
