@@ -27,6 +27,7 @@ from scanner.settings import (
     load_table,
     nearest_pyproject,
 )
+from scanner.shard import Shard
 
 ENV_PREFIX = "FACESCAN"
 _ACTIONS = {"version", "cache_info", "cache_clear"}  # options that are said on the command line only
@@ -50,6 +51,20 @@ class Size(click.ParamType[int]):
         if not digits.isdecimal() or factor is None:
             self.fail(f"{value!r} is not a size such as 500K, 20M or 1G", param, ctx)
         return int(digits) * factor
+
+
+class Part(click.ParamType[Shard]):
+    """I/N: the I-th of N parts."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        if isinstance(value, Shard):
+            return value
+        number, _, count = str(value).partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            self.fail(f"{value!r} is not a part such as 1/4, 2/4, 3/4 or 4/4", param, ctx)
+        return Shard(int(number), int(count))
 
 
 def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -138,6 +153,7 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("--max-depth", type=click.IntRange(min=1), metavar="N", help="1 is the files directly in a folder.")
 @click.option("--hidden", is_flag=True, help="Also enter and take names that begin with a dot.")
 @click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
+@click.option("--shard", type=Part(), metavar="I/N", help="Take the I-th of N parts of the files, as N machines would.")
 @click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Refuse larger files unread.  [default: 100M]")
 @click.option(
     "--max-pixels", type=Size(1000), default=MAX_PIXELS, help="Refuse larger pictures undecoded.  [default: 200M]"
@@ -161,6 +177,14 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Faces scored at once.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each processor.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Work on this machine, or on a Ray cluster's processors.",
+)
+@click.option("--ray-address", metavar="ADDR", help="Of the cluster; else RAY_ADDRESS, or one on this machine.")
 @click.option("--cache", metavar="FILE", help="Keep rows there, not in the user's cache directory.")
 @click.option("--no-cache", is_flag=True, help="Judge everything anew, and keep nothing.")
 @click.option(

@@ -19,7 +19,7 @@ from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
 from scanner.mark import Mark
 from scanner.model import Detector, Region, prepare
-from scanner.read import read
+from scanner.read import fetched, read
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
 from scanner.walk import Candidate
@@ -36,7 +36,8 @@ class Examined:
         regions: what the model will see; one for each of the first faces of the result. Empty once they are scored.
         scores: calibrated probabilities of fake of the first faces of the result.
         seconds: spent by stage.
-        mark: of the file before it was read, if there is a cache to keep the row in.
+        mark: of the file before it was read, if there is a cache to keep the row in; of an object behind a URL, as it
+            was read.
         postponed: pixels of a picture that was left undecoded for want of room; 0 for all others.
     """
 
@@ -81,7 +82,7 @@ class Examiner:
         Raises:
             FacescanError: an ELA map cannot be written, or the model fails.
         """
-        pictures = [self.examine(candidate, room, known) for candidate in candidates]
+        pictures = [self._read_and_examine(candidate, room, known) for candidate in candidates]
         if self.detector and any(picture.regions for picture in pictures):
             started = time.perf_counter()
             score(pictures, self.detector, self.batch_size)
@@ -142,6 +143,15 @@ class Examiner:
         if not regions:
             row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
         return Examined(row, regions, seconds=seconds)
+
+    def _read_and_examine(self, candidate: Candidate, room: int | None, known: Known | None) -> Examined:
+        started = time.perf_counter()
+        candidate = fetched(candidate, self.settings.max_bytes)
+        seconds = time.perf_counter() - started
+        picture = self.examine(candidate, room, known)
+        picture.mark = candidate.mark
+        picture.seconds["read"] = picture.seconds.get("read", 0.0) + seconds
+        return picture
 
     def _faces(self, picture: Picture) -> tuple[Face, ...]:
         """Those large enough to judge first, the best score first within each kind."""

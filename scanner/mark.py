@@ -9,6 +9,8 @@ import struct
 import time
 from dataclasses import dataclass
 
+from scanner.url import is_url
+
 # Git's "racy" files: within the clock tick of its last change, a file may change once more and look the same. FAT's
 # ticks are the longest.
 SETTLED = 2 * 10**9
@@ -19,9 +21,10 @@ class Mark:
     """A file at a moment. Two equal marks are the same content, unless somebody went out of their way.
 
     Attributes:
-        file: its path.
+        file: its path, or URL.
         path: hash of the absolute path; the path itself would tell what pictures somebody has.
-        state: size, times of the last change of content (mtime) and of anything (ctime), and inode.
+        state: size, times of the last change of content (mtime) and of anything (ctime), and inode; of an object
+            behind a URL, size and tag.
         settled: its last change was long enough ago for the next one to show.
     """
 
@@ -41,15 +44,21 @@ def mark_of(path: str, max_bytes: int | None = None) -> Mark | None:
     if not stat.S_ISREG(status.st_mode) or (max_bytes is not None and status.st_size > max_bytes):
         return None
     state = struct.pack(">qqqQ", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    return Mark(
-        path,
-        hashlib.blake2b(name, digest_size=16).digest(),
-        hashlib.blake2b(state, digest_size=16).digest(),
-        status.st_mtime_ns < time.time_ns() - SETTLED,
-    )
+    return Mark(path, _hash(name), _hash(state), settled=status.st_mtime_ns < time.time_ns() - SETTLED)
+
+
+def mark_of_object(url: str, tag: str) -> Mark:
+    """The mark of an object behind a URL, whose store gives every content another tag."""
+    return Mark(url, _hash(os.fsencode(url)), _hash(os.fsencode(tag)), settled=True)
 
 
 def unchanged(mark: Mark) -> bool:
-    """Whether the file still looks so."""
+    """Whether the file still looks so. A tag was that of the content when it was read, and needs no second look."""
+    if is_url(mark.file):
+        return True
     now = mark_of(mark.file)
     return now is not None and now.state == mark.state
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

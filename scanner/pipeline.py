@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -28,12 +28,15 @@ from scanner.runtime import available_cpus
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
 from scanner.walk import STDIN, Candidate
-from scanner.workers import Workers
+from scanner.workers import Failed, Look, Workers
+
+if TYPE_CHECKING:
+    from scanner.ray_engine import RayWorkers
 
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
 BATCH = {"cpu": 8, "cuda": 64}
 # How far the rest may go on while one picture takes its time: rows are small, regions are not.
-AHEAD = {"cpu": 4096, "cuda": 512}
+AHEAD = {"cpu": 4096, "cuda": 512, "ray": 65_536}
 # Seconds that a row may wait for the next candidate to come.
 PROMPT = 0.1
 
@@ -60,7 +63,6 @@ def scan(
         FacescanError: the model fails, or there can be no processes.
     """
     cv2.setNumThreads(1)  # the processes are ours; OpenCV's threads would fight them
-    count = settings.workers or available_cpus()
     region = settings.region or detector.card.source
     batch_size = detector.batch or settings.batch_size or BATCH[detector.device.used]
     on_cpu = detector.device.used == "cpu"
@@ -73,9 +75,9 @@ def scan(
         batch_size,
     )
     failed = partial(_failed, max_bytes=settings.max_bytes)
-    known = cache.by_content if cache else None
-    with Workers(examiner, failed, known, count, settings.timeout, settings.max_memory) as workers:
-        examined = _in_order(candidates, workers, cache, settings.max_bytes, AHEAD[detector.device.used], spent)
+    ahead = AHEAD["ray" if settings.engine == "ray" else detector.device.used]
+    with _workers(examiner, failed, cache, settings) as workers:
+        examined = _in_order(candidates, workers, cache, settings.max_bytes, ahead, spent)
         for group in _groups(examined, None if on_cpu else batch_size):
             for picture in group:
                 for stage, seconds in picture.seconds.items():
@@ -90,6 +92,16 @@ def scan(
                 cache.store(zip(judged, (picture.mark for picture in group), strict=True))
                 spent("cache", time.perf_counter() - started)
             yield from judged
+
+
+def _workers(look: Look, failed: Failed, cache: Cache | None, settings: Settings) -> Workers | RayWorkers:
+    """What examines: processes of this machine, or of a cluster, whose machines do not ask the cache of this one."""
+    if settings.engine == "ray":
+        from scanner.ray_engine import RayWorkers
+
+        return RayWorkers(look, failed, settings)
+    known = cache.by_content if cache else None
+    return Workers(look, failed, known, settings.workers or available_cpus(), settings.timeout, settings.max_memory)
 
 
 def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
@@ -107,8 +119,13 @@ def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
         "min_face": settings.min_face,
         "max_pixels": settings.max_pixels,
         "ela": wants_ela(settings),
-        "versions": [__version__, ROWS_VERSION, cv2.__version__, onnxruntime.__version__, _version("pillow-heif")],
+        "versions": versions(),
     }
+
+
+def versions() -> list[Any]:
+    """Of all that makes a row."""
+    return [__version__, ROWS_VERSION, cv2.__version__, onnxruntime.__version__, _version("pillow-heif")]
 
 
 def _version(package: str) -> str:
@@ -143,7 +160,7 @@ def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
 
 def _in_order(
     candidates: Iterable[Candidate],
-    workers: Workers,
+    workers: Workers | RayWorkers,
     cache: Cache | None,
     max_bytes: int,
     ahead: int,
@@ -154,7 +171,7 @@ def _in_order(
     Files that look as they did when their rows were kept are not examined again.
     """
     underway: deque[Examined | None] = deque()  # None until it is examined
-    marks: dict[int, Mark | None] = {}  # of those that are not
+    marks: dict[int, Mark | None] = {}  # of those that are not, as far as they are local files
     first = 0  # the number of underway[0]
     looked = time.monotonic()
 
@@ -162,7 +179,7 @@ def _in_order(
         nonlocal first, looked
         started = time.perf_counter()
         for number, picture in workers.collect(patient) if marks else ():
-            picture.mark = marks.pop(number)
+            picture.mark = marks.pop(number) or picture.mark
             underway[number - first] = picture
         looked = time.monotonic()
         spent("wait", time.perf_counter() - started)
@@ -173,12 +190,15 @@ def _in_order(
             first += 1
         return done
 
+    started = time.perf_counter()
     for candidate in candidates:
+        spent("walk", time.perf_counter() - started)
         started = time.perf_counter()
         askable = cache is not None and not candidate.trouble and candidate.path != STDIN
         mark = mark_of(candidate.path, max_bytes) if askable else None
-        row = cache.by_file(mark) if cache and mark else None
-        if row:
+        seen = candidate.mark or mark  # objects are marked once more when they are read
+        row = cache.by_file(seen) if cache and seen else None
+        if row and (row.bytes or 0) <= max_bytes:
             seconds = {"cache": time.perf_counter() - started}
             underway.append(Examined(replace(row, path=printable_path(candidate.path)), seconds=seconds))
         else:
@@ -190,6 +210,7 @@ def _in_order(
             yield collect(patient=True)
         if time.monotonic() - looked > PROMPT or not marks:
             yield collect(patient=False)
+        started = time.perf_counter()
     while underway:
         yield collect(patient=True)
 

@@ -1,4 +1,4 @@
-"""A candidate -> its bytes, or the reason why not. Only regular files are ever opened."""
+"""A candidate -> its bytes, or the reason why not. Of local files only regular ones are ever opened."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 from scanner.settings import MAX_BYTES
+from scanner.url import is_url
 from scanner.walk import Candidate, trouble_of
 
 _KINDS = {
@@ -27,8 +28,9 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
     Returns:
         (content, size in bytes, ""), or (None, size if it is known, reason).
     """
+    candidate = fetched(candidate, max_bytes)
     if candidate.trouble:
-        return None, None, candidate.trouble
+        return None, candidate.size, candidate.trouble
     if candidate.content is not None:
         return candidate.content, len(candidate.content), ""
     try:
@@ -57,6 +59,15 @@ def read_stdin(candidate: Candidate, max_bytes: int = MAX_BYTES) -> Candidate:
     if len(content) > max_bytes:
         return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
     return replace(candidate, content=content)
+
+
+def fetched(candidate: Candidate, max_bytes: int) -> Candidate:
+    """A URL with its content, or the trouble with it; any other candidate as it is."""
+    if not is_url(candidate.path):
+        return candidate
+    from scanner.remote import fetch
+
+    return fetch(candidate, max_bytes)
 
 
 def _not_a_file(status: os.stat_result) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # In the order of a picture's way. `wait` is ours, for the processes that do most of the others.
-STAGES = ("read", "cache", "decode", "faces", "ela", "crop", "model", "write", "wait")
+STAGES = ("walk", "read", "cache", "decode", "faces", "ela", "crop", "model", "write", "wait")
 FAIL_ON = ("fake", "uncertain", "error", "never")
 # What counts as a finding: each level adds one kind to the one before.
 FINDINGS: dict[str, frozenset[Verdict]] = {
@@ -70,7 +70,7 @@ class Report:
         """The stage that would have to be faster for the scan to be faster; empty if nothing was done."""
         if not self.files:
             return ""
-        ours = {"cache", "write"} | ({"model"} if self.meta["device"]["used"] != "cpu" else set())
+        ours = {"walk", "cache", "write"} | ({"model"} if self.meta["device"]["used"] != "cpu" else set())
         elapsed = time.perf_counter() - self.started
         theirs = set(STAGES) - ours - {"wait"}
         return max(theirs if self.stages["wait"] > elapsed / 2 else ours, key=self.stages.__getitem__)

@@ -24,6 +24,7 @@ from scanner.report import FINDINGS, Report
 from scanner.result import SCHEMA_VERSION, Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
+from scanner.url import is_url
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
 from scanner.writers import STDOUT, Writer, as_line, format_of, replace_file
 
@@ -40,9 +41,10 @@ def run(options: Mapping[str, Any]) -> int:
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_summary(options)
+    _check_engine(settings)
     findings = FINDINGS[options["fail_on"]]
     known = read_baseline(options["baseline"], findings) if options["baseline"] else None
-    detector = Detector(find_model(settings.model), settings.device)
+    detector = Detector(find_model(settings.model), settings.device if settings.engine == "local" else "cpu")
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
     if settings.ela_dir:
@@ -103,9 +105,10 @@ def _consume(
 def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]) -> Progress:
     # Rows on the terminal are progress enough, and a bar would run through them.
     shown = not options["quiet"] and not (sys.stdout.isatty() and any(writer.on_stdout for writer in writers))
-    # What can be read once only (standard input, a pipe) belongs to the scan.
+    # What can be read once only (standard input, a pipe) belongs to the scan; listing a URL costs time, and money.
     source = options["files_from"]
-    countable = STDIN not in options["paths"] and (source is None or os.path.isfile(source))
+    once = any(path == STDIN or is_url(path) for path in options["paths"])
+    countable = not once and (source is None or os.path.isfile(source))
     return Progress(_candidates(options, selection) if countable else None, shown)
 
 
@@ -171,6 +174,15 @@ def _meta(settings: Settings, selection: Selection, detector: Detector, threshol
 
 def _chosen(selection: Selection) -> dict[str, Any]:
     return {name: value for name, value in asdict(selection).items() if name != "ours"}
+
+
+def _check_engine(settings: Settings) -> None:
+    """Find out now, not when outputs are open."""
+    if settings.engine == "ray":
+        import scanner.ray_engine  # noqa: F401
+
+        if settings.device == "cuda":
+            raise FacescanError("--engine ray judges on processors, not on GPUs: leave --device cuda out")
 
 
 def _own_files(options: Mapping[str, Any]) -> frozenset[str]:

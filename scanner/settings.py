@@ -37,6 +37,8 @@ class Settings:
         max_bytes, max_pixels: larger files are refused unread, larger pictures undecoded.
         timeout: seconds that one picture may take.
         max_memory: bytes that a worker process may take for it (Linux).
+        engine: `local`, or `ray` for the processes of a Ray cluster.
+        ray_address: of the cluster; None for the one that RAY_ADDRESS names or, without that, one on this machine.
         ela: report Error Level Analysis figures.
         ela_dir: save the maps there.
     """
@@ -53,6 +55,8 @@ class Settings:
     max_pixels: int = MAX_PIXELS
     timeout: int = TIMEOUT
     max_memory: int = MAX_MEMORY
+    engine: str = "local"
+    ray_address: str | None = None
     ela: bool = False
     ela_dir: str | None = None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,25 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def toy_for_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`write_toy` for faces."""
     return write_toy(tmp_path_factory.mktemp("models") / "toy.onnx", source="face")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """A client of an empty server on this machine; the environment says where that is."""
+    pytest.importorskip("s3fs", reason="needs the extra cloud")
+    moto = pytest.importorskip("moto.server", reason="needs moto[server]")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "knows")
+        import boto3
+
+        yield boto3.client("s3")
+    server.stop()
 
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]

@@ -245,7 +245,7 @@ def test_a_scan_needs_neither_tensorflow_nor_a_network(here, toy):
     assert "network:" not in done.stderr
     loaded = set(done.stderr.split())
     assert "onnxruntime" in loaded
-    assert not {"tensorflow", "keras", "train", "torch", "matplotlib", "requests"} & loaded
+    assert not {"tensorflow", "keras", "train", "torch", "matplotlib", "requests", "fsspec", "ray"} & loaded
 
 
 def test_the_summary_as_a_file(here, capfd):

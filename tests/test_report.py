@@ -185,6 +185,7 @@ def test_an_empty_scan_can_be_summed_up():
         ("cuda", {"wait": 60, "decode": 50, "faces": 70, "model": 30}, "faces"),
         ("cuda", {"wait": 10, "decode": 50, "faces": 70, "model": 60}, "model"),
         ("cpu", {"cache": 50, "wait": 0, "write": 20}, "cache"),
+        ("cpu", {"walk": 80, "wait": 10, "decode": 20, "write": 5}, "walk"),
     ],
 )
 def test_what_bound_the_scan(monkeypatch, device, spent, bound_by):
