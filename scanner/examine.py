@@ -24,6 +24,8 @@ from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
 from scanner.walk import Candidate
 
+# Regions in a batch that is not worth padding: so many shapes cost less memory than one picture.
+_FEW = 8
 Known = Callable[[str], Result | None]
 
 
@@ -170,8 +172,8 @@ class Examiner:
 def score(pictures: Sequence[Examined], detector: Detector, batch_size: int, fixed: bool = False) -> None:
     """Turn the regions of all pictures into scores, in place.
 
-    Short batches are padded, to a power of two or, if `fixed`, to `batch_size`: ONNX Runtime keeps memory for every
-    shape it met, a GPU plans anew for each, and some models take one shape only.
+    Longer batches are padded to a power of two, since ONNX Runtime keeps memory for every shape it met. If `fixed`, all
+    are to `batch_size`, since a GPU plans anew for every shape. Some models take one shape only.
 
     Raises:
         FacescanError: the model fails.
@@ -181,7 +183,8 @@ def score(pictures: Sequence[Examined], detector: Detector, batch_size: int, fix
     scores: list[float] = []
     for start in range(0, len(regions), size):
         batch = regions[start : start + size]
-        padded = size if detector.batch or fixed else min(size, 1 << (len(batch) - 1).bit_length())
+        padded = len(batch) if len(batch) <= _FEW else min(size, 1 << (len(batch) - 1).bit_length())
+        padded = size if detector.batch or fixed else padded
         try:
             scores += detector.p_fake(batch + [batch[0]] * (padded - len(batch)))[: len(batch)].tolist()
         except Exception as error:  # onnxruntime raises a different class for every kind of trouble

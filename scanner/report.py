@@ -71,9 +71,9 @@ class Report:
         if not self.files:
             return ""
         ours = {"walk", "cache", "write"} | ({"model"} if self.meta["device"]["used"] != "cpu" else set())
-        elapsed = time.perf_counter() - self.started
         theirs = set(STAGES) - ours - {"wait"}
-        return max(theirs if self.stages["wait"] > elapsed / 2 else ours, key=self.stages.__getitem__)
+        waited = self.stages["wait"] > sum(self.stages[stage] for stage in ours)
+        return max(theirs if waited else ours, key=self.stages.__getitem__)
 
     @property
     def files(self) -> int:
