@@ -65,7 +65,7 @@ def default_input() -> InputSpec:
     """What the default model takes: one picture, pixels in rows."""
     (spec,) = default_card().inputs
     if spec.content != "picture" or spec.layout != "NHWC" or spec.color != "RGB":
-        raise NotImplementedError(f"the peers feed RGB pictures in rows, and {DEFAULT_MODEL} takes {spec}")
+        raise ValueError(f"the peers feed RGB pictures in rows, and {DEFAULT_MODEL} takes {spec}")
     return spec
 
 
