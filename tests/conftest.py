@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from scanner.card import Card, InputSpec, OutputSpec
 from scanner.decode import Picture, decode
 from scanner.faces import FaceFinder
+from scanner.model import Detector
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "pictures"
 
@@ -51,6 +52,18 @@ def astronaut() -> Picture:
 @pytest.fixture(scope="session")
 def finder() -> FaceFinder:
     return FaceFinder()
+
+
+@pytest.fixture(scope="session")
+def brightness(toy) -> Detector:
+    """Of whole pictures: p_fake is how bright they are."""
+    return Detector(toy)
+
+
+@pytest.fixture(scope="session")
+def face_brightness(toy_for_faces) -> Detector:
+    """The same of faces."""
+    return Detector(toy_for_faces)
 
 
 @pytest.fixture(scope="session")

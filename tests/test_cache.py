@@ -41,16 +41,6 @@ YEAR = 365 * 24 * 3600
 in_processes = pytest.mark.skipif(sys.platform != "linux", reason="a patch reaches only processes that are forked")
 
 
-@pytest.fixture(scope="module")
-def brightness(toy) -> Detector:
-    return Detector(toy)
-
-
-@pytest.fixture(scope="module")
-def face_brightness(toy_for_faces) -> Detector:
-    return Detector(toy_for_faces)
-
-
 @pytest.fixture
 def warnings() -> list[str]:
     return []

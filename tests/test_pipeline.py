@@ -31,16 +31,6 @@ from tests.conftest import write_toy
 from tests.pictures import encode, png_that_announces, scene
 
 
-@pytest.fixture(scope="module")
-def brightness(toy) -> Detector:
-    return Detector(toy)
-
-
-@pytest.fixture(scope="module")
-def face_brightness(toy_for_faces) -> Detector:
-    return Detector(toy_for_faces)
-
-
 def run(paths: list[Any], detector: Detector, **options: Any) -> list[Result]:
     found = (Candidate(str(path)) for path in paths)
     return list(scan(found, detector, choose(detector.card), Settings("toy", **options)))

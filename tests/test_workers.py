@@ -69,11 +69,6 @@ def faulty(monkeypatch) -> None:
     monkeypatch.setattr(examine, "decode", decode)
 
 
-@pytest.fixture(scope="module")
-def brightness(toy) -> Detector:
-    return Detector(toy)
-
-
 def look(files: list[Path], detector: Detector, **options: int) -> list[Result]:
     told = Settings("toy", **{"timeout": 1, "max_memory": 2**28, **options})
     return list(scan((Candidate(str(file)) for file in files), detector, choose(detector.card), told))
