@@ -20,7 +20,7 @@ from scanner.modelfile import read_model
 from scanner.runtime import RunOptions, deadline, open_session
 
 BUNDLED = Path(__file__).parent / "models"
-DEFAULT_MODEL = "starter"
+DEFAULT_MODEL = "default"
 FACE_FINDER = "yunet"  # lies beside the detectors, and is none
 # Of a batch whose size the graph fixes: eight of the largest regions that a card may ask for.
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS

@@ -15,7 +15,7 @@ from scanner.errors import FacescanError
 
 # Protobuf's own limit: a larger file cannot be one ONNX model.
 MAX_MODEL_BYTES = 2**31 - 1
-# About a second. The starter has 2,000.
+# About a second. The bundled detector has 2,000.
 MAX_FIELDS = 500_000
 # Nothing bounds how often these run what is inside them; a classifier of pictures needs none.
 _LOOPS = frozenset({b"Loop", b"Scan", b"SequenceMap"})

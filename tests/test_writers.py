@@ -117,12 +117,12 @@ def test_csv_is_what_the_contract_says(tmp_path):
 
 
 def test_json_objects_are_what_the_contract_says(tmp_path):
-    face = Face((1, 2, 30, 40), 0.87, 0.9, {"starter": 0.9})
+    face = Face((1, 2, 30, 40), 0.87, 0.9, {"default": 0.9})
     ela = Ela(90, 1.5, 4.0, 2.0, None, "maps/a.png")
     rows = [Result("a.jpg", Verdict.FAKE, 0.9, faces=(face,), ela=ela), Result("b.jpg", Verdict.NO_FACE)]
     one, two = map(json.loads, write(tmp_path / "r.jsonl", "jsonl", rows).read_text().splitlines())
     assert list(one) == [*COLUMNS, "faces", "ela"]
-    assert one["faces"] == [{"box": [1, 2, 30, 40], "score": 0.87, "p_fake": 0.9, "models": {"starter": 0.9}}]
+    assert one["faces"] == [{"box": [1, 2, 30, 40], "score": 0.87, "p_fake": 0.9, "models": {"default": 0.9}}]
     assert one["ela"] == {
         "quality": 90, "mean": 1.5, "p95": 4.0, "face": 2.0, "background": None, "map": "maps/a.png"
     }  # fmt: skip

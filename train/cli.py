@@ -93,6 +93,13 @@ def _training_options(command: Callable) -> Callable:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
 @click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's split.")
 @click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's split.")
+@click.option(
+    "--leave-out",
+    "left_out",
+    multiple=True,
+    metavar="SET[/real|/fake]",
+    help="Keep this set whole for the test, to see how the model does on what it has never seen. Repeatable.",
+)
 def fit(recipe: str, data: Path, out: Path, validation: float | None, test: float | None, **changes: Any) -> None:
     """Fit RECIPE to any pictures: trained, exported, calibrated, measured.
 

@@ -109,8 +109,8 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
         return _split_by_counts(samples, rule, seed)
     tests, validations = set(rule.test_sets), set(rule.validation_sets)
     # A group that reaches into a held-out set follows it.
-    in_test = {_group(sample) for sample in samples if _names(sample) & tests}
-    in_validation = {_group(sample) for sample in samples if _names(sample) & validations}
+    in_test = {_group(sample) for sample in samples if names(sample) & tests}
+    in_validation = {_group(sample) for sample in samples if names(sample) & validations}
     train, validation, test = [], [], []
     for sample in samples:
         group = _group(sample)
@@ -131,7 +131,7 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
 def without(samples: Iterable[Sample], sets: Iterable[str]) -> list[Sample]:
     """The samples that are in none of the sets (`set`, `set/real` or `set/fake`)."""
     left_out = set(sets)
-    return [sample for sample in samples if not _names(sample) & left_out]
+    return [sample for sample in samples if not names(sample) & left_out]
 
 
 def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition] = ()) -> Crops:
@@ -204,6 +204,11 @@ def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
     return weights / weights.sum()
 
 
+def names(sample: Sample) -> set[str]:
+    """What a rule may call the set that a sample is in: `set`, and `set/real` or `set/fake`."""
+    return {sample.set, f"{sample.set}/{LABELS[sample.fake]}"}
+
+
 def set_names(samples: Iterable[Sample]) -> list[str]:
     """The sets of the samples with the class, as `set/real` or `set/fake`."""
     return sorted({f"{sample.set}/{LABELS[sample.fake]}" for sample in samples})
@@ -245,10 +250,6 @@ def _read_folder(folder: Path) -> list[Sample]:
         for file in sorted((folder / label).rglob("*"))
         if file.is_file()
     ]
-
-
-def _names(sample: Sample) -> set[str]:
-    return {sample.set, f"{sample.set}/{LABELS[sample.fake]}"}
 
 
 def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:

@@ -32,7 +32,7 @@ def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
     """Write the int8 version of an exported detector.
 
     Static, as QuantizeLinear and DequantizeLinear pairs; weights by channel, and of 7 bits: with 8, the sums of two
-    products overflow 16 bits on processors without VNNI, and the starter's AUC fell by 0.028 instead of 0.003. Ranges
+    products overflow 16 bits on processors without VNNI, and a MobileNet's AUC fell by 0.028 instead of 0.003. Ranges
     are the smallest and the largest value seen; percentiles and entropy gave the same AUC in six times the time.
 
     The logits move: calibrate the outcome again. Its card has no metrics, and `training.precision` is `int8`.

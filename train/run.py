@@ -23,14 +23,14 @@ from scanner.runtime import available_cpus
 from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
-from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, of_sets, read_samples, set_names, split
+from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, read_samples, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
 from train.export import export
 from train.fit import fit, logits
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_auc
-from train.recipes import Recipe
+from train.recipes import Recipe, Split
 from train.weights import resolve
 
 PACKAGES = (
@@ -61,6 +61,7 @@ class Plan:
         learning_rate: instead of the recipe's.
         seed: of splits, draws and weights.
         sets: the sets of an index to use; empty for all.
+        left_out: sets kept for the test whole, besides the recipe's, as `set`, `set/real` or `set/fake`.
         normalise_format: whether every picture is brought to one size and saved alike first.
     """
 
@@ -69,6 +70,7 @@ class Plan:
     learning_rate: float | None = None
     seed: int = 0
     sets: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     normalise_format: bool = True
 
 
@@ -89,7 +91,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     planned = replace(recipe, training=training)
     samples = read_samples(data)
     samples = of_sets(samples, plan.sets) if plan.sets else samples
-    splits = split(samples, recipe.split, plan.seed)
+    splits = split(samples, _rule(recipe, samples, plan.left_out), plan.seed)
     weights = resolve(plan.weights, recipe.backbones)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -128,6 +130,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "recipe": asdict(recipe),
         "seed": plan.seed,
         "sets": list(plan.sets) or sorted({sample.set for sample in samples}),
+        "left_out": list(plan.left_out),
         "format": form,
         "epochs": len(fitted.history),
         "planned": {"epochs": training.epochs, "learning_rate": training.learning_rate},
@@ -192,6 +195,17 @@ def machine() -> str:
     except OSError:
         names = []
     return f"{os.cpu_count()} cores, {names[0] if names else platform.processor() or platform.machine()}"
+
+
+def _rule(recipe: Recipe, samples: Sequence[Sample], left_out: tuple[str, ...]) -> Split:
+    """The recipe's split with more sets kept for the test."""
+    if not left_out:
+        return recipe.split
+    known = {name for sample in samples for name in names(sample)}
+    missing = [name for name in left_out if name not in known]
+    if missing:
+        raise FacescanError(f"no pictures of {', '.join(missing)} among {', '.join(sorted(known))}: see --leave-out")
+    return replace(recipe.split, test_counts={}, test_sets=(*recipe.split.test_sets, *left_out))
 
 
 def _under(seen: Crops, condition: str) -> Crops:

@@ -1,6 +1,6 @@
 """Writes the figures of ``scanner/models/README.md`` from an evaluation, so that nobody copies them by hand.
 
-python -m train.tables starter runs/starter/evaluation.json
+python -m train.tables default runs/default/evaluation.json
 """
 
 from __future__ import annotations

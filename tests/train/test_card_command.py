@@ -165,14 +165,14 @@ def test_out_leaves_the_model_alone(tmp_path, capsys):
 
 
 def test_a_bundled_model_is_printed_and_copied_but_not_changed(tmp_path, capsys):
-    values, errors = printed(capsys, "starter")
-    assert (values["name"], errors) == ("starter", "")
+    values, errors = printed(capsys, "default")
+    assert (values["name"], errors) == ("default", "")
     file, copy = written(tmp_path, values | {"version": "mine"}), tmp_path / "mine.onnx"
-    before = (BUNDLED / "starter.onnx").read_bytes()
-    for arguments in (["starter"], [BUNDLED / "starter.onnx"], ["starter", "--out", BUNDLED / "mine.onnx"]):
+    before = (BUNDLED / "default.onnx").read_bytes()
+    for arguments in (["default"], [BUNDLED / "default.onnx"], ["default", "--out", BUNDLED / "mine.onnx"]):
         assert "--out names another file" in refused(capsys, *arguments, "--set", file)
-    assert (BUNDLED / "starter.onnx").read_bytes() == before
-    assert main(["card", "starter", "--set", str(file), "--out", str(copy)]) == 0
+    assert (BUNDLED / "default.onnx").read_bytes() == before
+    assert main(["card", "default", "--set", str(file), "--out", str(copy)]) == 0
     assert Detector(copy).card.version == "mine"
 
 

@@ -66,17 +66,21 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["fit", "startr", "--data", "{index}", "--out", "{tmp}"], "did you mean starter?"),
+        (["fit", "defalt", "--data", "{index}", "--out", "{tmp}"], "did you mean default?"),
         (
             ["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--sets", "olds"],
             "no pictures of olds among new, old",
         ),
+        (
+            ["fit", "default", "--data", "{index}", "--out", "{tmp}", "--leave-out", "old", "--leave-out", "older"],
+            "no pictures of older among new, new/fake, new/real, old, old/fake, old/real",
+        ),
         (["fit", "gautam-cnn", "--data", "{index}", "--out", "{tmp}"], "too few pictures for a test of 300 real"),
         (["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--test", "0.6", "--validation", "0.5"], "--test"),
-        (["fit", "starter", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no file 'no.h5'"),
-        (["reproduce", "starter", "--data", "{index}", "--out", "{tmp}"], "use facescan-train fit starter"),
+        (["fit", "default", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no file 'no.h5'"),
+        (["reproduce", "default", "--data", "{index}", "--out", "{tmp}"], "use facescan-train fit default"),
         (["reproduce", "kim-cnn", "--data", "{index}", "--out", "{tmp}"], "no pictures of hardfake among new, old"),
-        (["fit", "starter", "--data", "{tmp}", "--out", "{tmp}"], "neither an index nor a folder with real/ and fake/"),
+        (["fit", "default", "--data", "{tmp}", "--out", "{tmp}"], "neither an index nor a folder with real/ and fake/"),
         (["evaluate", "nothing.onnx", "--data", "{index}"], "no model 'nothing.onnx'"),
         (["evaluate", "{index}", "--data", "{index}"], "no ONNX file, or not all of it"),
         (["evaluate", "{toy}", "--data", "{index}", "--run", "{index}"], "no record of a run"),
@@ -95,9 +99,9 @@ def test_a_run_that_cannot_go_on_says_so_in_one_line(arguments, complaint, index
     "arguments",
     [
         ["train"],
-        ["fit", "starter"],
-        ["fit", "starter", "--data", "no-such-place", "--out", "x"],
-        ["fit", "starter", "--data", ".", "--out", "x", "--epochs", "0"],
+        ["fit", "default"],
+        ["fit", "default", "--data", "no-such-place", "--out", "x"],
+        ["fit", "default", "--data", ".", "--out", "x", "--epochs", "0"],
         ["evaluate", "--data", "."],
     ],
 )
@@ -126,7 +130,7 @@ def test_evaluate_keeps_to_the_test_pictures_of_a_run(toy, index, tmp_path, caps
 def test_without_the_extra_the_message_says_what_to_install(missing, index, tmp_path):
     script = (
         f"import sys; sys.modules[{missing!r}] = None; from train.cli import main;"
-        f"sys.exit(main(['fit', 'starter', '--data', {str(index)!r}, '--out', {str(tmp_path)!r}]))"
+        f"sys.exit(main(['fit', 'default', '--data', {str(index)!r}, '--out', {str(tmp_path)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -156,7 +156,7 @@ def test_pictures_that_cannot_be_decoded_are_named(index, recipe):
 
 def test_a_crop_is_what_the_scanner_cuts_bit_for_bit(examples):
     file = examples / "real_astronaut.jpg"
-    card = RECIPES["starter"].card()
+    card = RECIPES["default"].card()
     picture = decode(file.read_bytes()).picture
     (face,) = FaceFinder().find(picture)
     (region,) = crops([Sample(file.name, file, False, "", "", "")], card).regions[0]
@@ -164,6 +164,6 @@ def test_a_crop_is_what_the_scanner_cuts_bit_for_bit(examples):
 
 
 def test_pictures_without_a_face_are_named(index):
-    seen = crops(read_samples(index)[:4], RECIPES["starter"].card())
+    seen = crops(read_samples(index)[:4], RECIPES["default"].card())
     assert len(seen.faceless) == 4
     assert seen.regions == ((),)

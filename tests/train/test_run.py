@@ -72,6 +72,16 @@ def test_the_record_holds_splits_that_share_nothing(out, index):
     assert len(record["data_sha256"]) == 64
 
 
+def test_what_is_left_out_is_all_in_the_test_and_never_learned_from(index, recipe, tmp_path):
+    plan = Plan(seed=3, epochs=1, left_out=("old/fake",), normalise_format=False)
+    run(recipe, index, tmp_path, plan, report=lambda line: None)
+    splits = json.loads((tmp_path / "run.json").read_text())["splits"]
+    fakes_of_old = {s.path for s in read_samples(index) if s.set == "old" and s.fake}
+    assert fakes_of_old <= set(splits["test"])
+    card = Detector(tmp_path / "tiny.onnx").card
+    assert card.training["sets"] == ["new/fake", "new/real", "old/real"]
+
+
 def test_an_evaluation_counts_every_picture_once(out, index, recipe):
     evaluation = evaluate(Detector(out / "tiny.onnx"), read_samples(index))
     assert evaluation.broken == ("broken.jpg",)
