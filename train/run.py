@@ -61,7 +61,8 @@ class Plan:
         learning_rate: instead of the recipe's.
         seed: of splits, draws and weights.
         sets: the sets of an index to use; empty for all.
-        left_out: sets kept for the test whole, besides the recipe's, as `set`, `set/real` or `set/fake`.
+        left_out: sets kept for the test whole, besides the recipe's, as `set`, `set/real` or `set/fake`; groups that
+            reach into them follow, and a recipe that counts its test pictures is split by shares.
         normalise_format: whether every picture is brought to one size and saved alike first.
     """
 

@@ -28,9 +28,9 @@ def test_the_bundled_file_is_that_of_the_recipe(default):
 
 
 def test_its_card_says_what_it_saw_and_how_good_it_is(default):
-    card, split = default.card, RECIPES["default"].split
+    card, rule = default.card, RECIPES["default"].split
     trained_on = {name.split("/")[0] for name in card.training["sets"]} | set(card.training["sets"])
-    assert not trained_on & {*split.test_sets, *split.validation_sets, *split.excluded}
+    assert not trained_on & {*rule.test_sets, *rule.validation_sets, *rule.excluded}
     assert set(card.operating_points) == {"0.05", "0.01", "0.005"}
     assert {FAIR} <= set(card.metrics["pooled"]) <= set(CONDITIONS)
     assert 0 < card.uncertain[0] < card.uncertain[1] < 1
