@@ -19,6 +19,7 @@ from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
 from scanner.mark import Mark
 from scanner.model import Detector, Region, prepare
+from scanner.provenance import provenance
 from scanner.read import fetched, read
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
@@ -115,7 +116,13 @@ class Examiner:
                     return Examined(replace(before, path=row.path), seconds=seconds)
             decoded = decode(content, settings.max_pixels, room)
             lap("decode")
-            row = replace(row, format=decoded.format, reason=decoded.reason)
+            row = replace(
+                row,
+                format=decoded.format,
+                reason=decoded.reason,
+                provenance=provenance(content, decoded.format),
+            )
+            lap("provenance")
             picture = decoded.picture
             if picture is None:
                 return Examined(row, seconds=seconds)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 SCHEMA_VERSION = 1
+# What a mark of provenance means that a generator left.
+GENERATED = "generated"
 
 
 class Verdict(StrEnum):
@@ -60,7 +64,7 @@ class Result:
     index into `faces`, or ``image``), or is empty.
 
     `baseline` says, of a finding, whether it was one already in the output that it is held against; None if there is
-    none. `cached` rows came from the cache; they are the same rows, and no output says so.
+    none. `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `cached` rows came from the cache; they are the same rows, and no output says so.
     """
 
     path: str
@@ -75,8 +79,17 @@ class Result:
     reason: str = ""
     faces: tuple[Face, ...] = ()
     ela: Ela | None = None
+    provenance: Mapping[str, Any] | None = None
     baseline: bool | None = None
     cached: bool = field(default=False, compare=False)
+
+
+def generators(provenance: Mapping[str, Any] | None) -> list[str] | None:
+    """Names of the generators whose marks a picture bears, `a generator` if none has a name; None without a mark."""
+    marks = [mark for mark in provenance["marks"] if mark["means"] == GENERATED] if provenance else []
+    if not marks:
+        return None
+    return list(dict.fromkeys(mark["generator"] for mark in marks if mark["generator"])) or ["a generator"]
 
 
 def printable_path(path: str) -> str:
