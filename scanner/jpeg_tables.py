@@ -7,7 +7,6 @@ to 100. Cameras and Adobe's programs have tables of their own: for those it is t
 from __future__ import annotations
 
 import struct
-from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -31,6 +30,19 @@ _MAX_SEGMENTS = 2_000
 Table = tuple[int, ...]
 
 
+def _ladder(base: str) -> NDArray[Any]:
+    """The tables for the qualities 1 to 100, (100, 64), as jpeg_quality_scaling and jpeg_add_quant_table make them."""
+    steps = np.array(base.split(), np.int64)[ZIGZAG]
+    scales = np.array([5000 // quality if quality < 50 else 200 - 2 * quality for quality in range(1, 101)])
+    ladder: NDArray[Any] = ((steps * scales[:, None] + 50) // 100).clip(1, 255)
+    return ladder
+
+
+# Of luminance and chrominance: row q - 1 is the table of quality q.
+LADDER, _CHROMINANCE_LADDER = _ladder(_LUMINANCE), _ladder(_CHROMINANCE)
+_QUALITIES = {tuple(table): quality for quality, table in enumerate(LADDER.tolist(), 1)}
+
+
 def quality(data: bytes) -> tuple[int, bool] | None:
     """Quality from 1 to 100, and whether the tables are exactly libjpeg's; None if there are no tables.
 
@@ -40,11 +52,10 @@ def quality(data: bytes) -> tuple[int, bool] | None:
     tables = quantisation_tables(data)
     if 0 not in tables:
         return None
-    luminance, chrominance = _ladder(_LUMINANCE), _ladder(_CHROMINANCE)
-    exact = _exact().get(tables[0])
+    exact = _QUALITIES.get(tables[0])
     if exact is None:
-        return int(np.abs(luminance - np.array(tables[0])).sum(axis=1).argmin()) + 1, False
-    return exact, 1 not in tables or tables[1] == tuple(chrominance[exact - 1].tolist())
+        return int(np.abs(LADDER - np.array(tables[0])).sum(axis=1).argmin()) + 1, False
+    return exact, 1 not in tables or tables[1] == tuple(_CHROMINANCE_LADDER[exact - 1].tolist())
 
 
 def quantisation_tables(data: bytes) -> dict[int, Table]:
@@ -59,17 +70,3 @@ def quantisation_tables(data: bytes) -> dict[int, Table]:
     except (struct.error, IndexError, ValueError):  # it is cut off
         pass
     return tables
-
-
-@cache
-def _ladder(base: str) -> NDArray[Any]:
-    """The tables for the qualities 1 to 100, (100, 64), as jpeg_quality_scaling and jpeg_add_quant_table make them."""
-    steps = np.array(base.split(), np.int64)[ZIGZAG]
-    scales = np.array([5000 // quality if quality < 50 else 200 - 2 * quality for quality in range(1, 101)])
-    ladder: NDArray[Any] = ((steps * scales[:, None] + 50) // 100).clip(1, 255)
-    return ladder
-
-
-@cache
-def _exact() -> dict[Table, int]:
-    return {tuple(table): quality for quality, table in enumerate(_ladder(_LUMINANCE).tolist(), 1)}

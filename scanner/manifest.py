@@ -8,6 +8,7 @@ anybody could have made, signed it.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -44,7 +45,7 @@ def read_manifest(data: bytes, format: str, box: bytes) -> dict[str, Any]:
         time: of the signature, if an authority vouches for it.
         problems: codes of C2PA, "Validation", or what went wrong.
     """
-    library = _library()
+    library = _library(os.getpid())
     if library is None:
         found = (term.decode() for term in dict.fromkeys(_SOURCE_TYPE.findall(box)))
         return _manifest("unchecked", source_types=found)
@@ -57,8 +58,8 @@ def read_manifest(data: bytes, format: str, box: bytes) -> dict[str, Any]:
 
 
 @cache
-def _library() -> tuple[Any, Any] | None:
-    """c2pa-python and how it is to work; None if there is none. Loaded in the first process that needs it."""
+def _library(process: int) -> tuple[Any, Any] | None:
+    """c2pa-python and how it is to work; None if there is none. What it makes is no good in a forked process."""
     try:
         import c2pa
     except (ImportError, OSError):  # OSError: its native part does not load

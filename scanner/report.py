@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scanner.result import Result, Verdict, generators
+from scanner.result import Result, Verdict, is_marked
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "di
 
 def is_finding(fail_on: str, verdict: Verdict, provenance: Mapping[str, Any] | None) -> bool:
     """Whether a row is a finding; with `provenance`, also that of a picture that says it was generated."""
-    return verdict in FINDINGS[fail_on] or (fail_on == "provenance" and generators(provenance) is not None)
+    return verdict in FINDINGS[fail_on] or (fail_on == "provenance" and is_marked(provenance))
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Report:
         self.verdicts[result.verdict] += 1
         self.faces += result.n_faces or 0
         self.cached += result.cached
-        self.marked += generators(result.provenance) is not None
+        self.marked += is_marked(result.provenance)
         if result.baseline:
             self.baseline[result.verdict] += 1
         elif is_finding(self.fail_on, result.verdict, result.provenance):
@@ -141,7 +141,7 @@ class Report:
         rate, seconds = summary["files_per_second"], summary["seconds"]
         cached = f", {self.cached:,} from the cache" if self.cached else ""
         if self.marked:
-            lines.append(("marked", f"{self.marked:,}: their own metadata say that they were generated"))
+            lines.append(("marked", f"{self.marked:,} say in their own metadata that they were generated"))
         if self.baseline:
             lines.append(("baseline", f"{self.baseline.total():,} findings are known, {self.findings:,} are new"))
         work = {stage: seconds for stage, seconds in self.stages.items() if stage != "wait"}

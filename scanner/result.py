@@ -63,8 +63,9 @@ class Result:
     judged (``truncated``, ``unsupported_format:heic``); for other verdicts it names what decided (``face:0``, an
     index into `faces`, or ``image``), or is empty.
 
-    `baseline` says, of a finding, whether it was one already in the output that it is held against; None if there is
-    none. `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `cached` rows came from the cache; they are the same rows, and no output says so.
+    `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `baseline` says, of a
+    finding, whether it was one already in the output that it is held against; None if there is none. `cached` rows came
+    from the cache; they are the same rows, and no output says so.
     """
 
     path: str
@@ -84,12 +85,15 @@ class Result:
     cached: bool = field(default=False, compare=False)
 
 
-def generators(provenance: Mapping[str, Any] | None) -> list[str] | None:
-    """Names of the generators whose marks a picture bears, `a generator` if none has a name; None without a mark."""
-    marks = [mark for mark in provenance["marks"] if mark["means"] == GENERATED] if provenance else []
-    if not marks:
-        return None
-    return list(dict.fromkeys(mark["generator"] for mark in marks if mark["generator"])) or ["a generator"]
+def is_marked(provenance: Mapping[str, Any] | None) -> bool:
+    """Whether a picture says itself that a generator made it, wholly or in part."""
+    return provenance is not None and any(mark["means"] == GENERATED for mark in provenance["marks"])
+
+
+def generators(provenance: Mapping[str, Any]) -> list[str]:
+    """Names of the generators whose marks a picture bears, as far as the marks tell them."""
+    named = (mark["generator"] for mark in provenance["marks"] if mark["means"] == GENERATED)
+    return list(dict.fromkeys(filter(None, named)))
 
 
 def printable_path(path: str) -> str:

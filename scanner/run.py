@@ -21,7 +21,7 @@ from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
 from scanner.report import Report
-from scanner.result import SCHEMA_VERSION, Result, Verdict, generators
+from scanner.result import SCHEMA_VERSION, Result, Verdict, is_marked
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
@@ -96,7 +96,7 @@ def _consume(
                     writer.write(result)
                 report.add(result)
             report.spent("write", time.perf_counter() - started)
-            if verbose and (result.verdict in _NAMED or generators(result.provenance)):
+            if verbose and (result.verdict in _NAMED or is_marked(result.provenance)):
                 bar.say(as_line(result))
             bar.update(report.findings)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import FacescanError
-from scanner.result import Result, generators
+from scanner.result import Result, generators, is_marked
 
 COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 STDOUT = "-"
@@ -248,8 +248,9 @@ def as_line(result: Result, color: bool = False) -> str:
     if color:
         verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
     detail = f"  ({result.reason})" if result.verdict == "error" else ""
-    if made_by := generators(result.provenance):
-        detail += f"  (says: made by {on_one_line(', '.join(made_by))})"
+    if result.provenance and is_marked(result.provenance):
+        by = ", ".join(generators(result.provenance))  # our names for them, not the file's
+        detail += f"  (marked as generated: {by})" if by else "  (marked as generated)"
     if result.baseline:
         detail += "  (in the baseline)"
     return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
