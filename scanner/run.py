@@ -20,8 +20,8 @@ from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
-from scanner.report import FINDINGS, Report
-from scanner.result import SCHEMA_VERSION, Result, Verdict
+from scanner.report import Report
+from scanner.result import SCHEMA_VERSION, Result, Verdict, is_marked
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
@@ -42,8 +42,7 @@ def run(options: Mapping[str, Any]) -> int:
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_summary(options)
     _check_engine(settings)
-    findings = FINDINGS[options["fail_on"]]
-    known = read_baseline(options["baseline"], findings) if options["baseline"] else None
+    known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
     detector = Detector(find_model(settings.model), settings.device if settings.engine == "local" else "cpu")
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
@@ -53,7 +52,7 @@ def run(options: Mapping[str, Any]) -> int:
     cache = _cache(options, scope(detector, settings))
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache)
     if known is not None:
-        results = marked(results, known, findings)
+        results = marked(results, known, options["fail_on"])
     try:
         with cache or nullcontext(), Interrupts() as interrupts, silent_libraries():
             _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])
@@ -97,7 +96,7 @@ def _consume(
                     writer.write(result)
                 report.add(result)
             report.spent("write", time.perf_counter() - started)
-            if verbose and result.verdict in _NAMED:
+            if verbose and (result.verdict in _NAMED or is_marked(result.provenance)):
                 bar.say(as_line(result))
             bar.update(report.findings)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import FacescanError
-from scanner.result import Result
+from scanner.result import Result, generators, is_marked
 
 COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 STDOUT = "-"
@@ -218,10 +218,12 @@ def replace_file(path: str, content: bytes) -> None:
 
 
 def as_object(result: Result) -> dict[str, Any]:
-    """A result as JSON has it: the columns of the CSV, the faces, and what was asked for: `ela`, `baseline`."""
+    """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, `baseline`."""
     everything = asdict(result)
     row = {column: everything[column] for column in COLUMNS}
     row["faces"] = everything["faces"]
+    if result.provenance is not None:
+        row["provenance"] = everything["provenance"]
     if result.ela is not None:
         row["ela"] = everything["ela"]
     if result.baseline is not None:
@@ -246,6 +248,9 @@ def as_line(result: Result, color: bool = False) -> str:
     if color:
         verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
     detail = f"  ({result.reason})" if result.verdict == "error" else ""
+    if result.provenance and is_marked(result.provenance):
+        by = ", ".join(generators(result.provenance))  # our names for them, not the file's
+        detail += f"  (marked as generated: {by})" if by else "  (marked as generated)"
     if result.baseline:
         detail += "  (in the baseline)"
     return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
