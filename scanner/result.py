@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,7 +61,9 @@ class Result:
     index into `faces`, or ``image``), or is empty.
 
     `baseline` says, of a finding, whether it was one already in the output that it is held against; None if there is
-    none. `cached` rows came from the cache; they are the same rows, and no output says so.
+    none. `explanation` is the path of a sheet that says why, if one was asked for. `thumbnail` is a small JPEG for
+    reports, empty if there is none; no other output has it. `cached` rows came from the cache; they are the same rows,
+    and no output says so.
     """
 
     path: str
@@ -76,6 +79,8 @@ class Result:
     faces: tuple[Face, ...] = ()
     ela: Ela | None = None
     baseline: bool | None = None
+    explanation: str | None = None
+    thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
     cached: bool = field(default=False, compare=False)
 
 
