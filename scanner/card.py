@@ -72,6 +72,7 @@ class Card:
         calibration: Platt's a and b: p_fake = sigmoid(a * logit + b).
         operating_points: false-positive rate -> threshold on p_fake.
         uncertain: low, high: p_fake from low up to, but not including, high is no verdict.
+        activation: the output that says where the model looked (see `Detector.contributions`); empty if there is none.
         description, license, training, metrics: for people.
     """
 
@@ -88,6 +89,7 @@ class Card:
     operating_points: Mapping[str, float]
     uncertain: tuple[float, float]
     margin: float = 0.0
+    activation: str = ""
     description: str = ""
     license: str = ""
     training: Any = None
@@ -114,7 +116,7 @@ def read_card(metadata: Mapping[str, str], file: str) -> Card:
         except (ValueError, RecursionError):
             wrong.append(f"{PREFIX}{key} is not JSON")
     for key in values.keys() - known.keys():  # a later schema may add keys; a typing error should not pass as one
-        near = difflib.get_close_matches(key, known, n=1)
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
         if near and near[0] not in found:
             wrong.append(f"{PREFIX}{key} is unknown, did you mean {PREFIX}{near[0]}?")
     card = None
@@ -183,6 +185,7 @@ def _contradictions(card: Card) -> list[str]:
         (0 <= low <= high <= 1, f"uncertain {[low, high]} is no band within 0..1"),
         (all(0 <= t <= 1 for t in card.operating_points.values()), "a threshold is outside 0..1"),
         (all(0 <= float(rate) <= 1 for rate in card.operating_points), "a false-positive rate is outside 0..1"),
+        (isinstance(card.activation, str), f"activation {card.activation!r} is no output's name"),
         (bool(card.inputs), "there are no inputs"),
         (
             sum(spec.size[0] * spec.size[1] for spec in card.inputs) <= MAX_REGION_PIXELS,

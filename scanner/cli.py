@@ -110,6 +110,11 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--ela-dir", metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela, judges all anew."
 )
+@click.option(
+    "--explain",
+    metavar="DIR",
+    help="Save a sheet there for each finding, uncertain ones too, and for each file named here: why.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
 # How to judge

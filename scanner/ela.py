@@ -30,6 +30,15 @@ def error_levels(picture: Picture, quality: int = QUALITY) -> Picture:
     return cv2.cvtColor(cv2.absdiff(bgr, again), cv2.COLOR_BGR2RGB)
 
 
+def error_levels_at(picture: Picture, rows: slice, columns: slice, quality: int = QUALITY) -> Picture:
+    """`error_levels` of a part, as they are in the whole picture, without the cost of the rest."""
+    # JPEG works in blocks of 8, of 16 where colours are halved, and smoothes colours over the next pixel.
+    top, left = (max(0, part.start // 16 * 16 - 16) for part in (rows, columns))
+    around = picture[top : rows.stop // 16 * 16 + 32, left : columns.stop // 16 * 16 + 32]
+    levels = error_levels(around, quality)
+    return levels[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+
+
 def ela_map(levels: Picture, alpha: float = ALPHA, beta: float = BETA) -> Picture:
     """Error levels made visible: ``|alpha * level + beta|``, at most 255. Level 0 shows as 30, as in the study."""
     return cv2.convertScaleAbs(levels, alpha=alpha, beta=beta)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-
-import cv2
+from typing import TYPE_CHECKING
 
 from scanner.card import Card
 from scanner.decode import NoRoomError, Picture, decode
@@ -20,11 +16,15 @@ from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
 from scanner.mark import Mark
 from scanner.model import Detector, Region, prepare
+from scanner.png import save_png
 from scanner.provenance import provenance
 from scanner.read import fetched, read
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
 from scanner.walk import Candidate
+
+if TYPE_CHECKING:
+    from scanner.evidence import Evidence, Kept
 
 # Regions in a batch that is not worth padding: so many shapes cost less memory than one picture.
 _FEW = 8
@@ -43,6 +43,7 @@ class Examined:
         mark: of the file before it was read, if there is a cache to keep the row in; of an object behind a URL, as it
             was read.
         postponed: pixels of a picture that was left undecoded for want of room; 0 for all others.
+        kept: what evidence will be made of once there are scores; None if none is wanted.
     """
 
     result: Result
@@ -51,6 +52,7 @@ class Examined:
     seconds: dict[str, float] = field(default_factory=dict)
     mark: Mark | None = None
     postponed: int = 0
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Examiner:
         settings: see there.
         detector: scores the regions on the spot; None leaves them to be scored together with other pictures'.
         batch_size: regions scored at once.
+        evidence: what is wanted besides rows; None if nothing is.
     """
 
     card: Card
@@ -72,6 +75,7 @@ class Examiner:
     settings: Settings
     detector: Detector | None = None
     batch_size: int = 1
+    evidence: Evidence | None = None
 
     def __call__(
         self, candidates: Sequence[Candidate], room: int | None = None, known: Known | None = None
@@ -84,13 +88,20 @@ class Examiner:
             known: the row of a content (SHA-256), if it was judged before.
 
         Raises:
-            FacescanError: an ELA map cannot be written, or the model fails.
+            FacescanError: an ELA map or a sheet cannot be written, or the model fails.
         """
+        if self.settings.explain is not None:  # pixels are kept until they are scored, but not of several pictures
+            return [picture for candidate in candidates for picture in self._together([candidate], room, known)]
+        return self._together(candidates, room, known)
+
+    def _together(self, candidates: Sequence[Candidate], room: int | None, known: Known | None) -> list[Examined]:
         pictures = [self._read_and_examine(candidate, room, known) for candidate in candidates]
         if self.detector and any(picture.regions for picture in pictures):
             started = time.perf_counter()
             score(pictures, self.detector, self.batch_size)
             pictures[0].seconds["model"] = time.perf_counter() - started
+        if self.detector and self.evidence:
+            add_evidence(pictures, self.evidence, self.detector)
         return pictures
 
     def examine(self, candidate: Candidate, room: int | None = None, known: Known | None = None) -> Examined:
@@ -113,7 +124,7 @@ class Examiner:
             if known:
                 before = known(row.sha256)
                 lap("cache")
-                if before:
+                if before and not (self.evidence and self.evidence.lacks(Examined(before), candidate.named)):
                     return Examined(replace(before, path=row.path), seconds=seconds)
             decoded = decode(content, settings.max_pixels, room)
             lap("decode")
@@ -154,7 +165,8 @@ class Examiner:
         row = replace(row, n_faces=len(faces) if self.finder else None, faces=faces, ela=ela)
         if not regions:
             row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
-        return Examined(row, regions, seconds=seconds)
+        kept = self.evidence.keep(picture, row, candidate.named) if self.evidence else None
+        return Examined(row, regions, seconds=seconds, kept=kept)
 
     def _read_and_examine(self, candidate: Candidate, room: int | None, known: Known | None) -> Examined:
         started = time.perf_counter()
@@ -205,6 +217,23 @@ def score(pictures: Sequence[Examined], detector: Detector, batch_size: int, fix
         picture.regions = []
 
 
+def add_evidence(pictures: Sequence[Examined], evidence: Evidence, detector: Detector) -> None:
+    """Make what is wanted besides the rows of pictures that are scored, in place.
+
+    Raises:
+        FacescanError: a sheet cannot be written, or the model fails.
+    """
+    for picture in pictures:
+        started = time.perf_counter()
+        try:
+            evidence.add(picture, detector)
+        except FacescanError:
+            raise
+        except Exception:  # a bug, a library's, or no memory: the verdict stands without
+            picture.kept = None
+        picture.seconds["explain"] = time.perf_counter() - started
+
+
 def wants_ela(settings: Settings) -> bool:
     return settings.ela or settings.ela_dir is not None
 
@@ -213,15 +242,7 @@ def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, folder: str | No
     ela = statistics(levels, [face.box for face in faces])
     if folder is None:
         return ela
-    # The content's hash keeps names apart; the stem is there for people.
-    stem = re.sub(r"[^\w.-]", "_", os.path.basename(row.path)).encode()[:80].decode("utf-8", "ignore")
-    file = Path(folder) / f"{stem}-{row.sha256[:16]}.png"
-    _, png = cv2.imencode(".png", cv2.cvtColor(ela_map(levels), cv2.COLOR_RGB2BGR))
-    try:
-        file.write_bytes(png.tobytes())
-    except OSError as error:
-        raise FacescanError(f"{file}: {error.strerror}") from error
-    return replace(ela, map=printable_path(str(file)))
+    return replace(ela, map=save_png(ela_map(levels), folder, row))
 
 
 class _Laps:

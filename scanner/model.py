@@ -28,6 +28,8 @@ MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
 TRIAL_SECONDS = 30.0
 # How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
 SAME = 0.05
+# How far the sum of an activation may be from the log-odds, in parts of them and at least: int8 rounds in between.
+ADDS_UP = 0.1
 
 Box = tuple[int, int, int, int]
 # What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
@@ -131,14 +133,24 @@ class Detector:
 
     def logits(self, regions: Sequence[Region]) -> NDArray[np.float64]:
         """Uncalibrated log-odds of fake, (n,), for n regions made by `prepare`."""
-        output = self._output(regions)
+        (output,) = self._run([self.card.output.name], regions)
         return to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
 
     def p_fake(self, regions: Sequence[Region]) -> NDArray[np.float64]:
         """Calibrated probabilities of fake, (n,), 0..1; not a number where the model gave none."""
         return calibrate(self.logits(regions), self.card)
 
-    def _output(self, regions: Sequence[Region], options: RunOptions | None = None) -> NDArray[Any]:
+    def contributions(self, regions: Sequence[Region]) -> NDArray[np.float64]:
+        """What each place adds to the uncalibrated log-odds of fake, (n, h, w): over the places, it sums to them.
+
+        For models whose card names an `activation`. Zhou et al. 2016, "Learning Deep Features for Discriminative
+        Localization", arXiv:1512.04150, for a mean over the last feature map; `train.activation` for others.
+        """
+        return self._run([self.card.activation], regions)[0].astype(np.float64)
+
+    def _run(
+        self, outputs: Sequence[str], regions: Sequence[Region], options: RunOptions | None = None
+    ) -> list[NDArray[Any]]:
         feeds: dict[str, NDArray[Any]] = {}
         for i, spec in enumerate(self.card.inputs):
             pixels = np.stack([region[i] for region in regions])
@@ -149,14 +161,15 @@ class Detector:
                 )
             else:
                 feeds[spec.name] = normalise(pixels, spec)
-        output: NDArray[Any] = self._session.run([self.card.output.name], feeds, options)[0]
-        return output
+        computed: list[NDArray[Any]] = self._session.run(list(outputs), feeds, options)
+        return computed
 
     def _try(self) -> None:
         """Score two regions of noise, a grey one and a dark one: together, and the first in other company.
 
         Raises:
-            ValueError: the scores are not what the card says, or a region's score is not its own.
+            ValueError: the scores are not what the card says, do not come of the activation, or a region's score is not
+                its own.
             Exception: of ONNX Runtime.
         """
         noise = np.random.default_rng(0)
@@ -164,13 +177,16 @@ class Detector:
             tuple(noise.integers(0, top, (*spec.size, 3), np.uint8) for spec in self.card.inputs) for top in (256, 64)
         ]
         scores = []
+        names = [self.card.output.name, *filter(None, [self.card.activation])]
         with deadline(TRIAL_SECONDS) as options:
             for size in (self.batch or 2, self.batch or 1):
-                output = self._output((regions * size)[:size], options)
+                output, *activation = self._run(names, (regions * size)[:size], options)
                 if trouble := disagreement(output, size, self.card):
                     raise ValueError(trouble)
-                columns = output.reshape(size, -1).astype(np.float64)
-                scores += calibrate(to_logits(columns, self.card), self.card)[::2].tolist()  # of the first region
+                logits = to_logits(output.reshape(size, -1).astype(np.float64), self.card)
+                if activation and (trouble := unexplained(activation[0], logits)):
+                    raise ValueError(trouble)
+                scores += calibrate(logits, self.card)[::2].tolist()  # of the first region
         if max(scores) - min(scores) > SAME:
             raise ValueError(f"one picture has scores from {min(scores):.4f} to {max(scores):.4f}")
 
@@ -192,6 +208,8 @@ class Detector:
         outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
         if self.card.output.name not in outputs:
             raise FacescanError(f"{file}: the card's output {self.card.output.name!r} is none of {sorted(outputs)}")
+        if self.card.activation and self.card.activation not in outputs:
+            raise FacescanError(f"{file}: the card's activation {self.card.activation!r} is none of {sorted(outputs)}")
         output, kind = outputs[self.card.output.name], self.card.output.kind
         if output.type not in ("tensor(float)", "tensor(double)", "tensor(float16)"):
             raise FacescanError(f"{file}: output {output.name} gives {output.type}, not floating-point numbers")
@@ -232,6 +250,18 @@ def disagreement(output: NDArray[Any], regions: int, card: Card) -> str:
         return f"a {kind} gives values from {output.min():.4g} to {output.max():.4g}, which are no probabilities"
     if kind == "softmax" and abs(output.reshape(regions, -1).sum(axis=1) - 1).max() > 0.02:
         return "the columns of a softmax do not add up to 1"
+    return ""
+
+
+def unexplained(activation: NDArray[Any], logits: NDArray[np.float64]) -> str:
+    """What of a model's activation for some regions cannot be what the contract says; empty if nothing."""
+    if activation.ndim != 3 or len(activation) != len(logits) or not activation.size:
+        return f"the activation of {len(logits)} regions has the shape {list(activation.shape)}"
+    sums = activation.sum(axis=(1, 2), dtype=np.float64)
+    sure = abs(logits) < 8  # beyond, a float32 sigmoid tells no log-odds
+    off = abs(sums - logits)[sure] > ADDS_UP * (1 + abs(logits[sure]))
+    if not np.isfinite(sums).all() or off.any():
+        return f"the places of the activation add up to {sums[0]:.4g}, not to the log-odds of fake, {logits[0]:.4g}"
     return ""
 
 

@@ -17,7 +17,7 @@ import onnxruntime
 
 from scanner import ROWS_VERSION, __version__
 from scanner.cache import Cache
-from scanner.examine import Examined, Examiner, score, wants_ela
+from scanner.examine import Examined, Examiner, add_evidence, score, wants_ela
 from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
 from scanner.mark import Mark, mark_of
@@ -32,6 +32,7 @@ from scanner.walk import STDIN, Candidate
 from scanner.workers import Failed, Look, Workers
 
 if TYPE_CHECKING:
+    from scanner.evidence import Evidence
     from scanner.ray_engine import RayWorkers
 
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
@@ -49,6 +50,7 @@ def scan(
     settings: Settings,
     spent: Callable[[str, float], None] = lambda stage, seconds: None,
     cache: Cache | None = None,
+    thumbnails: bool = False,
 ) -> Iterator[Result]:
     """Judge every candidate, in order, holding only a few pictures at a time.
 
@@ -59,14 +61,16 @@ def scan(
         settings: see there.
         spent: told the seconds of each stage, as they are spent.
         cache: where rows may be known already, and are kept, in batches, before they are handed out.
+        thumbnails: give findings a `thumbnail`.
 
     Raises:
-        FacescanError: the model fails, or there can be no processes.
+        FacescanError: the model fails, a sheet cannot be written, or there can be no processes.
     """
     cv2.setNumThreads(1)  # the processes are ours; OpenCV's threads would fight them
     region = settings.region or detector.card.source
     batch_size = detector.batch or settings.batch_size or BATCH[detector.device.used]
     on_cpu = detector.device.used == "cpu"
+    evidence = _evidence(thumbnails, detector, thresholds, settings, batch_size)
     examiner = Examiner(
         detector.card,
         detector.elas,
@@ -74,11 +78,12 @@ def scan(
         settings,
         detector if on_cpu else None,
         batch_size,
+        evidence,
     )
     failed = partial(_failed, max_bytes=settings.max_bytes)
     ahead = AHEAD["ray" if settings.engine == "ray" else detector.device.used]
     with _workers(examiner, failed, cache, settings) as workers:
-        examined = _in_order(candidates, workers, cache, settings.max_bytes, ahead, spent)
+        examined = _in_order(candidates, workers, cache, settings.max_bytes, ahead, spent, evidence)
         for group in _groups(examined, None if on_cpu else batch_size):
             for picture in group:
                 for stage, seconds in picture.seconds.items():
@@ -87,12 +92,28 @@ def scan(
                 started = time.perf_counter()
                 score(group, detector, batch_size, fixed=True)
                 spent("model", time.perf_counter() - started)
+                if evidence:
+                    started = time.perf_counter()
+                    add_evidence(group, evidence, detector)
+                    spent("explain", time.perf_counter() - started)
             judged = [_named(judge(picture, detector.card.name, thresholds)) for picture in group]
             if cache:
                 started = time.perf_counter()
                 cache.store(zip(judged, (picture.mark for picture in group), strict=True))
                 spent("cache", time.perf_counter() - started)
             yield from judged
+
+
+def _evidence(
+    thumbnails: bool, detector: Detector, thresholds: Thresholds, settings: Settings, batch_size: int
+) -> Evidence | None:
+    """What is wanted besides rows; None if nothing is."""
+    if not thumbnails and settings.explain is None:
+        return None
+    from scanner.evidence import Evidence
+
+    judged = partial(judge, model=detector.card.name, thresholds=thresholds)
+    return Evidence(thumbnails, settings, thresholds, judged, batch_size)
 
 
 def _workers(look: Look, failed: Failed, cache: Cache | None, settings: Settings) -> Workers | RayWorkers:
@@ -180,10 +201,11 @@ def _in_order(
     max_bytes: int,
     ahead: int,
     spent: Callable[[str, float], None],
+    evidence: Evidence | None,
 ) -> Iterator[list[Examined]]:
     """What was examined, in order, as much as there is at a time, never more than `ahead` candidates in advance.
 
-    Files that look as they did when their rows were kept are not examined again.
+    Files that look as they did when their rows were kept are not examined again, unless `evidence` of them is wanted.
     """
     underway: deque[Examined | None] = deque()  # None until it is examined
     marks: dict[int, Mark | None] = {}  # of those that are not, as far as they are local files
@@ -213,7 +235,7 @@ def _in_order(
         mark = mark_of(candidate.path, max_bytes) if askable else None
         seen = candidate.mark or mark  # objects are marked once more when they are read
         row = cache.by_file(seen) if cache and seen else None
-        if row and (row.bytes or 0) <= max_bytes:
+        if row and (row.bytes or 0) <= max_bytes and not (evidence and evidence.lacks(Examined(row), candidate.named)):
             seconds = {"cache": time.perf_counter() - started}
             underway.append(Examined(replace(row, path=printable_path(candidate.path)), seconds=seconds))
         else:

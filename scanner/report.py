@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # In the order of a picture's way. `wait` is ours, for the processes that do most of the others.
-STAGES = ("walk", "read", "cache", "decode", "provenance", "faces", "ela", "crop", "model", "write", "wait")
+STAGES = ("walk", "read", "cache", "decode", "provenance", "faces", "ela", "crop", "model", "explain", "write", "wait")
 FAIL_ON = ("fake", "uncertain", "error", "provenance", "never")
 # Verdicts that are findings: each level adds one kind to the one before, but `provenance`, which see.
 FINDINGS: dict[str, frozenset[Verdict]] = {

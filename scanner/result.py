@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,8 +65,9 @@ class Result:
     index into `faces`, or ``image``), or is empty.
 
     `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `baseline` says, of a
-    finding, whether it was one already in the output that it is held against; None if there is none. `cached` rows came
-    from the cache; they are the same rows, and no output says so.
+    finding, whether it was one already in the output that it is held against; None if there is none. `explanation` is
+    the path of a sheet that says why, if one was asked for. `thumbnail` is a small JPEG for reports, empty if there is
+    none; no other output has it. `cached` rows came from the cache; they are the same rows, and no output says so.
     """
 
     path: str
@@ -82,6 +84,8 @@ class Result:
     ela: Ela | None = None
     provenance: Mapping[str, Any] | None = None
     baseline: bool | None = None
+    explanation: str | None = None
+    thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
     cached: bool = field(default=False, compare=False)
 
 

@@ -42,15 +42,18 @@ def run(options: Mapping[str, Any]) -> int:
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_summary(options)
     _check_engine(settings)
+    _check_explain(settings)
     known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
-    detector = Detector(find_model(settings.model), settings.device if settings.engine == "local" else "cpu")
+    detector = Detector(find_model(settings.model), _device(settings))
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
-    if settings.ela_dir:
-        _make_folder(settings.ela_dir)
+    for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
+        if folder:
+            _make_folder(option, folder)
     writers = _open_outputs(options, report.meta)
     cache = _cache(options, scope(detector, settings))
-    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache)
+    thumbnails = bool(options.get("report"))
+    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache, thumbnails)
     if known is not None:
         results = marked(results, known, options["fail_on"])
     try:
@@ -126,7 +129,7 @@ def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _candidates(options: Mapping[str, Any], selection: Selection) -> Iterator[Candidate]:
-    yield from candidates(options["paths"], selection)
+    yield from candidates(options["paths"], selection, named=True)
     source = options["files_from"]
     if source == STDIN:
         yield from candidates(read_list(sys.stdin.buffer, options["null"]), selection)
@@ -184,20 +187,34 @@ def _check_engine(settings: Settings) -> None:
             raise FacescanError("--engine ray judges on processors, not on GPUs: leave --device cuda out")
 
 
+def _check_explain(settings: Settings) -> None:
+    if settings.explain is None:
+        return
+    if settings.device == "cuda":
+        raise FacescanError("--explain looks on processors, not on GPUs: leave --device cuda out")
+    if settings.ela_dir and os.path.realpath(settings.ela_dir) == os.path.realpath(settings.explain):
+        raise FacescanError(f"--explain {settings.explain}: that is the --ela-dir, too")
+
+
+def _device(settings: Settings) -> str:
+    """Where to judge. Sheets are made by the processes that decode, which have no GPU; nor do those of a cluster."""
+    return "cpu" if settings.explain is not None or settings.engine == "ray" else settings.device
+
+
 def _own_files(options: Mapping[str, Any]) -> frozenset[str]:
     """What this run writes must not become its input."""
     written = [file for file in (*options["out"], options["summary"]) if file]
-    paths = [*written, *(f"{file}.partial" for file in written), options["ela_dir"]]
+    paths = [*written, *(f"{file}.partial" for file in written), options["ela_dir"], options["explain"]]
     if cache := _cache_file(options):
         paths += files_of(os.path.realpath(cache))
     return frozenset(os.path.realpath(path) for path in paths if path and path != STDOUT)
 
 
-def _make_folder(folder: str) -> None:
+def _make_folder(option: str, folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise FacescanError(f"--ela-dir {folder}: {error.strerror}") from error
+        raise FacescanError(f"{option} {folder}: {error.strerror}") from error
 
 
 def _check_summary(options: Mapping[str, Any]) -> None:

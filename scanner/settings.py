@@ -41,6 +41,7 @@ class Settings:
         ray_address: of the cluster; None for the one that RAY_ADDRESS names or, without that, one on this machine.
         ela: report Error Level Analysis figures, and whether JPEGs were JPEGs before.
         ela_dir: save the maps there.
+        explain: save sheets that say why there.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Settings:
     ray_address: str | None = None
     ela: bool = False
     ela_dir: str | None = None
+    explain: str | None = None
 
 
 def nearest_pyproject(folder: Path) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import BinaryIO
 
@@ -30,6 +30,7 @@ class Candidate:
         content: of standard input or a URL, once it was read.
         size: bytes of what was not read because it is too large.
         mark: of the object behind a URL, as it was listed or, later, read; None if its store tells no tag.
+        named: asked for by itself, not found in a folder or a list.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Candidate:
     content: bytes | None = field(default=None, repr=False)
     size: int | None = None
     mark: Mark | None = field(default=None, repr=False)
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +69,43 @@ class Selection:
     ours: frozenset[str] = frozenset()
 
 
-def candidates(roots: Iterable[str], selection: Selection) -> Iterator[Candidate]:
-    """Every file to scan: folders are walked, files named explicitly are always taken."""
+def candidates(roots: Iterable[str], selection: Selection, named: bool = False) -> Iterator[Candidate]:
+    """Every file to scan: folders are walked, files named explicitly are always taken.
+
+    Args:
+        roots: files, folders, URLs, standard input.
+        selection: see there.
+        named: whether a root that is a file is marked as `Candidate.named`.
+    """
     shard = selection.shard
-    return (found for found in _below(roots, selection) if shard is None or shard.has(found.path))
-
-
-def _below(roots: Iterable[str], selection: Selection) -> Iterator[Candidate]:
     for root in roots:
-        if selection.force_exclude and _excluded_by_name(root, selection.exclude):
-            continue
-        if root == STDIN:
-            yield Candidate(root)
-            continue
-        if is_url(root):
-            from scanner.remote import objects
+        for found in _below(root, selection):
+            if shard is None or shard.has(found.path):
+                yield replace(found, named=True) if named and found.path == root else found
 
-            yield from objects(root, selection)
-            continue
-        try:
-            is_folder = os.path.isdir(root)
-            if not is_folder:
-                os.stat(root)
-        except (OSError, ValueError) as error:
-            yield Candidate(root, trouble_of(error, root, missing="not_found"))
-            continue
-        if is_folder:
-            yield from _walk(root, selection)
-        else:
-            yield Candidate(root)
+
+def _below(root: str, selection: Selection) -> Iterator[Candidate]:
+    if selection.force_exclude and _excluded_by_name(root, selection.exclude):
+        return
+    if root == STDIN:
+        yield Candidate(root)
+        return
+    if is_url(root):
+        from scanner.remote import objects
+
+        yield from objects(root, selection)
+        return
+    try:
+        is_folder = os.path.isdir(root)
+        if not is_folder:
+            os.stat(root)
+    except (OSError, ValueError) as error:
+        yield Candidate(root, trouble_of(error, root, missing="not_found"))
+        return
+    if is_folder:
+        yield from _walk(root, selection)
+    else:
+        yield Candidate(root)
 
 
 def read_list(stream: BinaryIO, null_separated: bool) -> Iterator[str]:

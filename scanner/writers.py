@@ -218,7 +218,7 @@ def replace_file(path: str, content: bytes) -> None:
 
 
 def as_object(result: Result) -> dict[str, Any]:
-    """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, `baseline`."""
+    """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, ..."""
     everything = asdict(result)
     row = {column: everything[column] for column in COLUMNS}
     row["faces"] = everything["faces"]
@@ -226,6 +226,8 @@ def as_object(result: Result) -> dict[str, Any]:
         row["provenance"] = everything["provenance"]
     if result.ela is not None:
         row["ela"] = everything["ela"]
+    if result.explanation is not None:
+        row["explanation"] = result.explanation
     if result.baseline is not None:
         row["baseline"] = result.baseline
     return row
@@ -253,6 +255,8 @@ def as_line(result: Result, color: bool = False) -> str:
         detail += f"  (marked as generated: {by})" if by else "  (marked as generated)"
     if result.baseline:
         detail += "  (in the baseline)"
+    if result.explanation:
+        detail += f"  (why: {on_one_line(result.explanation)})"
     return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
 
 

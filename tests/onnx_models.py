@@ -105,3 +105,66 @@ def write_model(
     helper.set_model_props(model, metadata({key: value for key, value in values.items() if key not in without}))
     onnx.save(model, path)
     return path
+
+
+SPOTS = 32  # pixels a side
+
+
+def write_spots(
+    path: Path,
+    *,
+    kind: str = "logit",
+    columns: int = 1,
+    fake: int = 1,
+    pools: Sequence[str] = ("GlobalAveragePool", "GlobalMaxPool"),
+    ela: bool = False,
+    batch: int | str = "n",
+    bias: float = -1.0,
+    linear: bool = True,
+) -> Path:
+    """Write a detector of spots: red ones speak for fake, green ones for real. It looks at places of 4 x 4 pixels.
+
+    Args:
+        path: of the file to write.
+        kind: `logit`, `sigmoid` or `softmax`.
+        columns: of the output.
+        fake: index of the fake class.
+        pools: operators, side by side, over the 8 x 8 places.
+        ela: also take the Error Level Analysis map, and see the same in it.
+        batch: how many it takes.
+        bias: of the log-odds of fake.
+        linear: False puts a nonlinear layer before the last one.
+    """
+    names = ["picture", "ela"] if ela else ["picture"]
+    specs = [input_card(name, size=(SPOTS, SPOTS), range=(0.0, 1.0)) for name in names]
+    colours = np.array([[1, -1, 0], [-1, 1, 0]], np.float32).reshape(2, 3, 1, 1)
+    towards = np.array([4.0, -4.0] * len(pools), np.float32)
+    sign = 1 if fake == 1 else -1
+    weights = sign * (towards[:, None] if columns == 1 else np.stack([-towards / 2, towards / 2], axis=1))
+    biases = sign * np.array([bias] if columns == 1 else [-bias / 2, bias / 2], np.float32)
+    values = {"colours": colours, "weights": weights.astype(np.float32), "biases": biases}
+    nodes = [helper.make_node("Transpose", [name], [f"{name}_first"], perm=[0, 3, 1, 2]) for name in names]
+    nodes += [
+        helper.make_node("Sum", [f"{name}_first" for name in names], ["first"]),
+        helper.make_node("Conv", ["first", "colours"], ["opponent"]),
+        helper.make_node("AveragePool", ["opponent"], ["places"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Relu", ["places"], ["features"]),
+        *(helper.make_node(pool, ["features"], [f"pool_{i}"]) for i, pool in enumerate(pools)),
+        *(helper.make_node("Flatten", [f"pool_{i}"], [f"flat_{i}"], axis=1) for i in range(len(pools))),
+        helper.make_node("Concat", [f"flat_{i}" for i in range(len(pools))], ["pooled"], axis=1),
+        helper.make_node("Identity" if linear else "Tanh", ["pooled"], ["seen"]),
+        helper.make_node("MatMul", ["seen", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "biases"], ["logits"]),
+        helper.make_node(
+            {"logit": "Identity", "sigmoid": "Sigmoid", "softmax": "Softmax"}[kind], ["logits"], ["score"]
+        ),
+    ]
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, SPOTS, SPOTS, 3]) for name in names]
+    output = helper.make_tensor_value_info("score", TensorProto.FLOAT, [batch, columns])
+    weighty = [numpy_helper.from_array(value, name) for name, value in values.items()]
+    graph = helper.make_graph(nodes, "spots", tensors, [output], weighty)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    labels = ["real", "fake"] if fake == 1 else ["fake", "real"]
+    helper.set_model_props(model, metadata(card(kind, specs, name="spots", labels=labels, fake=fake)))
+    onnx.save(model, path)
+    return path

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.ela import ela_map, error_levels, statistics
+from scanner.ela import ela_map, error_levels, error_levels_at, statistics
 from tests.pictures import noise
 
 
@@ -40,6 +40,18 @@ def test_the_channels_are_those_of_the_picture():
 def test_small_pictures_have_levels(size):
     width, height = size
     assert error_levels(noise(width, height)).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("quality", [50, 90, 95])
+def test_the_levels_of_a_part_are_those_of_the_whole(astronaut, quality):
+    picture = astronaut[:501, :397]
+    levels = error_levels(picture, quality)
+    for rows, columns in (
+        (slice(0, 501), slice(0, 397)),
+        (slice(37, 250), slice(101, 396)),
+        (slice(400, 501), slice(0, 9)),
+    ):
+        assert np.array_equal(error_levels_at(picture, rows, columns, quality), levels[rows, columns])
 
 
 def test_the_map_is_that_of_the_study():

@@ -104,6 +104,7 @@ def test_the_disk_fills_in_mid_run(small, capfd, name):
         (["-o", "small/r.csv"], "small/r.csv: No space left on device; 0 rows are in "),
         (["-o", "r.csv", "--summary", "small/s.md"], "--summary small/s.md: No space left on device"),
         (["-o", "r.csv", "--ela-dir", "small/maps"], "No space left on device"),
+        (["-o", "r.csv", "--explain", "small/why"], "No space left on device"),
     ],
 )
 def test_the_disk_is_full_from_the_start(small, capfd, arguments, says):
@@ -136,6 +137,7 @@ def test_a_cache_whose_disk_fills_in_mid_run_costs_a_warning(small, capfd):
         (["-o", "locked/r.csv"], "--out locked/r.csv: Read-only file system"),
         (["-o", "r.csv", "--summary", "locked/s.md"], "--summary locked/s.md: its folder cannot be written to"),
         (["-o", "r.csv", "--ela-dir", "locked/maps"], "--ela-dir locked/maps: Read-only file system"),
+        (["-o", "r.csv", "--explain", "locked/why"], "--explain locked/why: Read-only file system"),
     ],
 )
 def test_a_read_only_disk_is_found_out_before_the_scan(here, capfd, arguments, says):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.walk import SUFFIXES, Candidate, Selection, candidates, read_list
+from scanner.walk import STDIN, SUFFIXES, Candidate, Selection, candidates, read_list
 
 needs_any_bytes = pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
 needs_no_root = pytest.mark.skipif(
@@ -294,3 +294,11 @@ def test_a_list_is_read_as_it_comes():
     assert next(names) == "first.jpg"
     assert pipe.left == [b"ond.jpg\n", b"third.jpg\n"]
     assert list(names) == ["second.jpg", "third.jpg"]
+
+
+def test_a_root_that_is_a_file_is_known_to_be_named(tmp_path):
+    (tmp_path / "a.png").touch()
+    roots = [str(tmp_path / "a.png"), str(tmp_path), str(tmp_path / "missing.png"), STDIN]
+    found = [(candidate.path, candidate.named) for candidate in candidates(roots, Selection(), named=True)]
+    assert found == [(roots[0], True), (roots[0], False), (roots[2], True), (STDIN, True)]
+    assert not any(candidate.named for candidate in candidates(roots, Selection()))

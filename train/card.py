@@ -151,7 +151,7 @@ def is_bundled(file: Path) -> bool:
 
 def _blank() -> dict[str, Any]:
     """Every field: those that the contract asks for empty, the others at their defaults."""
-    optional = {"margin": 0.0, "description": "", "license": ""}
+    optional = {"margin": 0.0, "activation": "", "description": "", "license": ""}
     return {f.name: optional.get(f.name) for f in fields(Card)} | {"schema": CARD_SCHEMA}
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scanner.card import Card
 from scanner.errors import FacescanError
 from scanner.model import Detector, Region
+from train.activation import with_activation
 from train.card import save
 from train.fit import logits
 from train.recipes import Recipe
@@ -52,7 +53,7 @@ def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: 
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         draft = Path(folder) / file.name
         graph = _tidy(_convert(model, recipe, draft), card)
-        save(graph, card, draft)
+        save(*with_activation(graph, card), draft)
         detector = Detector(draft)
         scores = np.concatenate([detector.logits(regions[:1]), detector.logits(regions[1:])])
         difference = float(np.abs(_p_fake(scores) - _p_fake(logits(model, regions, recipe))).max())

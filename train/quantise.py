@@ -20,6 +20,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from scanner.card import Card
 from scanner.model import Detector, Region, normalise
+from train.activation import with_activation, without_activation
 from train.card import save
 
 # Regions run at once to find the ranges of the activations.
@@ -47,10 +48,11 @@ def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
     """
     card = Detector(file).card
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        prepared, draft = Path(folder) / "prepared.onnx", Path(folder) / out.name
+        scoring, prepared, draft = (Path(folder) / name for name in ("scoring.onnx", "prepared.onnx", out.name))
+        onnx.save_model(without_activation(onnx.load_model(file), card), scoring)
         with _quiet():
             # The shapes that ONNX itself infers will do; symbolic ones would need SymPy.
-            quant_pre_process(str(file), str(prepared), skip_symbolic_shape=True)
+            quant_pre_process(str(scoring), str(prepared), skip_symbolic_shape=True)
             quantize_static(
                 str(prepared),
                 str(draft),
@@ -68,7 +70,7 @@ def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
         versions = [opset for opset in graph.opset_import if opset.domain in used]
         del graph.opset_import[:]  # the optimiser lists all that it knows
         graph.opset_import.extend(versions)
-        save(graph, _noted(card), draft)
+        save(*with_activation(graph, _noted(card)), draft)
         Detector(draft)
         os.replace(draft, out)
 

@@ -81,6 +81,25 @@ def test_every_kind_of_network_is_exported(names, output, labels, tmp_path):
         assert len(Detector(file).logits(regions[:size])) == size
 
 
+@pytest.mark.parametrize(
+    ("output", "labels"), [("logit", REAL_FIRST), ("sigmoid", FAKE_FIRST), ("softmax", REAL_FIRST)]
+)
+def test_a_network_that_ends_in_poolings_says_where_it_looked(output, labels, tmp_path):
+    keras.utils.set_random_seed(0)
+    recipe = tiny_recipe(("pixels",), output, labels)
+    pixels = keras.Input((*SIZES["pixels"], 3))
+    features = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(pixels)
+    pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(features), layers.GlobalMaxPooling2D()(features)])
+    columns, activation = {"logit": (1, None), "sigmoid": (1, "sigmoid"), "softmax": (2, "softmax")}[output]
+    model = keras.Model(pixels, layers.Dense(columns, activation=activation)(layers.Dropout(0.3)(pooled)))
+    regions = random_regions(recipe)
+    export(model, recipe, recipe.card(), tmp_path / "tiny.onnx", regions)
+    detector = Detector(tmp_path / "tiny.onnx")
+    places = detector.contributions(regions)
+    assert places.shape == (len(regions), 8, 6)
+    assert places.sum(axis=(1, 2)) == pytest.approx(detector.logits(regions), abs=1e-4)
+
+
 def test_a_sigmoid_of_real_is_turned_round(tmp_path):
     recipe, model = tiny_recipe(("pixels",), "sigmoid", FAKE_FIRST), tiny_network(("pixels",), "sigmoid")
     regions = random_regions(recipe)

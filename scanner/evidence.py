@@ -1,0 +1,216 @@
+"""What is kept of a picture besides its row: a thumbnail for reports, and a sheet that says why.
+
+Both are made of the pixels that were judged, in the process that decoded them: nobody decodes a hostile file twice, or
+shows another one than was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from scanner.crop import shrink, square_crop
+from scanner.decode import Picture
+from scanner.drawing import FADED, VERDICTS, frame
+from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels_at
+from scanner.errors import FacescanError, first_line
+from scanner.explain import GRID, heat_maps
+from scanner.model import Box, Detector, prepare
+from scanner.png import save_png
+from scanner.result import Face, Result, Verdict
+from scanner.settings import Settings
+from scanner.sheet import Captions, Seen, draw_sheet
+from scanner.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from scanner.examine import Examined
+
+FINDINGS = frozenset({Verdict.FAKE, Verdict.UNCERTAIN})
+# Pixels of a thumbnail's longer side, and its JPEG quality: some 8 KB.
+THUMBNAIL = 240
+_QUALITY = 70
+# Below so many pixels on the thumbnail, a face tells nobody anything: the part with the faces is shown instead.
+_VISIBLE = 48
+# Faces on a sheet.
+MAX_FACES = 6
+# The part of a picture's time that finding out where a model looked may take.
+_SHARE = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a thumbnail is drawn on: a part of a picture, shrunk.
+
+    Attributes:
+        pixels: RGB uint8.
+        left, top: of the part.
+        scale: pixels here for one there.
+    """
+
+    pixels: Picture
+    left: int
+    top: int
+    scale: float
+
+
+@dataclass(slots=True)
+class Kept:
+    """Of a picture that is not scored yet.
+
+    Attributes:
+        named: asked for by itself.
+        view: for the thumbnail, if there is to be one.
+        picture: for the sheet, if there is to be one.
+    """
+
+    named: bool
+    view: View | None = None
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is wanted besides rows.
+
+    Attributes:
+        thumbnails: of findings, in `Result.thumbnail`.
+        settings: `explain` is the folder for sheets; None for none.
+        thresholds: that make findings.
+        judge: what was examined and scored -> the final row.
+        batch_size: regions scored at once.
+    """
+
+    thumbnails: bool
+    settings: Settings
+    thresholds: Thresholds
+    judge: Callable[[Examined], Result]
+    batch_size: int
+
+    def lacks(self, known: Examined, named: bool) -> bool:
+        """Whether a row that is known has to be made anew, for what is wanted beside it."""
+        row = self.judge(known)
+        return (self.thumbnails and row.verdict in FINDINGS) or self._explains(row, named)
+
+    def keep(self, picture: Picture, row: Result, named: bool) -> Kept:
+        """Of a picture whose faces are found, what will be needed once they are scored."""
+        view = view_of(picture, row.faces, self.settings.min_face) if self.thumbnails else None
+        return Kept(named, view, None if self.settings.explain is None else picture)
+
+    def add(self, examined: Examined, detector: Detector) -> None:
+        """Make what is wanted of a picture that is scored, and let go of its pixels.
+
+        Raises:
+            FacescanError: the sheet cannot be written, or the model fails.
+        """
+        kept, examined.kept = examined.kept, None
+        if kept is None:
+            return
+        row = self.judge(examined)
+        if kept.view is not None and row.verdict in FINDINGS:
+            examined.result = replace(examined.result, thumbnail=thumbnail(kept.view, row, self.thresholds))
+        if kept.picture is not None and self.settings.explain and self._explains(row, kept.named):
+            sheet = self._sheet(kept.picture, row, detector)
+            examined.result = replace(examined.result, explanation=save_png(sheet, self.settings.explain, row))
+
+    def _explains(self, row: Result, named: bool) -> bool:
+        if self.settings.explain is None:
+            return False
+        return row.verdict in FINDINGS or (named and row.verdict is not Verdict.ERROR)
+
+    def _sheet(self, picture: Picture, row: Result, detector: Detector) -> Picture:
+        card = detector.card
+        scored = [(i, face.box, face.p_fake) for i, face in enumerate(row.faces) if face.p_fake is not None]
+        chosen: Sequence[tuple[int, Box | None, float]] = sorted(scored, key=lambda face: -face[2])[:MAX_FACES]
+        if row.p_fake is not None and not row.faces:
+            chosen = [(0, None, row.p_fake)]
+        regions = [prepare(picture, box, card) for _, box, _ in chosen]
+        try:
+            heats = heat_maps(detector, regions, self.batch_size, self.settings.timeout * _SHARE)
+        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
+            raise FacescanError(f"model {card.name} failed: {first_line(error)}") from error
+        seen = []
+        for (number, box, p_fake), region, heat in zip(chosen, regions, heats, strict=True):
+            shown = {spec.content: pixels for spec, pixels in zip(card.inputs, region, strict=True)}
+            crop = _crop(picture, box, card.margin)
+            pixels = shown["picture"] if "picture" in shown else shrink(crop, *shown["ela"].shape[1::-1])
+            levels = shown["ela"] if "ela" in shown else _levels(picture, box, card.margin)
+            seen.append(Seen(number, p_fake, pixels, levels, heat))
+        qualities = detector.elas or {QUALITY}
+        said = f"{card.name} {card.version}"
+        looked, unit = _SAID[bool(card.activation)]
+        captions = Captions(said, detector.sha256, looked, unit, min(qualities), self.settings.min_face)
+        return draw_sheet(row, picture, seen, self.thresholds, captions)
+
+
+_SAID = {
+    True: (
+        "orange spoke for fake, blue for real",
+        "left: log-odds of fake that each place adds. Their sum, calibrated, is the score",
+    ),
+    False: (
+        "orange spoke for fake, blue for real",
+        f"left: log-odds of fake lost when one of {GRID}×{GRID} places is covered",
+    ),
+}
+
+
+def view_of(picture: Picture, faces: Sequence[Face], min_face: int) -> View:
+    """The whole picture on a thumbnail's scale; or, where its faces would be too small, the part that they are in."""
+    height, width = picture.shape[:2]
+    boxes = np.array([face.box for face in faces if min(face.box[2:]) >= min_face])
+    left, top, right, bottom = 0, 0, width, height
+    if boxes.size:
+        largest = int(boxes[:, 2:].max())
+        if largest * THUMBNAIL < _VISIBLE * max(width, height):
+            left, top = (max(0, int(edge) - largest) for edge in boxes[:, :2].min(axis=0))
+            right, bottom = (boxes[:, :2] + boxes[:, 2:]).max(axis=0) + largest
+            right, bottom = min(width, int(right)), min(height, int(bottom))
+    part = picture[top:bottom, left:right]
+    scale = min(1.0, THUMBNAIL / max(part.shape[:2]))
+    small_w, small_h = (max(1, round(side * scale)) for side in (part.shape[1], part.shape[0]))
+    return View(shrink(part, small_w, small_h) if scale < 1 else part.copy(), left, top, scale)
+
+
+def thumbnail(view: View, row: Result, thresholds: Thresholds) -> bytes:
+    """A JPEG: the picture with its faces boxed, and the scores of those that make it a finding.
+
+    Args:
+        view: of the picture; it is drawn on.
+        row: with its scores.
+        thresholds: that make findings.
+    """
+    scored = [(face, face.p_fake) for face in row.faces if face.p_fake is not None]
+    for face, p_fake in sorted(scored, key=lambda one: one[1]):  # the highest on top
+        verdict = thresholds.verdict(p_fake)
+        x, y, w, h = face.box
+        box = ((x - view.left) * view.scale, (y - view.top) * view.scale, w * view.scale, h * view.scale)
+        left, top, wide, high = map(round, box)
+        label = f"{p_fake:.2f}" if verdict in FINDINGS else ""
+        color = VERDICTS[verdict] if verdict in FINDINGS else FADED
+        frame(view.pixels, (left, top, max(wide, 3), max(high, 3)), color, label)
+    bgr = cv2.cvtColor(view.pixels, cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return jpeg.tobytes()
+
+
+def _crop(picture: Picture, box: Box | None, margin: float) -> Picture:
+    rows, columns = _part(picture, box, margin)
+    return picture[rows, columns]
+
+
+def _levels(picture: Picture, box: Box | None, margin: float) -> Picture | None:
+    """The map of a part's error levels."""
+    rows, columns = _part(picture, box, margin)
+    if max(rows.stop - rows.start, columns.stop - columns.start) > MAX_SIDE - 64:
+        return None
+    return ela_map(error_levels_at(picture, rows, columns))
+
+
+def _part(picture: Picture, box: Box | None, margin: float) -> tuple[slice, slice]:
+    if box is None:
+        return slice(0, picture.shape[0]), slice(0, picture.shape[1])
+    return square_crop(picture, box, margin)

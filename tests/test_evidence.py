@@ -1,0 +1,299 @@
+"""What is kept of pictures besides their rows: thumbnails in results, and sheets that say why, in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from scanner.cli import main
+from scanner.decode import decode
+from scanner.evidence import THUMBNAIL, view_of
+from scanner.model import Detector
+from scanner.pipeline import scan
+from scanner.result import Face, Result
+from scanner.settings import Settings
+from scanner.thresholds import choose
+from scanner.walk import Candidate
+from tests.conftest import EXAMPLES, write_toy
+from tests.pictures import encode, scene
+
+PNG = encode(scene(), "PNG")
+PIXELS = {"real": scene() // 4, "uncertain": scene() // 2 + 70, "fake": scene() // 4 + 190}
+
+
+def flat(level: int, width: int = 40, height: int = 30) -> np.ndarray:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def pixels_of(content: bytes) -> np.ndarray:
+    picture = decode(content).picture
+    assert picture is not None
+    return picture
+
+
+@pytest.fixture
+def here(tmp_path, toy, monkeypatch) -> Path:
+    """A folder to stand in, with `toy` for the model and, in `uploads`, a picture for each verdict."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACESCAN_MODEL", str(toy))
+    (tmp_path / "uploads").mkdir()
+    for verdict, pixels in PIXELS.items():
+        (tmp_path / f"uploads/{verdict}.png").write_bytes(encode(pixels, "PNG"))
+    (tmp_path / "uploads/cut.png").write_bytes(PNG[:-200])
+    return tmp_path
+
+
+def explained(*arguments: str, code: int = 1) -> dict[str, str | None]:
+    """The sheet of every row, by the row's path, of a scan that makes some."""
+    shutil.rmtree("why", ignore_errors=True)
+    assert main([*arguments, "--explain", "why", "--out", "r.jsonl", "-q"]) == code
+    rows = [json.loads(line) for line in Path("r.jsonl").read_text("utf-8").splitlines()]
+    sheets = {row["path"]: row.get("explanation") for row in rows}
+    made = {sheet for sheet in sheets.values() if sheet}
+    assert made == {f"why/{name}" for name in os.listdir("why")}  # nothing half-written is left
+    for sheet in made:
+        assert min(pixels_of(Path(sheet).read_bytes()).shape[:2]) > 300
+    return sheets
+
+
+def test_findings_have_a_sheet_and_what_is_named_has_one(here):
+    sheets = explained("uploads")
+    assert [path for path, sheet in sheets.items() if sheet] == ["uploads/fake.png", "uploads/uncertain.png"]
+    sheets = explained("uploads/real.png", "uploads/cut.png", code=2)
+    assert sheets["uploads/real.png"]
+    assert sheets["uploads/cut.png"] is None
+
+
+def test_what_a_list_names_is_no_question(here):
+    (here / "list").write_text("uploads/real.png\nuploads/fake.png\n")
+    sheets = explained("--files-from", "list")
+    assert [path for path, sheet in sheets.items() if sheet] == ["uploads/fake.png"]
+
+
+def test_standard_input_is_named(here, facescan, toy):
+    done = facescan("-", "--explain", "why", "--model", str(toy), "--quiet", stdin=encode(PIXELS["real"], "PNG"))
+    (name,) = os.listdir("why")
+    assert done.stdout.decode() == f"real      0.1105  -  (why: why/{name})\n"
+
+
+def test_rows_are_the_same_with_and_without(here):
+    explained("uploads")
+    with_sheets = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    assert main(["uploads", "-q", "--out", "plain.jsonl", "--out", "plain.csv", "--no-cache"]) == 1
+    plain = [json.loads(line) for line in Path("plain.jsonl").read_text().splitlines()]
+    for row in with_sheets:
+        row.pop("explanation", None)
+    assert with_sheets == plain
+    assert main(["uploads", "-q", "--out", "r.csv", "--explain", "why"]) == 1
+    assert Path("r.csv").read_bytes() == Path("plain.csv").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
+def test_names_that_collide_and_names_that_are_hostile(here):
+    names = ["x.png", "two/x.png", "two/x.jpg", "<script>.png", "\u202egpj.png", "new\nline\x1b[31m\udcff.png"]
+    for level, name in enumerate([*names, f"{'n' * 251}.png"]):
+        file = here / "more" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encode(PIXELS["fake"] + np.uint8(level), "PNG"))
+    sheets = explained("more")
+    assert len(set(sheets.values())) == len(names) + 1
+    for sheet in sheets.values():
+        assert sheet is not None
+        assert sheet.isprintable()
+        assert not set(sheet) & set("<>\u202e\n\x1b")
+
+
+def test_equal_contents_share_a_sheet_whoever_makes_it(here):
+    for i in range(24):
+        folder = here / f"copies/{i:02}"
+        folder.mkdir(parents=True)
+        (folder / "same.png").write_bytes(encode(PIXELS["fake"], "PNG"))
+    sheets = explained("copies", "--workers", "4")
+    assert len(sheets) == 24
+    assert len(set(sheets.values())) == 1
+
+
+def test_a_second_run_makes_them_again_and_takes_the_rest_from_the_cache(here, capfd):
+    first = explained("uploads")
+    rows = Path("r.jsonl").read_text()
+    for again in ("by file", "by content"):
+        for name in os.listdir("why"):
+            (here / "why" / name).unlink()
+        if again == "by content":
+            for file in (here / "uploads").iterdir():
+                os.utime(file, (1e9, 1e9))
+        assert main(["uploads", "--explain", "why", "--out", "r.jsonl", "--summary", "s.json", "-q"]) == 1
+        assert Path("r.jsonl").read_text() == rows
+        assert len(os.listdir("why")) == len([sheet for sheet in first.values() if sheet]) == 2
+        assert json.loads(Path("s.json").read_text())["summary"]["cached"] == 2  # the real one, and the broken one
+
+
+def test_a_row_that_is_known_answers_no_question(here):
+    assert main(["uploads", "-q"]) == 1
+    assert explained("uploads/real.png", code=0)["uploads/real.png"]
+
+
+def test_sheets_are_never_scanned(here):
+    (here / "uploads/why").mkdir()
+    for _ in range(2):
+        assert main(["uploads", "--explain", "uploads/why", "--out", "r.csv", "-q", "--no-cache"]) == 1
+        assert len(Path("r.csv").read_text().splitlines()) == 1 + 4
+    assert len(os.listdir("uploads/why")) == 2
+
+
+def said(capfd) -> str:
+    (line,) = capfd.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--device", "cuda"], "--explain looks on processors, not on GPUs: leave --device cuda out"),
+        (["--ela-dir", "./why"], "--explain why: that is the --ela-dir, too"),
+        (["--out", "why/r.csv", "--explain", "uploads/fake.png"], "--explain uploads/fake.png: File exists"),
+    ],
+)
+def test_what_cannot_be_is_refused(here, capfd, arguments, says):
+    assert main(["uploads", "--explain", "why", *arguments]) == 2
+    assert said(capfd) == f"facescan: {says}"
+    assert not (here / "why").exists()
+
+
+def test_a_model_that_looks_at_error_levels_has_sheets_too(here, tmp_path):
+    both = write_toy(tmp_path / "both.onnx", ela=True)
+    assert explained("uploads/real.png", "--model", str(both), code=0)["uploads/real.png"]
+
+
+@pytest.mark.parametrize("side", [1, 2, 33, 4000])
+def test_pictures_of_any_shape_have_a_sheet(here, side):
+    for width, height in ((side, 1), (1, side)):
+        (here / f"{width}x{height}.png").write_bytes(encode(flat(250, width, height), "PNG"))
+    assert all(explained(f"{side}x1.png", f"1x{side}.png").values())
+
+
+@pytest.mark.parametrize("name", ["faceless_cat.jpg", "real_astronaut.jpg"])
+def test_no_face_is_an_answer_too(here, toy_for_faces, name):
+    file = str(EXAMPLES / name)
+    options = ["--model", str(toy_for_faces), "--min-face", "300"]
+    assert explained(file, *options, code=0)[file]
+    (row,) = map(json.loads, Path("r.jsonl").read_text().splitlines())
+    assert (row["verdict"], row["reason"]) == ("no_face", "too_small:1" if "astronaut" in name else "")
+
+
+def group(astronaut: np.ndarray, tmp_path: Path) -> Path:
+    """Nine times the same person, from dim to bright."""
+    person = cv2.resize(astronaut[20:212, 130:322], (160, 160), interpolation=cv2.INTER_AREA)
+    copies = [cv2.convertScaleAbs(person, alpha=0.5 + i / 10) for i in range(9)]
+    file = tmp_path / "group.png"
+    file.write_bytes(encode(np.vstack([np.hstack(copies[i : i + 3]) for i in (0, 3, 6)]), "PNG"))
+    return file
+
+
+def test_a_sheet_grows_with_the_faces_but_not_for_ever(here, astronaut, toy_for_faces):
+    heights = []
+    for file in (str(EXAMPLES / "real_astronaut.jpg"), str(group(astronaut, here))):
+        assert (
+            main([file, "--model", str(toy_for_faces), "--explain", "why", "-o", "r.jsonl", "-q", "--exit-zero"]) == 0
+        )
+        (row,) = map(json.loads, Path("r.jsonl").read_text().splitlines())
+        heights.append((row["n_faces"], pixels_of(Path(row["explanation"]).read_bytes()).shape[0]))
+    (one, low), (nine, high) = heights
+    assert (one, nine) == (1, 9)
+    assert 1500 < high < low + 6 * 400
+
+
+# Thumbnails
+
+
+def run(paths: list[Any], detector: Detector, thumbnails: bool = True, **options: Any) -> list[Result]:
+    found = (Candidate(str(path)) for path in paths)
+    told = Settings("toy", **options)
+    return list(scan(found, detector, choose(detector.card), told, thumbnails=thumbnails))
+
+
+def test_findings_have_thumbnails(here, brightness):
+    files = [here / f"uploads/{name}.png" for name in ("real", "uncertain", "fake", "cut")]
+    results = run(files, brightness)
+    assert [bool(row.thumbnail) for row in results] == [False, True, True, False]
+    assert pixels_of(results[2].thumbnail).shape == (44, 60, 3)  # never enlarged
+    plain = run(files, brightness, thumbnails=False)
+    assert plain == results
+    assert not any(row.thumbnail for row in plain)
+
+
+def test_a_thumbnail_shows_the_boxes_and_is_small(astronaut, face_brightness, tmp_path):
+    file = tmp_path / "bright.png"
+    bright = cv2.convertScaleAbs(astronaut[..., :1].repeat(3, axis=2), alpha=1.5)
+    file.write_bytes(encode(bright, "PNG"))
+    (row,) = run([file], face_brightness)
+    assert len(row.thumbnail) < 16_000
+    shown = pixels_of(row.thumbnail).astype(int)
+    assert shown.shape == (THUMBNAIL, THUMBNAIL, 3)
+    drawn = np.ptp(shown, axis=2) > 60  # the picture has no colours
+    x, y, w, h = (side * THUMBNAIL / 512 for side in row.faces[0].box)
+    rows, columns = np.nonzero(drawn)
+    assert abs(columns.min() - x) < 5
+    assert abs(rows.max() - (y + h)) < 5
+    assert not drawn[round(y + h / 4) : round(y + 3 * h / 4), round(x + w / 4) : round(x + 3 * w / 4)].any()
+
+
+def test_where_faces_are_tiny_the_part_with_them_is_shown():
+    picture = np.zeros((1000, 2000, 3), np.uint8)
+    faces = (Face((1500, 300, 60, 80), 0.9), Face((1600, 330, 50, 60), 0.9), Face((10, 10, 12, 12), 0.9))
+    view = view_of(picture, faces, min_face=32)
+    assert (view.left, view.top) == (1420, 220)
+    assert max(view.pixels.shape) == THUMBNAIL
+    assert view.scale * 80 > 48
+    whole = view_of(picture, (Face((500, 100, 600, 800), 0.9),), min_face=32)
+    assert (whole.left, whole.top, whole.pixels.shape) == (0, 0, (120, 240, 3))
+
+
+def test_a_gpu_scores_and_the_thumbnails_are_the_same(here, astronaut, face_brightness, toy_for_faces):
+    """The CPU stands in for it."""
+    files = [group(astronaut, here), EXAMPLES / "real_astronaut.jpg", EXAMPLES / "faceless_cat.jpg"] * 2
+    expected = run(files, face_brightness)
+    detector = Detector(toy_for_faces)
+    detector.device = replace(detector.device, used="cuda")
+    results = run(files, detector)
+    assert results == expected
+    assert [row.thumbnail for row in results] == [row.thumbnail for row in expected]
+    assert any(row.thumbnail for row in results)
+
+
+def test_the_cache_has_no_thumbnails_so_findings_are_looked_at_again(here, brightness):
+    from scanner.cache import Cache
+    from scanner.pipeline import scope
+
+    files = [here / f"uploads/{name}.png" for name in ("real", "fake")]
+    for file in files:
+        os.utime(file, (1e9, 1e9))
+    seen = []
+    for _ in range(2):
+        with Cache(str(here / "kept.db"), scope(brightness, Settings("toy"))) as cache:
+            found = (Candidate(str(file)) for file in files)
+            told = choose(brightness.card)
+            seen.append([*scan(found, brightness, told, Settings("toy"), cache=cache, thumbnails=True)])
+    assert seen[0] == seen[1]
+    assert [row.cached for row in seen[1]] == [True, False]
+    assert seen[1][1].thumbnail == seen[0][1].thumbnail != b""
+
+
+def test_a_bug_in_drawing_costs_no_verdict(here, brightness, monkeypatch):
+    def broken(*_: Any) -> bytes:
+        raise MemoryError
+
+    if sys.platform != "linux":
+        pytest.skip("a patch reaches only processes that are forked")
+    monkeypatch.setattr("scanner.evidence.thumbnail", broken)
+    (row,) = run([here / "uploads/fake.png"], brightness)
+    assert (row.verdict, row.thumbnail) == ("fake", b"")

@@ -1,0 +1,251 @@
+"""Where a network looked, as a second output of its ONNX file: what each place adds to the log-odds of fake.
+
+For networks that end in a mean or a peak (or both) over the places of one feature map, and one dense layer. Then the
+log-odds are a sum over places, and the second output is its terms, exactly:
+
+- of a mean, a place's part is weight x feature / places: the class activation map of Zhou et al. 2016, "Learning Deep
+  Features for Discriminative Localization", arXiv:1512.04150;
+- of a peak, weight x feature goes to the place that has it, in equal parts where several do;
+- the bias is everybody's in equal parts.
+
+`python -m train.activation FILE` adds it to a file that was exported without; weights and scores stay as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from scanner.card import Card
+from scanner.errors import FacescanError
+from scanner.model import Detector
+from train.card import write_card
+
+OUTPUT = "activation"
+_PREFIX = f"{OUTPUT}/"
+_OPSET = 13  # from it on, axes are inputs
+_ENDS = {"Sigmoid", "Softmax", "Identity"}
+# Between a pooling and the dense layer; they move no value to another channel.
+_PASSING = {"Squeeze", "Flatten", "Reshape", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear"}
+_POOLINGS = {"GlobalAveragePool": "mean", "GlobalMaxPool": "peak"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pooled:
+    """A part of what the dense layer sees: `kind` of pooling, of the feature map `features`, giving `values`."""
+
+    kind: str
+    features: str
+    values: str
+    channels: int
+    places: tuple[int, int]
+
+
+def with_activation(model: onnx.ModelProto, card: Card) -> tuple[onnx.ModelProto, Card]:
+    """The model with the second output, and the card that names it; without one if the network ends otherwise."""
+    model = without_activation(model, card)
+    card = replace(card, activation="")
+    head = _head(model, card)
+    if head is None:
+        return model, card
+    pooled, weights, bias = head
+    _extend(model.graph, pooled, weights, bias)
+    return model, replace(card, activation=OUTPUT)
+
+
+def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
+    """A copy of the model that computes the score and nothing else."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    graph = model.graph
+    kept = [tensor for tensor in graph.output if tensor.name == card.output.name]
+    needed, nodes = {card.output.name}, []
+    for node in reversed(graph.node):  # they are in the order of computation
+        if needed.intersection(node.output):
+            nodes.insert(0, node)
+            needed.update(node.input)
+            needed.update(name for inner in _inner(node) for name in inner.input)
+    tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
+    for field, values in ((graph.output, kept), (graph.node, nodes), (graph.initializer, tensors)):
+        copies = [type(value).FromString(value.SerializeToString()) for value in values]
+        del field[:]
+        field.extend(copies)
+    return model
+
+
+def add_activation(file: Path) -> bool:
+    """Give an ONNX file with a card the second output, if its network has what it takes; whether it has.
+
+    Raises:
+        FacescanError: it is no detector, or the scanner would refuse the outcome; the file stays as it was.
+    """
+    card = Detector(file).card
+    loaded = onnx.load_model(file)
+    model, card = with_activation(loaded, card)
+    if not card.activation:
+        return False
+    # Foreign metadata stay.
+    draft = file.with_name(f".{file.name}.draft")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        draft.write_bytes(model.SerializeToString())
+        write_card(draft, card, file)
+    except OSError as error:
+        raise FacescanError(f"{file}: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def _inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    """Nodes of the graphs within a node, as an `If` has them: they may take what is computed outside."""
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield inner
+                yield from _inner(inner)
+
+
+def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled], NDArray[np.float32], float] | None:
+    """What the dense layer sees, and its weights (channels,) and bias for the log-odds of fake."""
+    if min(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")) < _OPSET:
+        return None
+    nodes = {name: node for node in model.graph.node for name in node.output}
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    node = nodes.get(card.output.name)
+    if node is not None and node.op_type in _ENDS:
+        node = nodes.get(node.input[0])
+    dense = _dense(node, nodes, values)
+    if dense is None:
+        return None
+    name, weights, bias = dense
+    towards = _towards_fake(weights.shape[1], card)
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {tensor.name: tensor.type.tensor_type.shape for tensor in inferred.value_info}
+    pooled = _pooled(name, nodes, {name: [dim.dim_value for dim in shape.dim] for name, shape in shapes.items()})
+    fits = pooled and sum(part.channels for part in pooled) == len(weights)
+    if towards is None or not fits or len({part.places for part in pooled}) != 1:
+        return None
+    return pooled, (weights @ towards).astype(np.float32), float(bias @ towards)
+
+
+def _dense(
+    node: onnx.NodeProto | None, nodes: dict[str, onnx.NodeProto], values: dict[str, NDArray[np.float32]]
+) -> tuple[str, NDArray[np.float32], NDArray[np.float32]] | None:
+    """The input of a dense layer, its weights (channels, columns) and its bias (columns,)."""
+    bias: NDArray[np.float32] | None = None
+    if node is not None and node.op_type == "Add":
+        constants = [name for name in node.input if name in values]
+        rest = [name for name in node.input if name not in values]
+        if len(constants) != 1:
+            return None
+        bias, node = values[constants[0]], nodes.get(rest[0])
+    if node is None or node.op_type not in ("MatMul", "Gemm") or node.input[1] not in values:
+        return None
+    weights = values[node.input[1]]
+    if node.op_type == "Gemm":
+        said = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if said.get("alpha", 1.0) != 1.0 or said.get("beta", 1.0) != 1.0 or said.get("transA", 0):
+            return None
+        weights = weights.T if said.get("transB", 0) else weights
+        if len(node.input) > 2:
+            if bias is not None or node.input[2] not in values:
+                return None
+            bias = values[node.input[2]]
+    if weights.ndim != 2:
+        return None
+    columns = weights.shape[1]
+    bias = np.zeros(columns, np.float32) if bias is None else bias
+    return (node.input[0], weights, np.broadcast_to(bias.ravel(), columns)) if bias.size in (1, columns) else None
+
+
+def _towards_fake(columns: int, card: Card) -> NDArray[np.float64] | None:
+    """What turns the columns before a sigmoid or softmax into the log-odds of fake."""
+    if columns == 1 and card.output.kind != "softmax":
+        return np.array([1.0 if card.fake == 1 else -1.0])
+    if columns == 2 and card.output.kind != "sigmoid":
+        return np.array([1.0 if column == card.fake else -1.0 for column in range(2)])
+    return None
+
+
+def _pooled(name: str, nodes: dict[str, onnx.NodeProto], shapes: dict[str, list[int]]) -> list[_Pooled]:
+    """What a tensor (n, channels) is made of; empty if that is anything but poolings side by side."""
+    node = nodes.get(name)
+    if node is None:
+        return []
+    if node.op_type == "Concat":
+        parts = [_pooled(part, nodes, shapes) for part in node.input]
+        return [one for part in parts for one in part] if all(parts) else []
+    if node.op_type in _PASSING:
+        return _pooled(node.input[0], nodes, shapes)
+    if node.op_type not in _POOLINGS:
+        return []
+    features = node.input[0]
+    shape = shapes.get(features, [])
+    if len(shape) != 4 or not all(shape[1:]):
+        return []
+    return [_Pooled(_POOLINGS[node.op_type], features, node.output[0], shape[1], (shape[2], shape[3]))]
+
+
+def _extend(graph: onnx.GraphProto, pooled: Sequence[_Pooled], weights: NDArray[np.float32], bias: float) -> None:
+    """Add the nodes that compute the terms of the sum."""
+    height, width = pooled[0].places
+    batch = graph.output[0].type.tensor_type.shape.dim[0]
+    terms, start = [], 0
+    for number, part in enumerate(pooled):
+        own = weights[start : start + part.channels].reshape(1, -1, 1, 1)
+        start += part.channels
+        make = _of_mean if part.kind == "mean" else _of_peak
+        terms.append(make(graph, part, own, f"{_PREFIX}{number}_"))
+    share = _constant(graph, f"{_PREFIX}bias", np.float32(bias / (height * width)))
+    axis = _constant(graph, f"{_PREFIX}channels", np.array([1]))
+    _node(graph, "Sum", [*terms, share], f"{_PREFIX}sum")
+    _node(graph, "Squeeze", [f"{_PREFIX}sum", axis], OUTPUT)
+    said = batch.dim_param or batch.dim_value or "batch"
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [said, height, width]))
+
+
+def _of_mean(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
+    """Weight x feature / places, summed over the channels: a convolution."""
+    scaled = _constant(graph, f"{name}weights", (weights / np.prod(part.places)).astype(np.float32))
+    return _node(graph, "Conv", [part.features, scaled], f"{name}mean")
+
+
+def _of_peak(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
+    """Weight x peak, at the places that have it. A product of matrices sums over the channels: the fastest way."""
+    height, width = part.places
+    own = _constant(graph, f"{name}weights", weights)
+    axes = _constant(graph, f"{name}axes", np.array([2, 3]))
+    row = _constant(graph, f"{name}row", np.array([0, 1, part.channels]))
+    flat = _constant(graph, f"{name}flat", np.array([0, part.channels, height * width]))
+    square = _constant(graph, f"{name}square", np.array([0, 1, height, width]))
+    _node(graph, "Equal", [part.features, part.values], f"{name}is_peak")
+    _node(graph, "Cast", [f"{name}is_peak"], f"{name}peaks", to=TensorProto.FLOAT)
+    _node(graph, "ReduceSum", [f"{name}peaks", axes], f"{name}count", keepdims=1)
+    _node(graph, "Mul", [part.values, own], f"{name}weighted")
+    _node(graph, "Div", [f"{name}weighted", f"{name}count"], f"{name}each")
+    _node(graph, "Reshape", [f"{name}each", row], f"{name}each_row")
+    _node(graph, "Reshape", [f"{name}peaks", flat], f"{name}peaks_flat")
+    _node(graph, "MatMul", [f"{name}each_row", f"{name}peaks_flat"], f"{name}summed")
+    return _node(graph, "Reshape", [f"{name}summed", square], f"{name}peak")
+
+
+def _constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic] | np.generic) -> str:
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return name
+
+
+def _node(graph: onnx.GraphProto, operator: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
+    graph.node.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
+    return output
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(f"{name}: {'names its activation' if add_activation(Path(name)) else 'ends otherwise; left as it was'}")
