@@ -27,6 +27,7 @@ from typing import Self
 from scanner.errors import FacescanError
 from scanner.examine import Examined, Known
 from scanner.interrupts import later
+from scanner.memory import give_back_memory, keep_memory
 from scanner.result import Result
 from scanner.walk import Candidate
 
@@ -40,7 +41,6 @@ _LONGEST_CHUNK = 8
 # Seconds between two looks at the clock. A longer gap means that we were stopped (Ctrl-Z) or busy, and not the worker.
 _TICK = 1.0
 _PR_SET_PDEATHSIG = 1
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 # Bytes that a process keeps for its next picture: two copies of one that needs no room of its own, and some.
 _KEPT = 200 * 2**20
 
@@ -286,7 +286,7 @@ def _serve(
                 answer = error
             connection.send(answer)
             if room is None:
-                _give_back_memory()
+                give_back_memory()
     except (EOFError, OSError):
         code = 0  # nobody is left to work for
     finally:
@@ -322,19 +322,9 @@ def _settle_down(max_memory: int, parent: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (wanted if most < 0 else min(wanted, most), most))
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if hasattr(
-            libc, "mallopt"
-        ):  # glibc's: keep what a picture took for the next one, instead of 18,000 page faults
-            libc.mallopt(_M_MMAP_MAX, 0)
-            libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
+        keep_memory(_KEPT)
         if os.getppid() != parent:  # it was faster
             os._exit(0)
-
-
-def _give_back_memory() -> None:
-    """What a large picture took, and lies between what is still in use."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
 
 
 def _end(process: BaseProcess) -> None:

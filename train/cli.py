@@ -15,6 +15,7 @@ import click
 
 from scanner import __version__
 from scanner.errors import FacescanError
+from scanner.memory import keep_memory
 from scanner.quiet import silent_libraries
 
 if TYPE_CHECKING:
@@ -316,6 +317,7 @@ def _quiet_import() -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code: 0, 2 for any error, 130 if interrupted."""
+    keep_memory()
     try:
         cli.main(args=None if argv is None else list(argv), prog_name="facescan-train", standalone_mode=False)
         sys.stdout.flush()
