@@ -99,10 +99,16 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.argument("paths", nargs=-1, type=click.Path())
 # What to write
 @click.option(
-    "-o", "--out", multiple=True, metavar="FILE", help="Write .csv, .json or .jsonl; repeatable; - is standard output."
+    "-o",
+    "--out",
+    multiple=True,
+    metavar="FILE",
+    help="Write .csv, .json, .jsonl, .parquet or .sarif; repeatable; - is standard output.",
 )
 @click.option(
-    "--format", type=click.Choice(["csv", "json", "jsonl", "text"]), help="Of standard output and of other suffixes."
+    "--format",
+    type=click.Choice(["csv", "json", "jsonl", "parquet", "sarif", "text"]),
+    help="Of standard output and of other suffixes.",
 )
 @click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
 @click.option("--summary", metavar="FILE", help="Write the summary to a .json or .md file.")

@@ -11,6 +11,8 @@ from contextlib import nullcontext
 from dataclasses import asdict, fields
 from typing import Any
 
+import click
+
 from scanner import __version__
 from scanner.baseline import marked, read_baseline
 from scanner.cache import Cache, cache_file, files_of
@@ -26,7 +28,7 @@ from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
-from scanner.writers import STDOUT, Writer, as_line, format_of, replace_file
+from scanner.writers import STDOUT, Writer, as_line, format_of, on_one_line, replace_file
 
 _NAMED = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 
@@ -64,9 +66,11 @@ def run(options: Mapping[str, Any]) -> int:
             writer.abandon(report.as_dict())
         if isinstance(error, FacescanError):
             raise
-        kept = ", ".join(writer.partial for writer in writers if writer.partial)
+        kept = ", ".join(writer.kept for writer in writers if writer.kept)
         where = f", kept in {kept}" if kept else ""
         raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
+    for note in filter(None, (writer.note for writer in writers)):
+        click.echo(f"facescan: {on_one_line(note)}", err=True)
     if options["summary"]:
         _write_summary(options["summary"], report)
     if not options["quiet"]:
@@ -147,8 +151,11 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[W
     formats = [format_of(out, on_stdout if out == STDOUT else options["format"]) for out in outs]
     if options["cache"] and os.path.realpath(options["cache"]) in {os.path.realpath(out) for out in outs}:
         raise FacescanError(f"--cache {options['cache']}: that is an --out, too")
+    if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
+        raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
+    findings = FINDINGS[options["fail_on"]]
     return [
-        Writer(out, form, meta, options["excel"], color=out == STDOUT and _color())
+        Writer(out, form, meta, options["excel"], out == STDOUT and _color(), findings)
         for out, form in zip(outs, formats, strict=True)
     ]
 
