@@ -77,6 +77,7 @@ class Result:
     ela: Ela | None = None
     baseline: bool | None = None
     cached: bool = field(default=False, compare=False)
+    thumbnail: bytes = field(default=b"", compare=False)
 
 
 def printable_path(path: str) -> str:
