@@ -30,7 +30,7 @@ from scanner.settings import (
 from scanner.shard import Shard
 
 ENV_PREFIX = "FACESCAN"
-_ACTIONS = {"version", "cache_info", "cache_clear"}  # options that are said on the command line only
+_ACTIONS = {"version", "cache_info", "cache_clear", "list_models"}  # options that are said on the command line only
 # No options: where the verdict cache lies, where the tests find the picture sets, and what container files like to set.
 _OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION"}
 
@@ -198,6 +198,12 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option("--cache-clear", is_flag=True, allow_from_autoenv=False, help="Empty the cache, and scan nothing.")
 @click.option(
+    "--list-models",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Show the models and what they are (not) for, as text or --format json, and scan nothing.",
+)
+@click.option(
     "--config",
     type=click.Path(),
     is_eager=True,
@@ -220,6 +226,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if options["version"]:
         click.echo(version(options["verbose"]))
         return 0
+    if options["list_models"]:
+        return list_models(ctx, options["model"], options["format"])
     _settle(ctx, options, "cache", "no_cache")
     if options["cache_info"] or options["cache_clear"]:
         click.echo(about_cache(options["cache"], options["cache_clear"]))
@@ -284,6 +292,19 @@ def version(verbose: bool) -> str:
             *(f"model {name}: version {d.card.version}, {d.card.task}, sha256 {d.sha256}" for d, name in models),
         ]
     )
+
+
+def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> int:
+    """Show the cards of the models; the exit code is 2 if one of them cannot be used."""
+    from scanner.listing import show
+
+    if format not in (None, "text", "json") and ctx.get_parameter_source("format") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--list-models writes text or json.", ctx)
+    text, trouble = show(chosen, format == "json")
+    if text:
+        click.echo(text)
+    codes = [_fail(line, FacescanError.exit_code) for line in trouble]
+    return max(codes, default=0)
 
 
 def about_cache(named: str | None, clear: bool) -> str:
