@@ -11,7 +11,7 @@ import select
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +23,8 @@ from scanner.result import Result
 COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 STDOUT = "-"
 _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
+# A format is three functions: of a row, of what stands before the rows, and of what stands after them, in pieces.
+Format = tuple[Callable[..., str], Callable[[Mapping[str, Any]], str], Callable[[Mapping[str, Any]], Iterable[str]]]
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -48,8 +50,12 @@ class Writer:
     process, has the same ``.partial``.
     """
 
-    def __init__(self, path: str, format: str, meta: Mapping[str, Any], excel: bool = False, color: bool = False):
-        self._to_row, self._head, self._tail = _format(format, excel, color)
+    option = "--out"
+
+    def __init__(
+        self, path: str, format: str | Format, meta: Mapping[str, Any], excel: bool = False, color: bool = False
+    ):
+        self._to_row, self._head, self._tail = _format(format, excel, color) if isinstance(format, str) else format
         self.rows = 0
         self.name = "standard output" if path == STDOUT else path
         self._target = os.path.realpath(path)  # a link stays a link
@@ -67,7 +73,7 @@ class Writer:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Complete the output and let it replace what was there before."""
-        self._write(self._tail(summary))
+        self._write_tail(summary)
         if not self.partial:
             return
         try:
@@ -85,11 +91,15 @@ class Writer:
         if not self.partial or self._file.closed:  # nobody may be reading any more; or it is finished
             return
         with suppress(FacescanError):
-            self._write(self._tail(summary))
+            self._write_tail(summary)
         if not self._in_place():
             self._rescue()
         with suppress(OSError):
             self._file.close()
+
+    def _write_tail(self, summary: Mapping[str, Any]) -> None:
+        for text in self._tail(summary):
+            self._write(text)
 
     def _open(self, path: str) -> io.FileIO:
         if path == STDOUT:
@@ -107,8 +117,8 @@ class Writer:
             return file
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR) and os.path.lexists(self.partial):
-                raise FacescanError(f"--out {path}: {self.partial} is no file; remove it") from error
-            raise FacescanError(f"--out {path}: {error.strerror}") from error
+                raise FacescanError(f"{self.option} {path}: {self.partial} is no file; remove it") from error
+            raise FacescanError(f"{self.option} {path}: {error.strerror}") from error
 
     def _claim(self, file: io.FileIO) -> None:
         """Make sure that the file is nobody else's, and empty it.
@@ -117,9 +127,13 @@ class Writer:
         """
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise FacescanError(f"--out {self.name}: {self.partial} is no file, or one of several names; remove it")
+            raise FacescanError(
+                f"{self.option} {self.name}: {self.partial} is no file, or one of several names; remove it"
+            )
         if not _lock(file) or not _is(self.partial, status):  # the other one may have finished this very moment
-            raise FacescanError(f"--out {self.name}: another scan is writing it; wait for it, or name another file")
+            raise FacescanError(
+                f"{self.option} {self.name}: another scan is writing it; wait for it, or name another file"
+            )
         file.truncate()
         if os.path.exists(self._target):
             shutil.copymode(self._target, self.partial)
@@ -253,7 +267,7 @@ def as_line(result: Result, color: bool = False) -> str:
 
 def on_one_line(text: str) -> str:
     """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def _escaped(c: str) -> str:
@@ -275,11 +289,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _format(
-    name: str, excel: bool, color: bool
-) -> tuple[Callable[..., str], Callable[[Mapping[str, Any]], str], Callable[[Mapping[str, Any]], str]]:
-    """A format is three functions: of a row, of what stands before the rows, of what stands after them."""
-
+def _format(name: str, excel: bool, color: bool) -> Format:
     def nothing(_: Mapping[str, Any]) -> str:
         return ""
 
@@ -295,6 +305,6 @@ def _format(
         return (
             lambda result, first: ("\n" if first else ",\n") + _json(as_object(result)),
             lambda meta: f'{{"meta": {_json(meta)},\n"results": [',
-            lambda summary: f'\n],\n"summary": {_json(summary)}}}\n',
+            lambda summary: [f'\n],\n"summary": {_json(summary)}}}\n'],
         )
     return lambda result, first: as_line(result, color) + "\n", nothing, nothing
