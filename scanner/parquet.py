@@ -98,14 +98,14 @@ class Parquet:
                 self._write_group()
         return self._file.take()
 
-    def tail(self, summary: Mapping[str, Any], complete: bool) -> bytes:
+    def tail(self, summary: Mapping[str, Any], complete: bool) -> tuple[bytes]:
         if not self._end:
             self._pack()
             self._write_group()
             self._writer.add_key_value_metadata(_utf8({"facescan.summary": json_text(summary)}))
             self._writer.close()
             self._end = self._file.take()
-        return self._end
+        return (self._end,)
 
     def _pack(self) -> None:
         if self._rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,7 +61,8 @@ class Result:
     index into `faces`, or ``image``), or is empty.
 
     `baseline` says, of a finding, whether it was one already in the output that it is held against; None if there is
-    none. `cached` rows came from the cache; they are the same rows, and no output says so.
+    none. `cached` rows came from the cache; they are the same rows, and no output says so. `thumbnail` is a small JPEG
+    for the report, empty if there is none.
     """
 
     path: str
@@ -77,7 +79,7 @@ class Result:
     ela: Ela | None = None
     baseline: bool | None = None
     cached: bool = field(default=False, compare=False)
-    thumbnail: bytes = field(default=b"", compare=False)
+    thumbnail: builtins.bytes = field(default=b"", compare=False)
 
 
 def printable_path(path: str) -> str:

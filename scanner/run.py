@@ -43,6 +43,7 @@ def run(options: Mapping[str, Any]) -> int:
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_summary(options)
+    _check_report(options)
     _check_engine(settings)
     findings = FINDINGS[options["fail_on"]]
     known = read_baseline(options["baseline"], findings) if options["baseline"] else None
@@ -52,6 +53,7 @@ def run(options: Mapping[str, Any]) -> int:
     if settings.ela_dir:
         _make_folder(settings.ela_dir)
     writers = _open_outputs(options, report.meta)
+    writers += _open_report(options, report.meta, detector)
     cache = _cache(options, scope(detector, settings))
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache)
     if known is not None:
@@ -160,6 +162,16 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[W
     ]
 
 
+def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> list[Writer]:
+    """The page, if there is to be one; only then does it cost time to load what it takes."""
+    file = options["report"]
+    if file is None:
+        return []
+    from scanner.html.report import ReportWriter
+
+    return [ReportWriter(file, detector.card, meta)]
+
+
 def _color() -> bool:
     """Colour on a terminal, as no-color.org and force-color.org ask for."""
     if os.environ.get("NO_COLOR"):
@@ -194,7 +206,7 @@ def _check_engine(settings: Settings) -> None:
 
 def _own_files(options: Mapping[str, Any]) -> frozenset[str]:
     """What this run writes must not become its input."""
-    written = [file for file in (*options["out"], options["summary"]) if file]
+    written = [file for file in (*options["out"], options["summary"], options["report"]) if file]
     paths = [*written, *(f"{file}.partial" for file in written), options["ela_dir"]]
     if cache := _cache_file(options):
         paths += files_of(os.path.realpath(cache))
@@ -221,6 +233,19 @@ def _check_summary(options: Mapping[str, Any]) -> None:
         raise FacescanError(f"--summary {file}: there is no such folder")
     if not os.access(os.path.dirname(os.path.realpath(file)), os.W_OK):
         raise FacescanError(f"--summary {file}: its folder cannot be written to")
+
+
+def _check_report(options: Mapping[str, Any]) -> None:
+    """What else is written there would be lost."""
+    file = options["report"]
+    if file is None:
+        return
+    if os.path.splitext(file)[1].lower() not in (".html", ".htm"):
+        raise FacescanError(f"--report {file}: unknown suffix; use .html")
+    others = {"--out": options["out"], "--summary": [options["summary"]], "--cache": [_cache_file(options)]}
+    for option, files in others.items():
+        if os.path.realpath(file) in {os.path.realpath(other) for other in files if other}:
+            raise FacescanError(f"--report {file}: that is the {option}, too")
 
 
 def _write_summary(file: str, report: Report) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -125,7 +125,7 @@ class Sarif:
             self._notify(result)
         return text
 
-    def tail(self, summary: Mapping[str, Any], complete: bool) -> str:
+    def tail(self, summary: Mapping[str, Any], complete: bool) -> Iterator[str]:
         notifications = list(self._notifications)
         if self.note:
             told = {"descriptor": {"id": _LEFT_OUT, "index": 1}, "level": "warning", "message": {"text": self.note}}
@@ -133,10 +133,11 @@ class Sarif:
         # Of a scan that was broken off, the exit code is not known here.
         how = f'"exitCode": {summary["exit_code"]}, ' if complete and "exit_code" in summary else ""
         how += f'"executionSuccessful": {json_text(complete)}'
-        return (
-            f'\n],\n"artifacts": [{",".join(self._artifacts)}\n],\n"invocations": [{{{how},\n'
-            f'"toolExecutionNotifications": [{",".join(notifications)}\n]}}]}}]}}\n'
-        )
+        yield '\n],\n"artifacts": ['
+        yield ",".join(self._artifacts)
+        yield f'\n],\n"invocations": [{{{how},\n"toolExecutionNotifications": ['
+        yield ",".join(notifications)
+        yield "\n]}]}]}\n"
 
     def _result(self, result: Result) -> str:
         where = location(result.path)

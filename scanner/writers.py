@@ -1,4 +1,4 @@
-"""Results -> CSV, JSON, JSON Lines, text, or a format with a file of its own; an output appears when it is complete."""
+"""Results -> CSV, JSON, JSON Lines, text and other formats. A file appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import select
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,8 +71,11 @@ class Format(Protocol):
     def row(self, result: Result) -> str | bytes:
         """What one more row adds."""
 
-    def tail(self, summary: Mapping[str, Any], complete: bool) -> str | bytes:
-        """What stands after the rows; not `complete` are those of a scan that was broken off. May be asked again."""
+    def tail(self, summary: Mapping[str, Any], complete: bool) -> Iterable[str | bytes]:
+        """What stands after the rows, in pieces; they are not `complete` if the scan was broken off.
+
+        It may be asked for again, if it found no room.
+        """
 
 
 class Writer:
@@ -82,16 +85,18 @@ class Writer:
     process, has the same ``.partial``.
     """
 
+    option = "--out"
+
     def __init__(
         self,
         path: str,
-        format: str,
+        format: str | Format,
         meta: Mapping[str, Any],
         excel: bool = False,
         color: bool = False,
         findings: Collection[Verdict] = (Verdict.FAKE,),
     ):
-        self._format = _format(format, excel, color, findings)
+        self._format = _format(format, excel, color, findings) if isinstance(format, str) else format
         self.rows = 0
         self.name = "standard output" if path == STDOUT else path
         self._target = os.path.realpath(path)  # a link stays a link
@@ -164,8 +169,8 @@ class Writer:
             return file
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR) and os.path.lexists(self.partial):
-                raise FacescanError(f"--out {path}: {self.partial} is no file; remove it") from error
-            raise FacescanError(f"--out {path}: {error.strerror}") from error
+                raise FacescanError(f"{self.option} {path}: {self.partial} is no file; remove it") from error
+            raise FacescanError(f"{self.option} {path}: {error.strerror}") from error
 
     def _claim(self, file: io.FileIO) -> None:
         """Make sure that the file is nobody else's, and empty it.
@@ -174,18 +179,29 @@ class Writer:
         """
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise FacescanError(f"--out {self.name}: {self.partial} is no file, or one of several names; remove it")
+            raise FacescanError(
+                f"{self.option} {self.name}: {self.partial} is no file, or one of several names; remove it"
+            )
         if not _lock(file) or not _is(self.partial, status):  # the other one may have finished this very moment
-            raise FacescanError(f"--out {self.name}: another scan is writing it; wait for it, or name another file")
+            raise FacescanError(
+                f"{self.option} {self.name}: another scan is writing it; wait for it, or name another file"
+            )
         file.truncate()
         if os.path.exists(self._target):
             shutil.copymode(self._target, self.partial)
 
     def _write_tail(self, summary: Mapping[str, Any], complete: bool) -> None:
-        """Once only, and not where nothing can make sense of the rows any more."""
-        if not self._ended and (self._format.cuttable or not self._cut):
-            self._write(self._format.tail(summary, complete))
+        """Whole and once only, and not where nothing can make sense of the rows any more."""
+        if self._ended or (self._cut and not self._format.cuttable):
+            return
+        begin = self._end
+        try:
+            for part in self._format.tail(summary, complete):
+                self._write(part)
             self._ended = True
+        except FacescanError:
+            self._shorten(begin)
+            raise
 
     def _write(self, content: str | bytes) -> None:
         """All of it, or, if it cannot be all, nothing: then a file ends after its last whole row."""
@@ -201,11 +217,15 @@ class Writer:
         except BrokenPipeError as error:
             raise FacescanError(f"{self.name} was closed by its reader after {self.rows} rows") from error
         except OSError as error:
-            if self.partial:
-                with suppress(OSError):
-                    self._file.truncate(self._file.seek(self._end))
+            self._shorten(self._end)
             raise self._failure(error) from error
         self._end += size
+
+    def _shorten(self, end: int) -> None:
+        if self.partial:
+            self._end = end
+            with suppress(OSError):
+                self._file.truncate(self._file.seek(end))
 
     def _in_place(self) -> bool:
         return _is(self.partial, os.fstat(self._file.fileno()))
@@ -318,7 +338,7 @@ def as_line(result: Result, color: bool = False) -> str:
 
 def on_one_line(text: str) -> str:
     """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def _escaped(c: str) -> str:
@@ -359,8 +379,8 @@ class _Text:
         between, self._begun = self.between if self._begun else "", True
         return between + self.line(result)
 
-    def tail(self, summary: Mapping[str, Any], complete: bool) -> str:
-        return self.after(summary)
+    def tail(self, summary: Mapping[str, Any], complete: bool) -> tuple[str]:
+        return (self.after(summary),)
 
 
 def _format(name: str, excel: bool, color: bool, findings: Collection[Verdict]) -> Format:

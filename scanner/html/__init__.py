@@ -42,7 +42,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"asset": _asset, "hash_of": _hash_of}
-    environment.filters |= {"thousands": "{:,}".format, "share": _share}
+    environment.filters |= {"thousands": "{:,}".format, "share": _share, "words": lambda name: name.replace("_", " ")}
     return environment
 
 
@@ -51,7 +51,7 @@ def _share(part: int, whole: int) -> str:
     if not part or not whole:
         return "0 %"
     percent = 100 * part / whole
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
 
 
 def _asset(name: str) -> Any:
