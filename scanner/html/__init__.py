@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,29 +19,34 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def render(template: str, **context: Any) -> str:
+def render(template: str, folder: Path = HERE, **context: Any) -> str:
     """A page. What `context` holds is escaped, unless it is `markupsafe.Markup`; what it lacks is an error.
+
+    Args:
+        template: its name.
+        folder: where that, its styles and scripts lie; ours are found, too.
+        context: what it shows.
 
     Raises:
         FacescanError: the extra `report` is not installed.
     """
-    return _environment().get_template(template).render(context)
+    return _environment(folder).get_template(template).render(context)
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment(folder: Path) -> jinja2.Environment:
     try:
         import jinja2
     except ImportError as error:
         raise FacescanError("pages need Jinja2 and Matplotlib: pip install 'facescan[report]'") from error
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader([folder, HERE]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"asset": _asset, "hash_of": _hash_of}
+    environment.globals |= {"asset": partial(_asset, folder), "hash_of": partial(_hash_of, folder)}
     environment.filters |= {"thousands": "{:,}".format, "share": _share, "words": lambda name: name.replace("_", " ")}
     return environment
 
@@ -54,18 +59,19 @@ def _share(part: int, whole: int) -> str:
     return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
 
 
-def _asset(name: str) -> Any:
+def _asset(folder: Path, name: str) -> Any:
     """A style sheet or a script of ours, as it is."""
     from markupsafe import Markup
 
-    return Markup(_text(name))  # noqa: S704  # ours, not a stranger's
+    return Markup(_text(folder, name))  # noqa: S704  # ours, not a stranger's
 
 
-def _hash_of(name: str) -> str:
+def _hash_of(folder: Path, name: str) -> str:
     """What a Content-Security-Policy says to allow just this style sheet or script (CSP Level 3, 2.3.1)."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(_text(name).encode()).digest()).decode()}'"
+    return f"'sha256-{base64.b64encode(hashlib.sha256(_text(folder, name).encode()).digest()).decode()}'"
 
 
 @cache
-def _text(name: str) -> str:
-    return (HERE / name).read_text("utf-8")
+def _text(folder: Path, name: str) -> str:
+    file = folder / name
+    return (file if file.is_file() else HERE / name).read_text("utf-8")
