@@ -46,7 +46,7 @@ class Links:
         except ValueError:  # another drive
             return Path(os.fsdecode(absolute)).as_uri().rstrip("/")
         url = quote(relative.replace(os.sep.encode(), b"/"), safe="/")
-        return url if url == ".." or url.startswith("../") else f"./{url}"
+        return url if url in (".", "..") or url.startswith("../") else f"./{url}"
 
 
 def _on_disk(path: str) -> bytes:

@@ -21,12 +21,12 @@ _FEWEST_SLOTS = 4
 def scores(counts: Scores, thresholds: Mapping[str, float]) -> Markup:
     """How many pictures have which p_fake, by verdict, with the thresholds."""
     chart = charts.axes("p_fake", "files")
-    left = [i / BINS for i in range(BINS)]
     below = [0] * BINS
     for verdict, colour in _COLOURS.items():
-        heights = counts.of(verdict)
-        chart.bar(left, heights, bottom=below, width=0.8 / BINS, align="edge", color=colour, linewidth=0)
-        below = [one + other for one, other in zip(below, heights, strict=True)]
+        for i, height in enumerate(counts.of(verdict)):
+            if height:
+                chart.bar(i / BINS, height, bottom=below[i], width=0.8 / BINS, align="edge", color=colour, linewidth=0)
+                below[i] += height
     if max(below) > _STEEP:
         chart.set_yscale("symlog", linthresh=1)
         chart.set_ylabel("files, logarithmic")

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from scanner.card import Card
-from scanner.html import render
+from scanner.html import charts, render
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
@@ -66,7 +66,7 @@ class ReportPage:
     note = ""
 
     def __init__(self, path: str, card: Card) -> None:
-        scores(Scores(), {"uncertain": 0.0, "fake": 1.0})  # find out now, not after the scan, whether we can draw
+        charts.axes("", "")  # find out now, not after the scan, whether there is what draws them
         self._links = Links(path)
         self._card = card
         self._meta: Mapping[str, Any] = {}
@@ -156,10 +156,10 @@ class ReportPage:
         yield _json(row)
 
     def _folder_rows(self) -> list[tuple[str, Mapping[Verdict, int]]]:
-        """The folders with most findings, in the order of their names."""
+        """The folders with most findings, those first."""
         table = self._folders.table()
-        worst = sorted(table, key=lambda folder: [-table[folder][verdict] for verdict in VERDICTS[:3]])
-        return [(folder, table[folder]) for folder in sorted(worst[:SHOWN_FOLDERS])]
+        worst = sorted(table, key=lambda folder: ([-table[folder][verdict] for verdict in _IN_FULL], folder))
+        return [(folder, table[folder]) for folder in worst[:SHOWN_FOLDERS]]
 
 
 def _shares(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
