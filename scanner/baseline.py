@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import IO, Any
 
 from scanner.errors import FacescanError
+from scanner.report import is_finding
 from scanner.result import Result, Verdict
 
 
-def read_baseline(file: str, findings: Collection[Verdict]) -> frozenset[str]:
+def read_baseline(file: str, fail_on: str) -> frozenset[str]:
     """Hashes of what an earlier output (CSV, JSON or JSON Lines, told by its content) has for findings.
 
     Args:
         file: its path.
-        findings: which verdicts are findings.
+        fail_on: what is a finding. What a CSV's pictures say of themselves, it does not tell.
 
     Raises:
         FacescanError: the file cannot be read, or is no output with rows.
     """
     try:
         with open(file, encoding="utf-8-sig", newline="") as stream:
-            return frozenset(sha256 for sha256, verdict in _rows(stream) if verdict in findings and sha256)
+            return frozenset(
+                sha256 for sha256, verdict, said in _rows(stream) if is_finding(fail_on, verdict, said) and sha256
+            )
     except OSError as error:
         raise FacescanError(f"--baseline {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise FacescanError(f"--baseline {file}: no complete CSV, JSON or JSON Lines of an earlier scan") from error
 
 
-def marked(results: Iterable[Result], known: frozenset[str], findings: Collection[Verdict]) -> Iterator[Result]:
+def marked(results: Iterable[Result], known: frozenset[str], fail_on: str) -> Iterator[Result]:
     """Say of every result whether it is a finding that is known already."""
     for result in results:
-        yield replace(result, baseline=result.verdict in findings and result.sha256 in known)
+        finding = is_finding(fail_on, result.verdict, result.provenance)
+        yield replace(result, baseline=finding and result.sha256 in known)
 
 
-def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict]]:
-    """Hash and verdict of every row.
+def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict, Any]]:
+    """Hash, verdict and provenance of every row.
 
     Raises:
         ValueError, TypeError, KeyError, csv.Error: it is no output of ours.
@@ -57,7 +61,7 @@ def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict]]:
         sha256 = row["sha256"]
         if not isinstance(sha256, str):
             raise TypeError
-        yield sha256, Verdict(row["verdict"])
+        yield sha256, Verdict(row["verdict"]), row.get("provenance")
 
 
 def _objects(stream: IO[str]) -> Iterator[dict[str, Any]]:

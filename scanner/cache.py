@@ -306,6 +306,8 @@ def _to_text(result: Result) -> str:
     row["faces"] = [(face.box, face.score, face.p_fake, face.models) for face in result.faces]
     if (ela := result.ela) is not None:  # without the map: where that is, is a matter of the run
         row["ela"] = (ela.quality, ela.mean, ela.p95, ela.face, ela.background)
+    if result.provenance is not None:
+        row["provenance"] = result.provenance
     return _to_json(row)
 
 

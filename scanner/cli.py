@@ -141,7 +141,8 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     type=click.Choice(FAIL_ON),
     default="fake",
     show_default=True,
-    help="What is a finding (exit code 1): fake; or uncertain, too; or unreadable files, too; or nothing.",
+    help="What is a finding (exit code 1): fake; or uncertain, too; or unreadable files, too; or fake and what says "
+    "itself that it was generated; or nothing.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
 @click.option(

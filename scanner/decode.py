@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner import tiff
 from scanner.header import DECODABLE, Header, png_chunks, read_header
 from scanner.settings import MAX_PIXELS
 
@@ -147,9 +148,9 @@ def exif_orientation(exif: bytes) -> int:
         return 1
     try:
         start = struct.unpack_from(order + "I", exif, 4)[0]
-        for i in range(struct.unpack_from(order + "H", exif, start)[0]):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, start + 2 + 12 * i)
+        for tag, _, _, at in tiff.entries(exif, order, start):
             if tag == 0x0112:
+                value = struct.unpack_from(order + "H", exif, at)[0]
                 return value if 1 <= value <= 8 else 1
     except struct.error:
         pass

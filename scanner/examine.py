@@ -14,11 +14,13 @@ import cv2
 
 from scanner.card import Card
 from scanner.decode import NoRoomError, Picture, decode
+from scanner.double_jpeg import double_compression
 from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
 from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
 from scanner.mark import Mark
 from scanner.model import Detector, Region, prepare
+from scanner.provenance import provenance
 from scanner.read import fetched, read
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
@@ -115,7 +117,13 @@ class Examiner:
                     return Examined(replace(before, path=row.path), seconds=seconds)
             decoded = decode(content, settings.max_pixels, room)
             lap("decode")
-            row = replace(row, format=decoded.format, reason=decoded.reason)
+            row = replace(
+                row,
+                format=decoded.format,
+                reason=decoded.reason,
+                provenance=provenance(content, decoded.format),
+            )
+            lap("provenance")
             picture = decoded.picture
             if picture is None:
                 return Examined(row, seconds=seconds)
@@ -125,6 +133,8 @@ class Examiner:
             if max(picture.shape) > MAX_SIDE and self.elas:
                 return Examined(replace(row, reason=f"too_long_for_ela:{max(picture.shape)}"), seconds=seconds)
             levels = {quality: error_levels(picture, quality) for quality in self._qualities(picture)}
+            if wants_ela(settings) and decoded.format == "jpeg" and row.provenance:
+                row = replace(row, provenance={**row.provenance, "double_compression": double_compression(content)})
             ela = _ela(levels[QUALITY], faces, row, settings.ela_dir) if self._reports_ela(picture) else None
             lap("ela")
             large = [face.box for face in faces if min(face.box[2:]) >= settings.min_face]

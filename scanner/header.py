@@ -37,6 +37,7 @@ _MAX_SEGMENTS = 100_000  # of a JPEG: hundreds are many; without a limit, 100 MB
 # Of a JPEG; real ones have a dozen or so. Each costs a pass over all pixels and may be ten bytes long: D. Stone,
 # "Two Issues with the JPEG Standard" (libjpeg-turbo.org), whose own fuzzers allow as many.
 _MAX_SCANS = 500
+_FILL = re.compile(rb"\xff+")
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -106,22 +107,34 @@ def _u32(four: bytes) -> int:
 
 
 def _jpeg(data: bytes) -> Header:
-    """Walk the marker segments to the frame header (SOFn, ITU T.81 table B.1), past stray bytes as libjpeg does."""
+    for marker, at, _ in jpeg_segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 1)
+            refusal = f"too_many_scans:over_{_MAX_SCANS}" if _has_too_many_scans(data, at - 3) else ""
+            return Header("jpeg", width, height, data.find(b"\xff\xd9", at) >= 0, refusal=refusal)
+    return Header("jpeg")
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of the content of every segment before the first scan (ITU T.81, table B.1).
+
+    Stray bytes are passed over as libjpeg does. The last segment may end beyond the data.
+
+    Raises:
+        struct.error, IndexError, ValueError: the data end in a segment's head, or without a scan.
+    """
     at = 2
     for _ in range(_MAX_SEGMENTS):
-        at = data.index(b"\xff", at)
-        while data[at] == 0xFF:  # fill bytes
-            at += 1
-        marker = data[at]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 4)
-            refusal = f"too_many_scans:over_{_MAX_SCANS}" if _has_too_many_scans(data, at) else ""
-            return Header("jpeg", width, height, data.find(b"\xff\xd9", at) >= 0, refusal=refusal)
+        fill = _FILL.match(data, data.index(b"\xff", at))
+        assert fill
+        marker, at = data[fill.end()], fill.end() + 1
         if marker in (0xD9, 0xDA):
-            break
+            return
         alone = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD7  # stuffing, TEM, RSTn: no segment follows
-        at += 1 if alone else 1 + struct.unpack_from(">H", data, at + 1)[0]
-    return Header("jpeg")
+        if not alone:
+            end = at + struct.unpack_from(">H", data, at)[0]
+            yield marker, at + 2, end
+            at = end
 
 
 def _has_too_many_scans(data: bytes, at: int) -> bool:
@@ -233,7 +246,7 @@ def _heif(name: str, data: bytes) -> Header:
     width = height = turns = end = 0
     bits, mirror = 8, None
     stored = False
-    for kind, start, end in _boxes(data, 0, len(data)):
+    for kind, start, end in boxes(data, 0, len(data)):
         stored |= kind == b"mdat" or (kind == b"meta" and b"idat" in data[start:end])
         if kind == b"meta":
             for prop, at in _item_properties(data, start, end):
@@ -250,16 +263,16 @@ def _heif(name: str, data: bytes) -> Header:
 
 
 def _item_properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    for kind, at, stop in _boxes(data, start + 4, end):
+    for kind, at, stop in boxes(data, start + 4, end):
         if kind == b"iprp":
-            for inner, inner_at, inner_stop in _boxes(data, at, min(stop, end)):
+            for inner, inner_at, inner_stop in boxes(data, at, min(stop, end)):
                 if inner == b"ipco":  # no box reaches beyond the one it lies in: else every byte could be walked often
                     yield from (
-                        (prop, prop_at) for prop, prop_at, _ in _boxes(data, inner_at, min(inner_stop, stop, end))
+                        (prop, prop_at) for prop, prop_at, _ in boxes(data, inner_at, min(inner_stop, stop, end))
                     )
 
 
-def _boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """ISO 14496-12 boxes between two offsets: (type, start of the payload, end of the box, even if that is beyond)."""
     while at + 8 <= stop:
         size, kind = struct.unpack_from(">I4s", data, at)

@@ -22,6 +22,7 @@ from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
 from scanner.mark import Mark, mark_of
 from scanner.model import Detector
+from scanner.provenance import lying_suffix
 from scanner.read import read, read_stdin
 from scanner.result import Result, Verdict, printable_path
 from scanner.runtime import available_cpus
@@ -86,7 +87,7 @@ def scan(
                 started = time.perf_counter()
                 score(group, detector, batch_size, fixed=True)
                 spent("model", time.perf_counter() - started)
-            judged = [judge(picture, detector.card.name, thresholds) for picture in group]
+            judged = [_named(judge(picture, detector.card.name, thresholds)) for picture in group]
             if cache:
                 started = time.perf_counter()
                 cache.store(zip(judged, (picture.mark for picture in group), strict=True))
@@ -125,7 +126,14 @@ def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
 
 def versions() -> list[Any]:
     """Of all that makes a row."""
-    return [__version__, ROWS_VERSION, cv2.__version__, onnxruntime.__version__, _version("pillow-heif")]
+    return [
+        __version__,
+        ROWS_VERSION,
+        cv2.__version__,
+        onnxruntime.__version__,
+        _version("pillow-heif"),
+        _version("c2pa-python"),
+    ]
 
 
 def _version(package: str) -> str:
@@ -156,6 +164,13 @@ def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
         reason=f"face:{decisive}" if row.faces else "image",
         faces=judged + row.faces[len(rounded) :],
     )
+
+
+def _named(row: Result) -> Result:
+    """The row with what its name says of its content: the same content may lie under many names."""
+    if row.provenance is None:
+        return row
+    return replace(row, provenance={**row.provenance, "suffix": lying_suffix(row.path, row.format)})
 
 
 def _in_order(

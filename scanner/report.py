@@ -8,22 +8,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scanner.result import Result, Verdict
+from scanner.result import Result, Verdict, is_marked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 # In the order of a picture's way. `wait` is ours, for the processes that do most of the others.
-STAGES = ("walk", "read", "cache", "decode", "faces", "ela", "crop", "model", "write", "wait")
-FAIL_ON = ("fake", "uncertain", "error", "never")
-# What counts as a finding: each level adds one kind to the one before.
+STAGES = ("walk", "read", "cache", "decode", "provenance", "faces", "ela", "crop", "model", "write", "wait")
+FAIL_ON = ("fake", "uncertain", "error", "provenance", "never")
+# Verdicts that are findings: each level adds one kind to the one before, but `provenance`, which see.
 FINDINGS: dict[str, frozenset[Verdict]] = {
     "fake": frozenset({Verdict.FAKE}),
     "uncertain": frozenset({Verdict.FAKE, Verdict.UNCERTAIN}),
     "error": frozenset({Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR}),
+    "provenance": frozenset({Verdict.FAKE}),
     "never": frozenset(),
 }
 _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
+
+
+def is_finding(fail_on: str, verdict: Verdict, provenance: Mapping[str, Any] | None) -> bool:
+    """Whether a row is a finding; with `provenance`, also that of a picture that says it was generated."""
+    return verdict in FINDINGS[fail_on] or (fail_on == "provenance" and is_marked(provenance))
 
 
 @dataclass(slots=True)
@@ -32,9 +38,11 @@ class Report:
 
     Attributes:
         meta: tool, model, device, thresholds and settings, as JSON output has them.
-        fail_on: which verdicts are findings; one of `FAIL_ON`.
+        fail_on: what is a finding; one of `FAIL_ON`.
         exit_zero: findings and unreadable files do not show in the exit code.
         verdicts, reasons, faces: counted over all rows; reasons are those of errors.
+        findings: those that are not in the baseline.
+        marked: rows of pictures that say that they were generated.
         cached: rows that came from the cache.
         baseline: verdicts of findings that are in the baseline, and therefore count for nothing.
         stages: seconds.
@@ -47,6 +55,8 @@ class Report:
     reasons: Counter[str] = field(default_factory=Counter)
     stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     faces: int = 0
+    findings: int = 0
+    marked: int = 0
     cached: int = 0
     baseline: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
@@ -56,8 +66,11 @@ class Report:
         self.verdicts[result.verdict] += 1
         self.faces += result.n_faces or 0
         self.cached += result.cached
+        self.marked += is_marked(result.provenance)
         if result.baseline:
             self.baseline[result.verdict] += 1
+        elif is_finding(self.fail_on, result.verdict, result.provenance):
+            self.findings += 1
         if result.verdict is Verdict.ERROR:
             self.reasons[_kind(result.reason)] += 1
 
@@ -79,11 +92,6 @@ class Report:
     def files(self) -> int:
         return self.verdicts.total()
 
-    @property
-    def findings(self) -> int:
-        """Those that are not in the baseline."""
-        return sum(self.verdicts[verdict] - self.baseline[verdict] for verdict in FINDINGS[self.fail_on])
-
     def exit_code(self) -> int:
         """0 nothing found, 1 findings, 2 no finding but files that could not be read."""
         if self.exit_zero:
@@ -101,6 +109,7 @@ class Report:
             "verdicts": {verdict.value: self.verdicts[verdict] for verdict in Verdict},
             "errors": dict(self.reasons.most_common()),
             "findings": self.findings,
+            "marked": self.marked,
             "baseline": self.baseline.total(),
             "cached": self.cached,
             "exit_code": self.exit_code(),
@@ -131,6 +140,8 @@ class Report:
             lines.append((label, f"{count}: " + ", ".join(f"{why} {n:,}" for why, n in self.reasons.most_common())))
         rate, seconds = summary["files_per_second"], summary["seconds"]
         cached = f", {self.cached:,} from the cache" if self.cached else ""
+        if self.marked:
+            lines.append(("marked", f"{self.marked:,} say in their own metadata that they were generated"))
         if self.baseline:
             lines.append(("baseline", f"{self.baseline.total():,} findings are known, {self.findings:,} are new"))
         work = {stage: seconds for stage, seconds in self.stages.items() if stage != "wait"}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import builtins
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 SCHEMA_VERSION = 1
+# What a mark of provenance means that a generator left.
+GENERATED = "generated"
 
 
 class Verdict(StrEnum):
@@ -60,9 +64,10 @@ class Result:
     judged (``truncated``, ``unsupported_format:heic``); for other verdicts it names what decided (``face:0``, an
     index into `faces`, or ``image``), or is empty.
 
-    `baseline` says, of a finding, whether it was one already in the output that it is held against; None if there is
-    none. `cached` rows came from the cache; they are the same rows, and no output says so. `thumbnail` is a small JPEG
-    for the report, empty if there is none.
+    `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `baseline` says, of a
+    finding, whether it was one already in the output that it is held against; None if there is none. `cached` rows came
+    from the cache; they are the same rows, and no output says so. `thumbnail` is a small JPEG for the report, empty if
+    there is none.
     """
 
     path: str
@@ -77,9 +82,21 @@ class Result:
     reason: str = ""
     faces: tuple[Face, ...] = ()
     ela: Ela | None = None
+    provenance: Mapping[str, Any] | None = None
     baseline: bool | None = None
     cached: bool = field(default=False, compare=False)
     thumbnail: builtins.bytes = field(default=b"", compare=False)
+
+
+def is_marked(provenance: Mapping[str, Any] | None) -> bool:
+    """Whether a picture says itself that a generator made it, wholly or in part."""
+    return provenance is not None and any(mark["means"] == GENERATED for mark in provenance["marks"])
+
+
+def generators(provenance: Mapping[str, Any]) -> list[str]:
+    """Names of the generators whose marks a picture bears, as far as the marks tell them."""
+    named = (mark["generator"] for mark in provenance["marks"] if mark["means"] == GENERATED)
+    return list(dict.fromkeys(filter(None, named)))
 
 
 def printable_path(path: str) -> str:

@@ -22,8 +22,8 @@ from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
-from scanner.report import FINDINGS, Report
-from scanner.result import SCHEMA_VERSION, Result, Verdict
+from scanner.report import Report
+from scanner.result import SCHEMA_VERSION, Result, Verdict, is_marked
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
@@ -45,8 +45,7 @@ def run(options: Mapping[str, Any]) -> int:
     _check_summary(options)
     _check_report(options)
     _check_engine(settings)
-    findings = FINDINGS[options["fail_on"]]
-    known = read_baseline(options["baseline"], findings) if options["baseline"] else None
+    known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
     detector = Detector(find_model(settings.model), settings.device if settings.engine == "local" else "cpu")
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
@@ -57,7 +56,7 @@ def run(options: Mapping[str, Any]) -> int:
     cache = _cache(options, scope(detector, settings))
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache)
     if known is not None:
-        results = marked(results, known, findings)
+        results = marked(results, known, options["fail_on"])
     try:
         with cache or nullcontext(), Interrupts() as interrupts, silent_libraries():
             _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])
@@ -103,7 +102,7 @@ def _consume(
                     writer.write(result)
                 report.add(result)
             report.spent("write", time.perf_counter() - started)
-            if verbose and result.verdict in _NAMED:
+            if verbose and (result.verdict in _NAMED or is_marked(result.provenance)):
                 bar.say(as_line(result))
             bar.update(report.findings)
 
@@ -155,9 +154,8 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[W
         raise FacescanError(f"--cache {options['cache']}: that is an --out, too")
     if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
         raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
-    findings = FINDINGS[options["fail_on"]]
     return [
-        Writer(out, form, meta, options["excel"], out == STDOUT and _color(), findings)
+        Writer(out, form, meta, options["excel"], out == STDOUT and _color(), options["fail_on"])
         for out, form in zip(outs, formats, strict=True)
     ]
 

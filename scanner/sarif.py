@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from scanner import __version__
 from scanner.header import DECODABLE
-from scanner.result import Result, Verdict
+from scanner.report import FINDINGS, is_finding
+from scanner.result import Result, Verdict, generators
 from scanner.url import is_url
 from scanner.walk import STDIN
 from scanner.writers import as_object, json_text
@@ -33,18 +34,22 @@ ROOT = "%SRCROOT%"
 # GitHub shows no result without a line; a picture has none. The bytes are the whole file's.
 _REGION = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1, "byteOffset": 0}
 
-_HELP = {
+MARKED = "marked"
+_HELP: dict[str, str] = {
     Verdict.FAKE: "The model takes a face here for generated or manipulated: its calibrated estimate, p_fake, "
     "is at or over the threshold. Look at the picture, and ask where it comes from. Do not decide about a person on a "
     "verdict alone: a false alarm is an accusation. --fpr sets how many false alarms to accept, and --baseline takes "
     "findings that were looked at for known.",
     Verdict.UNCERTAIN: "The estimate, p_fake, lies between the two thresholds of the model's card, where the model was "
     "wrong too often to say more. Look at the picture.",
+    MARKED: "The file's own metadata say that a generator made the picture, wholly or in part. That is evidence beside "
+    "p_fake, and not in it: metadata are easily forged, and lost whenever a picture is saved anew.",
 }
 # Name, text, level, precision.
-_DESCRIPTIONS = {
+_DESCRIPTIONS: dict[str, tuple[str, str, str, str]] = {
     Verdict.FAKE: ("FakeFace", "Probably a generated or manipulated face", "error", "medium"),
     Verdict.UNCERTAIN: ("UncertainFace", "The model does not know whether this face is real", "warning", "low"),
+    MARKED: ("MarkedAsGenerated", "The picture says itself that it was generated", "warning", "high"),
 }
 _MEND = "Nothing is known of this picture. Where it matters, look at it, or mend what keeps it from being read."
 # The kinds of errors: a row's reason up to the colon.
@@ -80,13 +85,13 @@ class Sarif:
     """A `scanner.writers.Format`. Results are written as they come; files and notifications wait for the end.
 
     Args:
-        findings: verdicts that are results.
+        fail_on: what is a finding, and so a result.
     """
 
     cuttable: ClassVar[bool] = True
 
-    def __init__(self, findings: Collection[Verdict]) -> None:
-        self._findings = findings
+    def __init__(self, fail_on: str) -> None:
+        self._fail_on = fail_on
         self._rules = {rule["id"]: i for i, rule in enumerate(rules())}
         self._artifacts: dict[str, int] = {}  # to their index: each file stands there once
         self._notifications: list[str] = []
@@ -120,7 +125,8 @@ class Sarif:
         )
 
     def row(self, result: Result) -> str:
-        text = self._result(result) if result.verdict in self._findings else ""
+        finding = is_finding(self._fail_on, result.verdict, result.provenance)
+        text = self._result(result) if finding else ""
         if result.verdict is Verdict.ERROR:
             self._notify(result)
         return text
@@ -143,13 +149,13 @@ class Sarif:
         where = location(result.path)
         artifact = "\n" + json_text(_artifact(result, where))
         index = self._artifacts.get(artifact, len(self._artifacts))
-        rule = _rule(result)
+        rule = _rule(result) if result.verdict in FINDINGS[self._fail_on] else MARKED
         row = {key: value for key, value in as_object(result).items() if key not in ("path", "baseline")}
         told: dict[str, Any] = {
             "ruleId": rule,
             "ruleIndex": self._rules[rule],
-            "level": _level(result.verdict),
-            "message": {"text": message(result)},
+            "level": _DESCRIPTIONS[rule][2] if rule in _DESCRIPTIONS else "warning",
+            "message": {"text": message(result, rule)},
             "locations": [
                 {
                     "physicalLocation": {
@@ -181,7 +187,7 @@ class Sarif:
             "associatedRule": {"id": _rule(result), "index": self._rules[_rule(result)]},
             # "The analysis might be incomplete, but the results that were generated are probably valid" (3.58.6).
             "level": "warning",
-            "message": {"text": message(result)},
+            "message": {"text": message(result, _rule(result))},
             "locations": [{"physicalLocation": {"artifactLocation": location(result.path)}}],
         }
         text = "\n" + json_text(told)
@@ -205,11 +211,14 @@ def rules() -> list[dict[str, Any]]:
     return judged
 
 
-def message(result: Result) -> str:
-    """What is said of a row, in one line; the first sentence is a title."""
+def message(result: Result, rule: str) -> str:
+    """What a rule says of a row, in one line; the first sentence is a title."""
+    if rule == MARKED:
+        by = ", ".join(generators(result.provenance or {"marks": []}))
+        return f"{_DESCRIPTIONS[rule][1]}{_plain(f' by {by}') if by else ''}. Anybody can write or remove such a mark."
     if result.verdict is Verdict.ERROR:
         return f"Could not be judged: {ERRORS[_kind(result)]} ({_plain(result.reason)})."
-    text = f"{_DESCRIPTIONS[result.verdict][1]}: p_fake {result.p_fake:.4f}."
+    text = f"{_DESCRIPTIONS[rule][1]}: p_fake {result.p_fake:.4f}."
     _, _, decisive = result.reason.partition("face:")
     if not decisive:
         return f"{text} The whole picture was judged."
@@ -278,10 +287,6 @@ def _rule_of(kind: str) -> str:
 def _kind(result: Result) -> str:
     kind = result.reason.partition(":")[0]
     return kind if kind in ERRORS else "internal_error"
-
-
-def _level(verdict: Verdict) -> str:
-    return "warning" if verdict is Verdict.ERROR else _DESCRIPTIONS[verdict][2]
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 _TAGS = {
     256: "width",
@@ -35,9 +36,7 @@ def first_directory(data: bytes) -> dict[str, int]:
     start = struct.unpack_from(order + "I", data, 4)[0]
     numbers = dict.fromkeys(_TAGS.values(), 0)
     seen = set()
-    for i in range(struct.unpack_from(order + "H", data, start)[0]):
-        entry = start + 2 + 12 * i
-        tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
+    for tag, kind, count, value in entries(data, order, start):
         if tag in _TAGS and tag not in seen:  # libtiff, too, believes the first entry of a tag
             if kind not in _KINDS:
                 return {}
@@ -45,11 +44,27 @@ def first_directory(data: bytes) -> dict[str, int]:
             number = order + _KINDS[kind]
             size = struct.calcsize(number)
             # Numbers too many for the entry lie elsewhere, and the entry says where.
-            at = entry + 8 if count * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+            at = value if count * size <= 4 else struct.unpack_from(order + "I", data, value)[0]
             if tag in _PARTS:
                 at += size * (count - 1)
             numbers[_TAGS[tag]] = struct.unpack_from(number, data, at)[0]
     return numbers
+
+
+def entries(data: bytes, order: str, start: int) -> Iterator[tuple[int, int, int, int]]:
+    """Tag, type, count and the place of the value's four bytes (TIFF 6.0, section 2) of a directory's entries.
+
+    Args:
+        data: the file, or the EXIF block, from its byte order mark on.
+        order: `<` or `>`, as `struct` has it.
+        start: of the directory.
+
+    Raises:
+        struct.error: the directory is not all there.
+    """
+    for i in range(struct.unpack_from(order + "H", data, start)[0]):
+        entry = start + 2 + 12 * i
+        yield *struct.unpack_from(order + "HHI", data, entry), entry + 8
 
 
 def refusal(numbers: dict[str, int]) -> str:

@@ -11,14 +11,14 @@ import select
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from scanner.errors import FacescanError
-from scanner.result import Result, Verdict
+from scanner.result import Result, generators, is_marked
 
 COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 STDOUT = "-"
@@ -94,9 +94,9 @@ class Writer:
         meta: Mapping[str, Any],
         excel: bool = False,
         color: bool = False,
-        findings: Collection[Verdict] = (Verdict.FAKE,),
+        fail_on: str = "fake",
     ):
-        self._format = _format(format, excel, color, findings) if isinstance(format, str) else format
+        self._format = _format(format, excel, color, fail_on) if isinstance(format, str) else format
         self.rows = 0
         self.name = "standard output" if path == STDOUT else path
         self._target = os.path.realpath(path)  # a link stays a link
@@ -303,10 +303,12 @@ def replace_file(path: str, content: bytes) -> None:
 
 
 def as_object(result: Result) -> dict[str, Any]:
-    """A result as JSON has it: the columns of the CSV, the faces, and what was asked for: `ela`, `baseline`."""
+    """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, `baseline`."""
     everything = asdict(result)
     row = {column: everything[column] for column in COLUMNS}
     row["faces"] = everything["faces"]
+    if result.provenance is not None:
+        row["provenance"] = everything["provenance"]
     if result.ela is not None:
         row["ela"] = everything["ela"]
     if result.baseline is not None:
@@ -331,6 +333,9 @@ def as_line(result: Result, color: bool = False) -> str:
     if color:
         verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
     detail = f"  ({result.reason})" if result.verdict == "error" else ""
+    if result.provenance and is_marked(result.provenance):
+        by = ", ".join(generators(result.provenance))  # our names for them, not the file's
+        detail += f"  (marked as generated: {by})" if by else "  (marked as generated)"
     if result.baseline:
         detail += "  (in the baseline)"
     return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
@@ -383,7 +388,7 @@ class _Text:
         return (self.after(summary),)
 
 
-def _format(name: str, excel: bool, color: bool, findings: Collection[Verdict]) -> Format:
+def _format(name: str, excel: bool, color: bool, fail_on: str) -> Format:
     if name == "parquet":
         from scanner.parquet import Parquet
 
@@ -391,7 +396,7 @@ def _format(name: str, excel: bool, color: bool, findings: Collection[Verdict]) 
     if name == "sarif":
         from scanner.sarif import Sarif
 
-        return Sarif(findings)
+        return Sarif(fail_on)
     if name == "csv":
         return _Text(lambda result: _csv_line(as_cells(result, excel)), lambda meta: _csv_line(list(COLUMNS)))
     if name == "jsonl":

@@ -41,21 +41,39 @@ def report_of(*verdicts: str, **options) -> Report:
 
 @pytest.mark.parametrize(
     ("verdicts", "exit_codes"),
-    [  # for --fail-on fake, uncertain, error, never
-        ("", (0, 0, 0, 0)),
-        ("real no_face", (0, 0, 0, 0)),
-        ("real uncertain", (0, 1, 1, 0)),
-        ("real fake", (1, 1, 1, 0)),
-        ("real error", (2, 2, 1, 2)),
-        ("error uncertain", (2, 1, 1, 2)),
-        ("error fake", (1, 1, 1, 2)),  # a finding beats an error
-        ("error fake uncertain real no_face", (1, 1, 1, 2)),
+    [  # for --fail-on fake, uncertain, error, provenance, never
+        ("", (0, 0, 0, 0, 0)),
+        ("real no_face", (0, 0, 0, 0, 0)),
+        ("real uncertain", (0, 1, 1, 0, 0)),
+        ("real fake", (1, 1, 1, 1, 0)),
+        ("real error", (2, 2, 1, 2, 2)),
+        ("error uncertain", (2, 1, 1, 2, 2)),
+        ("error fake", (1, 1, 1, 1, 2)),  # a finding beats an error
+        ("error fake uncertain real no_face", (1, 1, 1, 1, 2)),
     ],
 )
 def test_exit_codes(verdicts, exit_codes):
     mix = verdicts.split()
     assert tuple(report_of(*mix, fail_on=level).exit_code() for level in FAIL_ON) == exit_codes
     assert {report_of(*mix, fail_on=level, exit_zero=True).exit_code() for level in FAIL_ON} == {0}
+
+
+SAYS_SO = {"marks": [{"generator": "ComfyUI", "means": "generated"}, {"generator": "GIMP", "means": "edited"}]}
+SAYS_OTHERWISE = {"marks": [{"generator": None, "means": "camera"}]}
+
+
+@pytest.mark.parametrize("verdict", ["real", "no_face", "error"])
+@pytest.mark.parametrize(
+    ("said", "baseline", "marked", "findings"),
+    [(SAYS_SO, None, 1, 1), (SAYS_SO, True, 1, 0), (SAYS_SO, False, 1, 1), (SAYS_OTHERWISE, None, 0, 0)],
+)
+def test_marks_of_generators_are_counted_and_may_be_findings(verdict, said, baseline, marked, findings):
+    for level, expected in (("provenance", findings), ("fake", 0)):
+        report = Report(META, fail_on=level)
+        report.add(Result("a.png", Verdict(verdict), provenance=said, baseline=baseline))
+        summary = report.as_dict()
+        assert (summary["marked"], summary["findings"]) == (marked, expected)
+        assert ("marked     1 say in their own metadata that they were generated\n" in shown(report)) == bool(marked)
 
 
 @given(st.lists(st.sampled_from(Verdict)), st.sampled_from(FAIL_ON))
@@ -119,7 +137,7 @@ def test_the_summary_for_machines_is_json():
     assert summary["seconds"] >= 0
     assert summary["files_per_second"] > 0
     assert set(summary) == {
-        "files", "faces", "verdicts", "errors", "findings", "baseline", "cached", "exit_code", "seconds",
+        "files", "faces", "verdicts", "errors", "findings", "marked", "baseline", "cached", "exit_code", "seconds",
         "files_per_second", "bound_by", "stage_seconds",
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ from tests.fuzz import corpus
 from tests.fuzz.minimise import HANG, minimise, outcome
 
 WORDS = Path(__file__).with_name("words.dict")
-TARGETS = ("decode", "header")
+TARGETS = ("decode", "header", "provenance")
 ROUND = 600  # seconds until a target is started afresh though nothing killed it: leaks show in the growth of a round
 MEMORY = 2048  # MiB that kill a target
 STATUS = re.compile(rb"^#(\d+)\s.*cov: (\d+) ft: (\d+) corp: (\d+)/.*rss: (\d+)Mb", re.MULTILINE)

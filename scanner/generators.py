@@ -1,0 +1,175 @@
+"""What programs write into the files that they make: one table, and where each line of it comes from.
+
+A line says of which program a text is the mark, and what that means: `generated` (by a model, wholly or in part),
+`edited`, `camera` or `unknown`. Anybody can write such a text, and anybody can remove it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# Texts in which programs keep how they made a picture.
+SETTINGS = frozenset(
+    "png_text exif_comment exif_description exif_camera jpeg_comment xmp_comment xmp_description".split()
+)
+# Texts that name the program.
+PROGRAMS = frozenset(
+    "exif_software xmp_creator_tool xmp_software_agent iptc_program png_software c2pa c2pa_software_agent".split()
+)
+CREDITS = frozenset({"xmp_credit", "iptc_credit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who made a picture, if a text says it.
+
+    Attributes:
+        generator: the program's name; None if the text does not tell.
+        means: `generated`, `edited`, `camera` or `unknown`.
+    """
+
+    generator: str | None = None
+    means: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    kinds: frozenset[str]
+    pattern: re.Pattern[str]
+    origin: Origin
+    keys: frozenset[str] = frozenset()  # of a PNG's text; empty for any
+
+
+def _made_by(generator: str | None, kinds: frozenset[str], pattern: str, *keys: str) -> _Line:
+    return _Line(kinds, re.compile(pattern), Origin(generator, "generated"), frozenset(keys))
+
+
+def _edited_by(generator: str, pattern: str) -> _Line:
+    return _Line(PROGRAMS, re.compile(pattern, re.IGNORECASE), Origin(generator, "edited"))
+
+
+_PNG = frozenset({"png_text"})
+_LABEL = frozenset({"aigc_label"})
+
+# The first line that fits is believed. Patterns for long texts begin with letters to look for, and repeat little.
+_TABLE = (
+    # InvokeAI, invokeai/app/services/image_files; before version 3: sd-metadata, and Dream with the command line.
+    _made_by("InvokeAI", _PNG, r"\{", "invokeai_metadata", "invokeai_graph", "invokeai_workflow", "sd-metadata"),
+    _made_by("InvokeAI", _PNG, r"^\".+\" -\w", "Dream"),
+    # Fooocus, modules/meta_parser.py: in JPEG and WebP as EXIF Software, see below.
+    _made_by("Fooocus", _PNG, r"^\w+$", "fooocus_scheme"),
+    _made_by("Fooocus", SETTINGS, r"Version: Fooocus"),
+    _made_by("Fooocus", SETTINGS, r"\"base_model_hash\""),
+    # SwarmUI, docs/Image Metadata Format.md.
+    _made_by("SwarmUI", SETTINGS, r"\"sui_image_params\""),
+    # Easy Diffusion, ui/easydiffusion/utils/save_utils.py.
+    _made_by("Easy Diffusion", SETTINGS, r"\"(?:use_stable_diffusion_model|num_inference_steps)\""),
+    _made_by("Easy Diffusion", _PNG, r"\S", "use_stable_diffusion_model", "Stable Diffusion model"),
+    # ComfyUI, nodes.py (PNG) and comfy_extras/nodes_images.py (WebP: EXIF Model and Make).
+    _made_by("ComfyUI", SETTINGS, r"\"class_type\"\s*:"),
+    _made_by("ComfyUI", _PNG, r"\"(?:nodes|last_node_id)\"\s*:", "workflow"),
+    _made_by("ComfyUI", frozenset({"exif_camera"}), r"(?:[Pp]rompt|[Ww]orkflow):\s?\{"),
+    # NovelAI: Title, Source and Comment of its PNGs; Software, see below.
+    _made_by("NovelAI", _PNG, r"^NovelAI ", "Title", "Source"),
+    _made_by("NovelAI", _PNG, r"\"uc\"\s*:", "Comment"),
+    # Draw Things: exif:UserComment in XMP.
+    _made_by("Draw Things", frozenset({"xmp_comment"}), r"\"uc\"\s*:"),
+    # Midjourney: Description of its PNGs, dc:description in XMP.
+    _made_by("Midjourney", SETTINGS, r"Job ID: [0-9a-f]{8}-[0-9a-f]{4}-"),
+    # AUTOMATIC1111's web UI, modules/images.py and modules/processing.py (PNG parameters, EXIF UserComment), and the
+    # many that write as it does.
+    _made_by("Stable Diffusion web UI", SETTINGS, r"Steps: \d+, Sampler: "),
+    # GB 45438-2025, 6.2 and appendix E: 1 is generated, 2 may be, 3 is suspected to be.
+    _made_by(None, SETTINGS, r"\"AIGC\"\s*:"),
+    _made_by(None, _LABEL, r"\"Label\"\s*:\s*\"?[123]\b"),
+    # Google's generators, as IPTC photo metadata credit line.
+    _made_by("Google AI", CREDITS, r"(?i)\b(?:made|edited|created) with google ai\b"),
+    # Names of generators where a program's name belongs.
+    *(
+        _made_by(name, PROGRAMS, rf"(?i)\b(?:{pattern})\b")
+        for name, pattern in (
+            ("NovelAI", "novelai"),
+            ("Fooocus", "fooocus"),
+            ("InvokeAI", "invokeai"),
+            ("ComfyUI", "comfyui"),
+            ("SwarmUI", "swarmui"),
+            ("Draw Things", "draw things"),
+            ("DiffusionBee", "diffusionbee"),
+            ("Stable Diffusion", "stable[ -]?diffusion|stability ai|dreamstudio"),
+            ("Midjourney", "midjourney"),
+            ("OpenAI", r"openai|chatgpt|dall[-·•. ]?e(?: \d)?|gpt-4o|gpt-image"),
+            ("Adobe Firefly", "firefly"),
+            ("Google AI", r"google (?:ai|gemini|imagen|generative)|imagen \d|nano banana"),
+            ("Microsoft", "bing image creator|microsoft designer"),
+            ("FLUX", r"black forest labs|flux\.\d"),
+            ("Ideogram", r"ideogram(?: ai)?"),
+            ("Leonardo.Ai", r"leonardo\.? ?ai"),
+            ("xAI Grok", r"grok|xai"),
+            ("Meta AI", "imagined with ai|meta ai"),
+        )
+    ),
+    # Programs with which people, and some with which models, change pictures. Only listed.
+    *(
+        _edited_by(name, rf"\b(?:{pattern})\b")
+        for name, pattern in (
+            ("Adobe Lightroom", "lightroom"),
+            ("Adobe Photoshop", "photoshop"),
+            ("GIMP", "gimp"),
+            ("Affinity", "affinity"),
+            ("Paint.NET", r"paint\.net"),
+            ("Capture One", "capture one"),
+            ("darktable", "darktable"),
+            ("RawTherapee", "rawtherapee"),
+            ("Luminar", "luminar"),
+            ("Pixelmator", "pixelmator"),
+            ("Snapseed", "snapseed"),
+            ("Picasa", "picasa"),
+            ("Canva", "canva"),
+            ("PicsArt", "picsart"),
+            ("FaceApp", "faceapp"),
+            ("Facetune", "facetune"),
+            ("Meitu", "meitu|beautyplus"),
+            ("Remini", "remini"),
+            ("ImageMagick", "imagemagick"),
+        )
+    ),
+)
+
+# IPTC NewsCodes, cv.iptc.org/newscodes/digitalsourcetype, also of C2PA's actions. Others are `unknown`.
+_SOURCE_TYPES = {
+    "trainedAlgorithmicMedia": "generated",
+    "compositeWithTrainedAlgorithmicMedia": "generated",
+    "compositeSynthetic": "generated",
+    "algorithmicMedia": "generated",
+    "trainedAlgorithmicData": "generated",
+    "composite": "edited",
+    "compositeCapture": "edited",
+    "humanEdits": "edited",
+    "minorHumanEdits": "edited",
+    "algorithmicallyEnhanced": "edited",
+    "digitalCapture": "camera",
+    "computationalCapture": "camera",
+    "negativeFilm": "camera",
+    "positiveFilm": "camera",
+}
+
+
+def origin_of(kind: str, text: str, key: str = "") -> Origin | None:
+    """What a text says of who made the picture; None if it is none of the table's.
+
+    Args:
+        kind: of mark, as in a row's `provenance`.
+        text: not longer than `scanner.exif.MAX_VALUE` bytes.
+        key: the keyword of a PNG's text.
+    """
+    for line in _TABLE:
+        if kind in line.kinds and (not line.keys or key in line.keys) and line.pattern.search(text):
+            return line.origin
+    return None
+
+
+def source_type(text: str) -> tuple[str, str] | None:
+    """The term of a digital source type, written as a term or as the address that ends with it, and what it means."""
+    term = text.strip().rstrip("/").rpartition("/")[2]
+    return (term, _SOURCE_TYPES.get(term, "unknown")) if term.isalnum() and len(term) <= 60 else None

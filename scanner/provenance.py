@@ -1,0 +1,172 @@
+"""What a file itself says of where it comes from: marks of generators, editors and cameras; how it was saved.
+
+All of it is evidence beside p_fake and never in it. It is easily forged, and lost whenever a picture is saved anew:
+that there is none says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scanner.exif import comment_of, exif_values, text_of
+from scanner.generators import CREDITS, PROGRAMS, Origin, origin_of, source_type
+from scanner.jpeg_tables import quality
+from scanner.manifest import read_manifest
+from scanner.metadata import Block, blocks
+from scanner.result import GENERATED
+from scanner.xmp import properties
+
+# Marks of a file; characters of a mark's value; of a text that is a name; and of all texts together that are looked at.
+_MOST, _LONGEST, _LONGEST_NAME, _BUDGET = 16, 200, 500, 2**19
+_NAMES = PROGRAMS | CREDITS
+# Marks that are told whatever they say, and what they mean if it is nothing we know.
+_TOLD = dict.fromkeys(
+    "exif_software xmp_creator_tool iptc_program png_software aigc_label c2pa c2pa_remote".split(), "unknown"
+) | {"exif_camera": "camera"}
+
+_MAKE, _MODEL, _DESCRIPTION, _XP_COMMENT, _USER_COMMENT = 0x010F, 0x0110, 0x010E, 0x9C9C, 0x9286
+_PROGRAM_TAGS = {
+    0x0131: "Software",
+    0x000B: "ProcessingSoftware",
+    0xA43A: "RAWDevelopingSoftware",
+    0xA43B: "ImageEditingSoftware",
+}
+_TAGS = {_MAKE, _MODEL, _DESCRIPTION, _XP_COMMENT, _USER_COMMENT, *_PROGRAM_TAGS}
+# IPTC-NAA IIM 4.2, record 2.
+_DATASETS = {65: ("iptc_program", "IPTC OriginatingProgram"), 110: ("iptc_credit", "IPTC Credit")}
+_MAX_DATASETS = 500
+_FORMATS = {
+    "jpeg": ("jpg", "jpeg", "jpe", "jfif"),
+    "png": ("png", "apng"),
+    "webp": ("webp",),
+    "gif": ("gif",),
+    "bmp": ("bmp", "dib"),
+    "tiff": ("tif", "tiff"),
+    "avif": ("avif", "heif", "hif"),
+    "heic": ("heic", "heif", "hif"),
+    "jxl": ("jxl",),
+    "svg": ("svg",),
+}
+_SUFFIXES = frozenset(suffix for suffixes in _FORMATS.values() for suffix in suffixes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Something that a file says: the kind of mark it would be, where it stands, and the keyword of a PNG's text."""
+
+    kind: str
+    where: str
+    text: str
+    key: str = ""
+
+
+def provenance(data: bytes, format: str) -> dict[str, Any] | None:
+    """All of it, in the shape of a row's `provenance`, but for what the name and the pixels tell. Never raises.
+
+    Args:
+        data: the file.
+        format: of its content; empty if it is no picture, of which there is nothing to say.
+    """
+    if not format:
+        return None
+    manifest: dict[str, Any] | None = None
+    marks: dict[str, dict[str, Any]] = {}
+    left = _BUDGET
+    for block in blocks(data, format):
+        if block.kind == "c2pa":
+            manifest = manifest or read_manifest(data, format, block.content)
+            continue
+        for said in _texts(block):
+            left -= len(said.text)
+            if left > 0:
+                _add(marks, said)
+    for said in _of_manifest(manifest) if manifest else ():
+        _add(marks, said)
+    saved = quality(data) if format == "jpeg" else None
+    return {
+        "marks": sorted(marks.values(), key=lambda mark: mark["means"] != GENERATED)[:_MOST],
+        "jpeg_quality": saved[0] if saved else None,
+        "jpeg_tables": ("standard" if saved[1] else "other") if saved else None,
+        "double_compression": None,
+        "suffix": None,
+        "c2pa": manifest,
+    }
+
+
+def lying_suffix(path: str, format: str) -> str | None:
+    """The suffix of a name, in lower case, if it is that of another format than the content's."""
+    suffix = os.path.splitext(path)[1].lower().removeprefix(".")
+    return suffix if suffix in _SUFFIXES and suffix not in _FORMATS.get(format, ()) else None
+
+
+def _add(marks: dict[str, dict[str, Any]], said: _Text) -> None:
+    """Make a mark of a text if it is one. What is said in several places is told once."""
+    text = said.text[:_LONGEST_NAME].replace("_", " ") if said.kind in _NAMES else said.text
+    value = " ".join(said.text[: 4 * _LONGEST].split())[:_LONGEST]
+    if said.kind == "digital_source_type":
+        term = source_type(text)
+        origin = Origin(means=term[1]) if term else None
+        value = term[0] if term else value
+    else:
+        origin = origin_of(said.kind, text, said.key)
+    if origin is None and said.kind in _TOLD:
+        origin = Origin(means=_TOLD[said.kind])
+    if origin and value and len(marks) < 4 * _MOST:
+        mark = {"kind": said.kind, "where": said.where, "value": value}
+        marks.setdefault(value, mark | {"generator": origin.generator, "means": origin.means})
+
+
+def _texts(block: Block) -> Iterator[_Text]:
+    if block.kind == "exif":
+        yield from _of_exif(block.content)
+    elif block.kind == "xmp":
+        for kind, name, value in properties(block.content):
+            if kind != "c2pa_remote" or value.startswith("http"):  # else it is a place in this file
+                yield _Text(kind, f"XMP {name}", value)
+    elif block.kind == "iptc":
+        yield from _of_iptc(block.content)
+    elif block.kind == "comment":
+        yield _Text("jpeg_comment", "JPEG comment", block.content.decode("utf-8", "replace"))
+    elif block.kind == "text":
+        kind = {"Software": "png_software", "AIGC": "aigc_label"}.get(block.key, "png_text")
+        yield _Text(kind, f"PNG text {block.key}", block.content.decode("utf-8", "replace"), block.key)
+
+
+def _of_exif(content: bytes) -> Iterator[_Text]:
+    values = exif_values(content, _TAGS)
+    camera = [text_of(values[tag]) for tag in (_MAKE, _MODEL) if tag in values]
+    if camera:
+        yield _Text("exif_camera", "EXIF Make, Model", " ".join(camera))
+    for tag, name in _PROGRAM_TAGS.items():
+        if tag in values:
+            yield _Text("exif_software", f"EXIF {name}", text_of(values[tag]))
+    if _DESCRIPTION in values:
+        yield _Text("exif_description", "EXIF ImageDescription", text_of(values[_DESCRIPTION]))
+    if _XP_COMMENT in values:  # Windows' own, UTF-16
+        yield _Text("exif_description", "EXIF XPComment", values[_XP_COMMENT].decode("utf-16-le", "replace"))
+    if _USER_COMMENT in values:
+        yield _Text("exif_comment", "EXIF UserComment", comment_of(values[_USER_COMMENT]))
+
+
+def _of_iptc(content: bytes) -> Iterator[_Text]:
+    at = 0
+    for _ in range(_MAX_DATASETS):
+        if at + 5 > len(content) or content[at] != 0x1C:
+            return
+        record, number = content[at + 1], content[at + 2]
+        size = int.from_bytes(content[at + 3 : at + 5], "big")  # with its first bit set, it would be that of the size
+        if record == 2 and number in _DATASETS:
+            yield _Text(*_DATASETS[number], content[at + 5 : at + 5 + size].decode("utf-8", "replace"))
+        at += 5 + size
+
+
+def _of_manifest(manifest: Mapping[str, Any]) -> Iterator[_Text]:
+    where = f"C2PA manifest, {manifest['state']}"
+    yield _Text("c2pa", where, manifest["claim_generator"] or "present")
+    for agent in manifest["software_agents"]:
+        yield _Text("c2pa_software_agent", where, agent)
+    for term in manifest["source_types"]:
+        yield _Text("digital_source_type", where, term)
