@@ -18,7 +18,8 @@ from urllib.parse import quote
 from scanner import __version__
 from scanner.header import DECODABLE
 from scanner.report import FINDINGS, is_finding
-from scanner.result import Result, Verdict, generators
+from scanner.result import Result, Verdict
+from scanner.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
 from scanner.url import is_url
 from scanner.walk import STDIN
 from scanner.writers import as_object, json_text
@@ -34,50 +35,6 @@ ROOT = "%SRCROOT%"
 # GitHub shows no result without a line; a picture has none. The bytes are the whole file's.
 _REGION = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1, "byteOffset": 0}
 
-MARKED = "marked"
-_HELP: dict[str, str] = {
-    Verdict.FAKE: "The model takes a face here for generated or manipulated: its calibrated estimate, p_fake, "
-    "is at or over the threshold. Look at the picture, and ask where it comes from. Do not decide about a person on a "
-    "verdict alone: a false alarm is an accusation. --fpr sets how many false alarms to accept, and --baseline takes "
-    "findings that were looked at for known.",
-    Verdict.UNCERTAIN: "The estimate, p_fake, lies between the two thresholds of the model's card, where the model was "
-    "wrong too often to say more. Look at the picture.",
-    MARKED: "The file's own metadata say that a generator made the picture, wholly or in part. That is evidence beside "
-    "p_fake, and not in it: metadata are easily forged, and lost whenever a picture is saved anew.",
-}
-# Name, text, level, precision.
-_DESCRIPTIONS: dict[str, tuple[str, str, str, str]] = {
-    Verdict.FAKE: ("FakeFace", "Probably a generated or manipulated face", "error", "medium"),
-    Verdict.UNCERTAIN: ("UncertainFace", "The model does not know whether this face is real", "warning", "low"),
-    MARKED: ("MarkedAsGenerated", "The picture says itself that it was generated", "warning", "high"),
-}
-_MEND = "Nothing is known of this picture. Where it matters, look at it, or mend what keeps it from being read."
-# The kinds of errors: a row's reason up to the colon.
-ERRORS = {
-    "not_found": "there is no such file",
-    "vanished": "the file was gone when its turn came",
-    "broken_link": "the link leads nowhere",
-    "permission_denied": "the file may not be read",
-    "read_failed": "reading the file failed",
-    "not_a_file": "it is no regular file",
-    "unreadable_folder": "the folder cannot be listed",
-    "empty": "the file is empty",
-    "too_many_bytes": "the file is larger than --max-bytes",
-    "unsupported_scheme": "URLs of this kind are not scanned",
-    "not_an_image": "the content is no picture",
-    "unsupported_format": "the format is not decoded",
-    "unsupported_pixels": "pixels of this kind are not decoded",
-    "too_many_pixels": "the picture is larger than --max-pixels",
-    "too_many_scans": "the JPEG has too many scans",
-    "truncated": "the file ends before the picture does",
-    "corrupt": "the picture cannot be decoded",
-    "out_of_memory": "the picture took more memory than --max-memory",
-    "decoder_crashed": "the decoder crashed",
-    "decode_timeout": "the picture took longer than --timeout",
-    "too_long_for_ela": "the picture is too long for Error Level Analysis",
-    "model_failed": "the model gave no number",
-    "internal_error": "facescan failed; please report it",
-}
 _UNREADABLE, _LEFT_OUT = "unreadable", "left-out"
 
 
@@ -112,8 +69,8 @@ class Sarif:
             "semanticVersion": __version__,
             "rules": rules(),
             "notifications": [
-                _descriptor(_UNREADABLE, "FileUnreadable", "A file could not be judged", "warning", "very-high", _MEND),
-                _descriptor(
+                descriptor(_UNREADABLE, "FileUnreadable", "A file could not be judged", "warning", "very-high", MEND),
+                descriptor(
                     _LEFT_OUT, "RowsLeftOut", "Rows did not fit", "warning", "very-high", "The others have all."
                 ),
             ],
@@ -149,12 +106,12 @@ class Sarif:
         where = location(result.path)
         artifact = "\n" + json_text(_artifact(result, where))
         index = self._artifacts.get(artifact, len(self._artifacts))
-        rule = _rule(result) if result.verdict in FINDINGS[self._fail_on] else MARKED
+        rule = rule_of(result) if result.verdict in FINDINGS[self._fail_on] else MARKED
         row = {key: value for key, value in as_object(result).items() if key not in ("path", "baseline")}
         told: dict[str, Any] = {
             "ruleId": rule,
             "ruleIndex": self._rules[rule],
-            "level": _DESCRIPTIONS[rule][2] if rule in _DESCRIPTIONS else "warning",
+            "level": level_of(rule),
             "message": {"text": message(result, rule)},
             "locations": [
                 {
@@ -184,10 +141,10 @@ class Sarif:
     def _notify(self, result: Result) -> None:
         told = {
             "descriptor": {"id": _UNREADABLE, "index": 0},
-            "associatedRule": {"id": _rule(result), "index": self._rules[_rule(result)]},
+            "associatedRule": {"id": rule_of(result), "index": self._rules[rule_of(result)]},
             # "The analysis might be incomplete, but the results that were generated are probably valid" (3.58.6).
             "level": "warning",
-            "message": {"text": message(result, _rule(result))},
+            "message": {"text": message(result, rule_of(result))},
             "locations": [{"physicalLocation": {"artifactLocation": location(result.path)}}],
         }
         text = "\n" + json_text(told)
@@ -201,31 +158,6 @@ class Sarif:
             self._notifications.append(text)
 
 
-def rules() -> list[dict[str, Any]]:
-    """Every rule, whatever this run found, so that two runs differ in results only."""
-    judged = [_descriptor(verdict, *_DESCRIPTIONS[verdict], _HELP[verdict]) for verdict in _DESCRIPTIONS]
-    for kind, text in ERRORS.items():
-        name = "".join(map(str.capitalize, _rule_of(kind).split("-")))
-        text = f"Could not be judged: {text}"
-        judged.append(_descriptor(_rule_of(kind), name, text, "warning", "very-high", _MEND))
-    return judged
-
-
-def message(result: Result, rule: str) -> str:
-    """What a rule says of a row, in one line; the first sentence is a title."""
-    if rule == MARKED:
-        by = ", ".join(generators(result.provenance or {"marks": []}))
-        return f"{_DESCRIPTIONS[rule][1]}{_plain(f' by {by}') if by else ''}. Anybody can write or remove such a mark."
-    if result.verdict is Verdict.ERROR:
-        return f"Could not be judged: {ERRORS[_kind(result)]} ({_plain(result.reason)})."
-    text = f"{_DESCRIPTIONS[rule][1]}: p_fake {result.p_fake:.4f}."
-    _, _, decisive = result.reason.partition("face:")
-    if not decisive:
-        return f"{text} The whole picture was judged."
-    x, y, width, height = result.faces[int(decisive)].box
-    return f"{text} Face {int(decisive) + 1} of {len(result.faces)} decided: {width} x {height} pixels at {x}, {y}."
-
-
 def location(path: str) -> dict[str, str]:
     """A row's path as an artifactLocation: relative to the folder that we stand in, if it is in there."""
     if path == STDIN:
@@ -237,18 +169,6 @@ def location(path: str) -> dict[str, str]:
     if file.is_absolute() or ".." in file.parts:
         return {"uri": Path(os.path.abspath(file)).as_uri()}
     return {"uri": quote(file.as_posix()), "uriBaseId": ROOT}
-
-
-def _descriptor(id: str, name: str, text: str, level: str, precision: str, help: str) -> dict[str, Any]:
-    return {
-        "id": str(id),
-        "name": name,
-        "shortDescription": {"text": f"{text}."},
-        "fullDescription": {"text": f"{text}. {help}"},
-        "help": {"text": help},
-        "defaultConfiguration": {"level": level},
-        "properties": {"tags": ["deepfake", "picture"], "precision": precision, "problem.severity": level},
-    }
 
 
 def _artifact(result: Result, where: Mapping[str, str]) -> dict[str, Any]:
@@ -273,25 +193,6 @@ def _rectangles(result: Result) -> list[dict[str, int]]:
     """The faces, each place once."""
     boxes = dict.fromkeys(face.box for face in result.faces)
     return [{"left": x, "top": y, "right": x + width, "bottom": y + height} for x, y, width, height in boxes]
-
-
-def _rule(result: Result) -> str:
-    return _rule_of(_kind(result)) if result.verdict is Verdict.ERROR else str(result.verdict)
-
-
-def _rule_of(kind: str) -> str:
-    """Without a slash, which would be a hierarchy to readers (3.27.5)."""
-    return f"error-{kind.replace('_', '-')}"
-
-
-def _kind(result: Result) -> str:
-    kind = result.reason.partition(":")[0]
-    return kind if kind in ERRORS else "internal_error"
-
-
-def _plain(text: str) -> str:
-    """Text in which nothing is a link or a placeholder (3.11.5, 3.11.6)."""
-    return text.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace("{", "{{").replace("}", "}}")
 
 
 class _Gauge:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from scanner import sarif
 from scanner.cli import main
 from scanner.result import Face, Result, Verdict
+from scanner.sarif_rules import ERRORS, rules
 from scanner.writers import Writer, format_of
 from tests.marked import SETTINGS, png
 from tests.pictures import encode, scene
@@ -213,10 +214,8 @@ def test_every_reason_of_the_readme_has_a_rule():
     table = README.read_text("utf-8").split("## The contract of a row")[1].split("\n## ")[0]
     cells = re.findall(r"^\| `error`, .*? \| (.*) \|$", table, re.MULTILINE)
     assert len(cells) == 3
-    assert {reason for cell in cells for reason in re.findall(r"`([a-z_]+)", cell)} - {"internal_error"} <= set(
-        sarif.ERRORS
-    )
-    assert len({rule["id"] for rule in sarif.rules()}) == len(sarif.rules()) == len(sarif.ERRORS) + 3
+    assert {reason for cell in cells for reason in re.findall(r"`([a-z_]+)", cell)} - {"internal_error"} <= set(ERRORS)
+    assert len({rule["id"] for rule in rules()}) == len(rules()) == len(ERRORS) + 3
 
 
 def test_an_unheard_of_error_is_an_internal_one(tmp_path):
