@@ -79,7 +79,7 @@ class Result:
     ela: Ela | None = None
     baseline: bool | None = None
     cached: bool = field(default=False, compare=False)
-    thumbnail: builtins.bytes = field(default=b"", compare=False)
+    thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
 
 
 def printable_path(path: str) -> str:
