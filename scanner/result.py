@@ -78,8 +78,8 @@ class Result:
     faces: tuple[Face, ...] = ()
     ela: Ela | None = None
     baseline: bool | None = None
-    cached: bool = field(default=False, compare=False)
     thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
+    cached: bool = field(default=False, compare=False)
 
 
 def printable_path(path: str) -> str:
