@@ -84,8 +84,8 @@ class Result:
     ela: Ela | None = None
     provenance: Mapping[str, Any] | None = None
     baseline: bool | None = None
+    thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
     cached: bool = field(default=False, compare=False)
-    thumbnail: builtins.bytes = field(default=b"", compare=False)
 
 
 def is_marked(provenance: Mapping[str, Any] | None) -> bool:

@@ -106,6 +106,7 @@ class ReportPage:
         for number, jpeg in self._thumbnails:
             yield f'<script type="text/plain" id="t{number}">{jpeg}</script>\n'
         thresholds = self._meta["thresholds"]
+        folders = self._folder_rows()
         yield render(
             "report.html.j2",
             begun=True,
@@ -118,7 +119,8 @@ class ReportPage:
             verdicts=VERDICTS,
             scores=scores(self._scores, thresholds) if self._scores.bins else "",
             pace=pace(self._pace),
-            folders=self._folder_rows(),
+            folders=folders,
+            highest_share=max((counts[Verdict.FAKE] / sum(counts.values()) for _, counts in folders), default=0) or 1,
             folders_in_all=len(self._folders.table()),
             folded=self._folders.depth,
             highest=list(self._highest),
