@@ -62,6 +62,7 @@ SCHEMA = pa.schema(
         pa.field("faces", pa.list_(pa.field("element", _FACE, nullable=False)), nullable=False),
         pa.field("ela", _ELA),
         pa.field("provenance", pa.string()),  # JSON: what a file says of itself has no fixed form
+        pa.field("explanation", pa.string()),  # path of a sheet
         pa.field("baseline", pa.bool_()),
     ]
 )
