@@ -30,7 +30,7 @@ from scanner.settings import (
 from scanner.shard import Shard
 
 ENV_PREFIX = "FACESCAN"
-_ACTIONS = {"version", "cache_info", "cache_clear"}  # options that are said on the command line only
+_ACTIONS = {"version", "cache_info", "cache_clear", "list_models"}  # options that are said on the command line only
 # No options: where the verdict cache lies, where the tests find the picture sets, and what container files like to set.
 _OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION"}
 
@@ -99,13 +99,20 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.argument("paths", nargs=-1, type=click.Path())
 # What to write
 @click.option(
-    "-o", "--out", multiple=True, metavar="FILE", help="Write .csv, .json or .jsonl; repeatable; - is standard output."
+    "-o",
+    "--out",
+    multiple=True,
+    metavar="FILE",
+    help="Write .csv, .json, .jsonl, .parquet or .sarif; repeatable; - is standard output.",
 )
 @click.option(
-    "--format", type=click.Choice(["csv", "json", "jsonl", "text"]), help="Of standard output and of other suffixes."
+    "--format",
+    type=click.Choice(["csv", "json", "jsonl", "parquet", "sarif", "text"]),
+    help="Of standard output and of other suffixes.",
 )
 @click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
 @click.option("--summary", metavar="FILE", help="Write the summary to a .json or .md file.")
+@click.option("--report", metavar="FILE", help="Write a page to look at: .html, with thumbnails of the findings.")
 @click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
 @click.option(
     "--ela-dir", metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela, judges all anew."
@@ -198,6 +205,12 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 )
 @click.option("--cache-clear", is_flag=True, allow_from_autoenv=False, help="Empty the cache, and scan nothing.")
 @click.option(
+    "--list-models",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Show the models and what they are (not) for, as text or --format json, and scan nothing.",
+)
+@click.option(
     "--config",
     type=click.Path(),
     is_eager=True,
@@ -220,6 +233,8 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if options["version"]:
         click.echo(version(options["verbose"]))
         return 0
+    if options["list_models"]:
+        return list_models(ctx, options["model"], options["format"])
     _settle(ctx, options, "cache", "no_cache")
     if options["cache_info"] or options["cache_clear"]:
         click.echo(about_cache(options["cache"], options["cache_clear"]))
@@ -284,6 +299,19 @@ def version(verbose: bool) -> str:
             *(f"model {name}: version {d.card.version}, {d.card.task}, sha256 {d.sha256}" for d, name in models),
         ]
     )
+
+
+def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> int:
+    """Show the cards of the models; the exit code is 2 if one of them cannot be used."""
+    from scanner.listing import show
+
+    if format not in (None, "text", "json") and ctx.get_parameter_source("format") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--list-models writes text or json.", ctx)
+    text, trouble = show(chosen, format == "json")
+    if text:
+        click.echo(text)
+    codes = [_fail(line, FacescanError.exit_code) for line in trouble]
+    return max(codes, default=0)
 
 
 def about_cache(named: str | None, clear: bool) -> str:

@@ -19,6 +19,7 @@ MAX_MODEL_BYTES = 2**31 - 1
 MAX_FIELDS = 500_000
 # Nothing bounds how often these run what is inside them; a classifier of pictures needs none.
 _LOOPS = frozenset({b"Loop", b"Scan", b"SequenceMap"})
+_METADATA = 14
 _GRAPH, _FUNCTIONS, _OP_TYPE, _EXTERNAL_DATA, _DATA_LOCATION = 7, 25, 4, 13, 14
 # Message -> fields to look into, and the message that each one holds.
 _INSIDE: dict[str, dict[int, str]] = {
@@ -55,6 +56,20 @@ def read_model(file: Path) -> bytes:
     if trouble:
         raise FacescanError(f"{file}: {trouble}")
     return content
+
+
+def read_metadata(content: bytes) -> dict[str, str]:
+    """The metadata (`metadata_props`) of an ONNX file that `read_model` let in, without ONNX Runtime.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    found = {}
+    for number, start, end in _fields(content, 0, len(content)):
+        if number == _METADATA:
+            entry = {key: content[a:b].decode() for key, a, b in _fields(content, start, end)}
+            found[entry.get(1, "")] = entry.get(2, "")
+    return found
 
 
 def _trouble(content: bytes) -> str:

@@ -11,6 +11,8 @@ from contextlib import nullcontext
 from dataclasses import asdict, fields
 from typing import Any
 
+import click
+
 from scanner import __version__
 from scanner.baseline import marked, read_baseline
 from scanner.cache import Cache, cache_file, files_of
@@ -26,7 +28,7 @@ from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
-from scanner.writers import STDOUT, Writer, as_line, format_of, replace_file
+from scanner.writers import STDOUT, Writer, as_line, format_of, on_one_line, replace_file
 
 _NAMED = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 
@@ -41,6 +43,7 @@ def run(options: Mapping[str, Any]) -> int:
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_summary(options)
+    _check_report(options)
     _check_engine(settings)
     _check_explain(settings)
     known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
@@ -51,8 +54,9 @@ def run(options: Mapping[str, Any]) -> int:
         if folder:
             _make_folder(option, folder)
     writers = _open_outputs(options, report.meta)
+    writers += _open_report(options, report.meta, detector)
     cache = _cache(options, scope(detector, settings))
-    thumbnails = bool(options.get("report"))
+    thumbnails = bool(options["report"])
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache, thumbnails)
     if known is not None:
         results = marked(results, known, options["fail_on"])
@@ -66,9 +70,11 @@ def run(options: Mapping[str, Any]) -> int:
             writer.abandon(report.as_dict())
         if isinstance(error, FacescanError):
             raise
-        kept = ", ".join(writer.partial for writer in writers if writer.partial)
+        kept = ", ".join(writer.kept for writer in writers if writer.kept)
         where = f", kept in {kept}" if kept else ""
         raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
+    for note in filter(None, (writer.note for writer in writers)):
+        click.echo(f"facescan: {on_one_line(note)}", err=True)
     if options["summary"]:
         _write_summary(options["summary"], report)
     if not options["quiet"]:
@@ -149,10 +155,22 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[W
     formats = [format_of(out, on_stdout if out == STDOUT else options["format"]) for out in outs]
     if options["cache"] and os.path.realpath(options["cache"]) in {os.path.realpath(out) for out in outs}:
         raise FacescanError(f"--cache {options['cache']}: that is an --out, too")
+    if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
+        raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
     return [
-        Writer(out, form, meta, options["excel"], color=out == STDOUT and _color())
+        Writer(out, form, meta, options["excel"], out == STDOUT and _color(), options["fail_on"])
         for out, form in zip(outs, formats, strict=True)
     ]
+
+
+def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> list[Writer]:
+    """The page, if there is to be one; only then does it cost time to load what it takes."""
+    file = options["report"]
+    if file is None:
+        return []
+    from scanner.html.report import ReportWriter
+
+    return [ReportWriter(file, detector.card, meta)]
 
 
 def _color() -> bool:
@@ -203,7 +221,7 @@ def _device(settings: Settings) -> str:
 
 def _own_files(options: Mapping[str, Any]) -> frozenset[str]:
     """What this run writes must not become its input."""
-    written = [file for file in (*options["out"], options["summary"]) if file]
+    written = [file for file in (*options["out"], options["summary"], options["report"]) if file]
     paths = [*written, *(f"{file}.partial" for file in written), options["ela_dir"], options["explain"]]
     if cache := _cache_file(options):
         paths += files_of(os.path.realpath(cache))
@@ -230,6 +248,19 @@ def _check_summary(options: Mapping[str, Any]) -> None:
         raise FacescanError(f"--summary {file}: there is no such folder")
     if not os.access(os.path.dirname(os.path.realpath(file)), os.W_OK):
         raise FacescanError(f"--summary {file}: its folder cannot be written to")
+
+
+def _check_report(options: Mapping[str, Any]) -> None:
+    """What else is written there would be lost."""
+    file = options["report"]
+    if file is None:
+        return
+    if os.path.splitext(file)[1].lower() not in (".html", ".htm"):
+        raise FacescanError(f"--report {file}: unknown suffix; use .html")
+    others = {"--out": options["out"], "--summary": [options["summary"]], "--cache": [_cache_file(options)]}
+    for option, files in others.items():
+        if os.path.realpath(file) in {os.path.realpath(other) for other in files if other}:
+            raise FacescanError(f"--report {file}: that is the {option}, too")
 
 
 def _write_summary(file: str, report: Report) -> None:

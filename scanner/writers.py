@@ -1,4 +1,4 @@
-"""Results -> CSV, JSON, JSON Lines or text. A file appears under its name only when it is complete."""
+"""Results -> CSV, JSON, JSON Lines, text and other formats. A file appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ import select
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from scanner.errors import FacescanError
 from scanner.result import Result, generators, is_marked
 
 COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 STDOUT = "-"
-_SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
+_SUFFIXES = {
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "text",
+    ".parquet": "parquet",
+    ".sarif": "sarif",
+}
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -33,12 +41,41 @@ def format_of(path: str, otherwise: str | None) -> str:
     Raises:
         FacescanError: neither says it.
     """
-    suffix = os.path.splitext(path)[1].lower()
+    name = path.lower()
+    suffix = os.path.splitext(name.removesuffix(".json") if name.endswith(".sarif.json") else name)[1]
     if path != STDOUT and suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
     if otherwise is None:
-        raise FacescanError(f"--out {path}: unknown suffix {suffix!r}; use .csv, .json or .jsonl, or say --format")
+        raise FacescanError(
+            f"--out {path}: unknown suffix {suffix!r}; use .csv, .json, .jsonl, .parquet or .sarif, or say --format"
+        )
     return otherwise
+
+
+class Format(Protocol):
+    """The bytes of one output, in order. Text is written as UTF-8.
+
+    Attributes:
+        cuttable: whether the rows so far can still be ended well when one of them found no room.
+    """
+
+    cuttable: ClassVar[bool]
+
+    @property
+    def note(self) -> str:
+        """What is to be said to people of rows that the format left out; empty if nothing."""
+
+    def head(self, meta: Mapping[str, Any]) -> str | bytes:
+        """What stands before the rows."""
+
+    def row(self, result: Result) -> str | bytes:
+        """What one more row adds."""
+
+    def tail(self, summary: Mapping[str, Any], complete: bool) -> Iterable[str | bytes]:
+        """What stands after the rows, in pieces; they are not `complete` if the scan was broken off.
+
+        It may be asked for again, if it found no room.
+        """
 
 
 class Writer:
@@ -48,8 +85,18 @@ class Writer:
     process, has the same ``.partial``.
     """
 
-    def __init__(self, path: str, format: str, meta: Mapping[str, Any], excel: bool = False, color: bool = False):
-        self._to_row, self._head, self._tail = _format(format, excel, color)
+    option = "--out"
+
+    def __init__(
+        self,
+        path: str,
+        format: str | Format,
+        meta: Mapping[str, Any],
+        excel: bool = False,
+        color: bool = False,
+        fail_on: str = "fake",
+    ):
+        self._format = _format(format, excel, color, fail_on) if isinstance(format, str) else format
         self.rows = 0
         self.name = "standard output" if path == STDOUT else path
         self._target = os.path.realpath(path)  # a link stays a link
@@ -57,17 +104,32 @@ class Writer:
         direct = self.on_stdout or (os.path.exists(path) and not os.path.isfile(path))
         self.partial = "" if direct else self._target + ".partial"
         self._end = 0  # of the last whole row
+        self._cut = self._ended = False
         self._file = self._open(path)
-        self._write(self._head(meta))
+        self._write(self._format.head(meta))
 
     def write(self, result: Result) -> None:
-        """Append one row; it is in the operating system's hands when this returns."""
-        self._write(self._to_row(result, first=self.rows == 0))
+        """Append one row. Of text, it is in the operating system's hands when this returns."""
+        try:
+            self._write(self._format.row(result))
+        except FacescanError:
+            self._cut = True
+            raise
         self.rows += 1
+
+    @property
+    def kept(self) -> str:
+        """The file beside the output that has the rows so far, if there is one that can be read."""
+        return self.partial if self._format.cuttable or self._ended else ""
+
+    @property
+    def note(self) -> str:
+        """What is to be said to people of rows that are not in the output."""
+        return f"{self.name}: {self._format.note}" if self._format.note else ""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Complete the output and let it replace what was there before."""
-        self._write(self._tail(summary))
+        self._write_tail(summary, complete=True)
         if not self.partial:
             return
         try:
@@ -85,7 +147,7 @@ class Writer:
         if not self.partial or self._file.closed:  # nobody may be reading any more; or it is finished
             return
         with suppress(FacescanError):
-            self._write(self._tail(summary))
+            self._write_tail(summary, complete=False)
         if not self._in_place():
             self._rescue()
         with suppress(OSError):
@@ -107,8 +169,8 @@ class Writer:
             return file
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR) and os.path.lexists(self.partial):
-                raise FacescanError(f"--out {path}: {self.partial} is no file; remove it") from error
-            raise FacescanError(f"--out {path}: {error.strerror}") from error
+                raise FacescanError(f"{self.option} {path}: {self.partial} is no file; remove it") from error
+            raise FacescanError(f"{self.option} {path}: {error.strerror}") from error
 
     def _claim(self, file: io.FileIO) -> None:
         """Make sure that the file is nobody else's, and empty it.
@@ -117,17 +179,34 @@ class Writer:
         """
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise FacescanError(f"--out {self.name}: {self.partial} is no file, or one of several names; remove it")
+            raise FacescanError(
+                f"{self.option} {self.name}: {self.partial} is no file, or one of several names; remove it"
+            )
         if not _lock(file) or not _is(self.partial, status):  # the other one may have finished this very moment
-            raise FacescanError(f"--out {self.name}: another scan is writing it; wait for it, or name another file")
+            raise FacescanError(
+                f"{self.option} {self.name}: another scan is writing it; wait for it, or name another file"
+            )
         file.truncate()
         if os.path.exists(self._target):
             shutil.copymode(self._target, self.partial)
 
-    def _write(self, text: str) -> None:
+    def _write_tail(self, summary: Mapping[str, Any], complete: bool) -> None:
+        """Whole and once only, and not where nothing can make sense of the rows any more."""
+        if self._ended or (self._cut and not self._format.cuttable):
+            return
+        begin = self._end
+        try:
+            for part in self._format.tail(summary, complete):
+                self._write(part)
+            self._ended = True
+        except FacescanError:
+            self._shorten(begin)
+            raise
+
+    def _write(self, content: str | bytes) -> None:
         """All of it, or, if it cannot be all, nothing: then a file ends after its last whole row."""
         # A lone surrogate, as in the settings of a JSON's `meta`, is one in JSON, too.
-        left = memoryview(text.encode("utf-8", "backslashreplace"))
+        left = memoryview(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
         size = len(left)
         try:
             while left:
@@ -138,11 +217,15 @@ class Writer:
         except BrokenPipeError as error:
             raise FacescanError(f"{self.name} was closed by its reader after {self.rows} rows") from error
         except OSError as error:
-            if self.partial:
-                with suppress(OSError):
-                    self._file.truncate(self._file.seek(self._end))
+            self._shorten(self._end)
             raise self._failure(error) from error
         self._end += size
+
+    def _shorten(self, end: int) -> None:
+        if self.partial:
+            self._end = end
+            with suppress(OSError):
+                self._file.truncate(self._file.seek(end))
 
     def _in_place(self) -> bool:
         return _is(self.partial, os.fstat(self._file.fileno()))
@@ -159,7 +242,9 @@ class Writer:
         return f"its {self.rows} rows are lost, but for the cache"
 
     def _failure(self, error: OSError) -> FacescanError:
-        kept = f"; {self.rows} rows are in {self.partial}" if self.partial else ""
+        kept = f"; {self.rows} rows are in {self.kept}" if self.kept else ""
+        if self.partial and not self.kept:
+            kept = f"; its {self.rows} rows are lost, but for the cache"
         return FacescanError(f"{self.name}: {error.strerror}{kept}")
 
 
@@ -262,7 +347,7 @@ def as_line(result: Result, color: bool = False) -> str:
 
 def on_one_line(text: str) -> str:
     """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def _escaped(c: str) -> str:
@@ -280,30 +365,51 @@ def _csv_line(cells: list[str]) -> str:
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _format(
-    name: str, excel: bool, color: bool
-) -> tuple[Callable[..., str], Callable[[Mapping[str, Any]], str], Callable[[Mapping[str, Any]], str]]:
-    """A format is three functions: of a row, of what stands before the rows, of what stands after them."""
+@dataclass(slots=True)
+class _Text:
+    """Rows of text, one a line, so that what a killed run leaves can be read with a text tool."""
 
-    def nothing(_: Mapping[str, Any]) -> str:
-        return ""
+    line: Callable[[Result], str]
+    before: Callable[[Mapping[str, Any]], str] = lambda meta: ""
+    between: str = ""
+    after: Callable[[Mapping[str, Any]], str] = lambda summary: ""
+    cuttable: ClassVar[bool] = True
+    note: str = ""
+    _begun: bool = False
 
+    def head(self, meta: Mapping[str, Any]) -> str:
+        return self.before(meta)
+
+    def row(self, result: Result) -> str:
+        between, self._begun = self.between if self._begun else "", True
+        return between + self.line(result)
+
+    def tail(self, summary: Mapping[str, Any], complete: bool) -> tuple[str]:
+        return (self.after(summary),)
+
+
+def _format(name: str, excel: bool, color: bool, fail_on: str) -> Format:
+    if name == "parquet":
+        from scanner.parquet import Parquet
+
+        return Parquet()
+    if name == "sarif":
+        from scanner.sarif import Sarif
+
+        return Sarif(fail_on)
     if name == "csv":
-        return (
-            lambda result, first: _csv_line(as_cells(result, excel)),
-            lambda meta: _csv_line(list(COLUMNS)),
-            nothing,
-        )
+        return _Text(lambda result: _csv_line(as_cells(result, excel)), lambda meta: _csv_line(list(COLUMNS)))
     if name == "jsonl":
-        return lambda result, first: _json(as_object(result)) + "\n", nothing, nothing
-    if name == "json":  # one result a line, so that what a killed run leaves can be read with a text tool
-        return (
-            lambda result, first: ("\n" if first else ",\n") + _json(as_object(result)),
-            lambda meta: f'{{"meta": {_json(meta)},\n"results": [',
-            lambda summary: f'\n],\n"summary": {_json(summary)}}}\n',
+        return _Text(lambda result: json_text(as_object(result)) + "\n")
+    if name == "json":
+        return _Text(
+            lambda result: "\n" + json_text(as_object(result)),
+            lambda meta: f'{{"meta": {json_text(meta)},\n"results": [',
+            ",",
+            lambda summary: f'\n],\n"summary": {json_text(summary)}}}\n',
         )
-    return lambda result, first: as_line(result, color) + "\n", nothing, nothing
+    return _Text(lambda result: as_line(result, color) + "\n")

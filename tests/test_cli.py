@@ -13,12 +13,13 @@ import zlib
 from pathlib import Path
 
 import click
+import onnx
 import pytest
 
 from scanner import __version__
 from scanner.cli import command, main
 from scanner.decode import decode
-from tests.conftest import clean_environment
+from tests.conftest import clean_environment, write_toy
 from tests.pictures import encode, png_chunk, png_that_announces, scene
 
 PNG = encode(scene(), "PNG")
@@ -166,7 +167,10 @@ def test_exit_codes(here, capfd, arguments, code):
         ([], "Nothing to scan: name files or folders, or use --files-from."),
         (["x", "--model", "real.png"], "facescan: real.png: no ONNX file, or not all of it; copy or export it again"),
         (["x", "--model", "nowhere"], "no model 'nowhere': neither a file nor a bundled model"),
-        (["x", "--out", "r.xml"], "unknown suffix '.xml'; use .csv, .json or .jsonl, or say --format"),
+        (
+            ["x", "--out", "r.xml"],
+            "unknown suffix '.xml'; use .csv, .json, .jsonl, .parquet or .sarif, or say --format",
+        ),
         (["x", "--out", "r.csv", "--out", "./r.csv"], "--out: the same file is named twice"),
     ],
 )
@@ -245,7 +249,8 @@ def test_a_scan_needs_neither_tensorflow_nor_a_network(here, toy):
     assert "network:" not in done.stderr
     loaded = set(done.stderr.split())
     assert "onnxruntime" in loaded
-    assert not {"tensorflow", "keras", "train", "torch", "matplotlib", "requests", "fsspec", "ray"} & loaded
+    heavy = {"tensorflow", "keras", "train", "torch", "matplotlib", "requests", "fsspec", "ray", "pyarrow"}
+    assert not heavy & loaded
 
 
 def test_the_summary_as_a_file(here, capfd):
@@ -310,3 +315,75 @@ def test_colour(here, facescan, toy, variables, coloured):
 def test_a_file_is_no_terminal(here, facescan, toy):
     facescan("fake.png", "--model", toy, "--out", "rows.txt", FORCE_COLOR="1")
     assert (here / "rows.txt").read_text() == "fake      0.8556  fake.png\n"
+
+
+def test_list_models_for_people(here, capfd, monkeypatch):
+    monkeypatch.delenv("FACESCAN_MODEL")
+    assert main(["--list-models"]) == 0
+    said, err = capfd.readouterr()
+    assert err == ""
+    assert said.startswith("model      default, version 1, in use\n")
+    for line in (
+        "not for    Deciding about a person",
+        "Face swaps and retouched photographs",
+        "0.7442 with --fpr 0.05",
+        "AUC 0.9",
+    ):
+        assert line in said
+    (card,) = re.findall(r"^more +(.*)$", said, re.MULTILINE)
+    assert "### Not for" in Path(card).read_text("utf-8")
+
+
+def test_list_models_for_programs(here, toy, capfd):
+    assert main(["--list-models", "--format", "json"]) == 0
+    models = {model["name"]: model for model in json.loads(capfd.readouterr().out)["models"]}
+    assert [(name, model["used"]) for name, model in models.items()] == [("default", False), (str(toy), True)]
+    assert models[str(toy)]["card"]["operating_points"] == {"0.05": 0.7, "0.01": 0.9}
+    assert models[str(toy)]["bytes"] == toy.stat().st_size
+    assert len(models["default"]["not_for"]) == 4
+    assert main(["--list-models", "--format", "csv"]) == 2
+    assert main(["--list-models", "--model", "nowhere"]) == 2
+
+
+def test_list_models_passes_over_one_that_is_broken(here, capfd):
+    (here / "broken\n.onnx").write_bytes(b"no model")
+    assert main(["--list-models", "--model", "broken\n.onnx"]) == 2
+    said, err = capfd.readouterr()
+    assert said.startswith("model      default, version 1\n")
+    assert err == "facescan: broken\\n.onnx: no ONNX file, or not all of it; copy or export it again\n"
+    assert main(["--list-models", "--model", "broken\n.onnx", "--format", "json"]) == 2
+    _, broken = json.loads(capfd.readouterr().out)["models"]
+    assert (broken["card"], broken["trouble"].startswith("broken\n.onnx: ")) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("description", '"\\ud800\\u001b[31m"'),
+        ("description", f'"{"x" * 10**6}"'),
+        ("metrics", '{"pooled": {"re_encoded": {"all": {"auc": NaN, "n": Infinity, "wrong": true}}}}'),
+        ("metrics", "[" * 400 + "]" * 400),
+        ("metrics", '{"pooled": 3}'),
+        ("training", '{"terms": ["a", null]}'),
+        ("license", "7"),
+    ],
+)
+def test_list_models_bears_what_people_put_into_cards(here, facescan, key, value):
+    model = onnx.load(write_toy(here / "odd.onnx"))
+    onnx.helper.set_model_props(
+        model, {prop.key: prop.value for prop in model.metadata_props} | {f"facescan.{key}": value}
+    )
+    onnx.save(model, here / "odd.onnx")
+    done = facescan("--list-models", "--model", "odd.onnx")
+    assert (done.returncode, b"Traceback" in done.stderr, b"\x1b" in done.stdout) == (0, False, False)
+    assert len(done.stdout) < 5000
+    done = facescan("--list-models", "--model", "odd.onnx", "--format", "json")
+    assert done.returncode == 0
+    assert key in json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))["models"][1]["card"]
+
+
+def test_list_models_starts_no_network(here, facescan, toy):
+    script = "import sys; sys.argv[1:] = ['--list-models']; import onnxruntime; onnxruntime.InferenceSession = None; "
+    script += "from scanner.cli import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", script], env=clean_environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

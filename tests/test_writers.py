@@ -446,5 +446,5 @@ def test_format_of(path, otherwise, format):
 
 @pytest.mark.parametrize("path", ["r.xml", "r", "r.csv.gz", ".csv", "csv", "a.csv/r"])
 def test_a_suffix_that_says_nothing_needs_a_format(path):
-    with pytest.raises(FacescanError, match=r"use \.csv, \.json or \.jsonl, or say --format"):
+    with pytest.raises(FacescanError, match=r"use \.csv, \.json, \.jsonl, \.parquet or \.sarif, or say --format"):
         format_of(path, None)

@@ -186,8 +186,19 @@ def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None
     type=click.Path(file_okay=False, path_type=Path),
     help="Draw the ROC curves, confusion matrix, reliability and generators into this folder. Needs matplotlib.",
 )
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write one page to look at there: figures, curves, calibration, robustness. Needs the extra report.",
+)
 def evaluate(
-    model: str, data: Path, record: Path | None, out: Path | None, predictions: Path | None, plots: Path | None
+    model: str,
+    data: Path,
+    record: Path | None,
+    out: Path | None,
+    predictions: Path | None,
+    plots: Path | None,
+    html: Path | None,
 ) -> None:
     """Measure MODEL, a bundled name or an ONNX file, on labelled pictures.
 
@@ -209,6 +220,7 @@ def evaluate(
     """  # noqa: D301  (click's \b is a backspace)
     from scanner.model import Detector, find_model
     from scanner.runtime import available_cpus
+    from scanner.writers import replace_file
     from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on
@@ -218,13 +230,18 @@ def evaluate(
     # What would fail in the end fails now.
     if plots is not None:
         import train.plots  # noqa: F401
-    for file in (out, predictions):
+    if html is not None:
+        from train.page import Source, check, page
+
+        check()
+    for file in (out, predictions, html):
         if file is not None and not file.parent.is_dir():
             raise FacescanError(f"{file}: No such file or directory")
     samples = read_samples(data)
     if record is not None:
         samples = _kept_for_test(samples, record)
-    evaluation = measured_on(Detector(find_model(model), threads=available_cpus()), samples)
+    detector = Detector(find_model(model), threads=available_cpus())
+    evaluation = measured_on(detector, samples)
     click.echo("\n\n".join(table(evaluation, condition) for condition in CONDITIONS))
     if evaluation.faceless or evaluation.broken:
         click.echo(f"\nleft out: {len(evaluation.faceless)} without a face, {len(evaluation.broken)} broken")
@@ -236,6 +253,8 @@ def evaluate(
         if plots is not None:
             plots.mkdir(parents=True, exist_ok=True)
             plot(evaluation, plots)
+        if html is not None:
+            replace_file(str(html), page(evaluation, detector.card, Source(data, record, samples)).encode())
     except OSError as error:
         raise FacescanError(f"{error.filename}: {error.strerror}") from error
 

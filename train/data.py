@@ -49,6 +49,11 @@ class Sample:
     generator: str
     group: str
 
+    @property
+    def maker(self) -> str:
+        """Generator and set, as tables name them."""
+        return f"{self.generator} ({self.set})" if self.generator else self.set
+
 
 @dataclass(frozen=True, slots=True)
 class Splits:

@@ -210,7 +210,7 @@ def _rows(
     trained_on: Collection[str],
 ) -> Iterator[Row]:
     sets = np.array([sample.set for sample in samples], object)
-    makers = np.array([sample.generator for sample in samples], object)
+    makers = np.array([sample.maker for sample in samples], object)
     seen = np.array([_was_trained_on(sample, trained_on) for sample in samples], bool)
 
     def row(scope: str, name: str, own: NDArray[np.bool_], known: bool | None) -> Row:
@@ -227,9 +227,9 @@ def _rows(
         own = sets == name
         if labels[own].any() and not labels[own].all():
             yield row("set", name, own, _all_or_none(seen[own]))
-    for set_name, name in _unique(zip(sets[labels], makers[labels], strict=True)):
-        own = labels & (makers == name) & (sets == set_name)
-        yield row("generator", f"{name} ({set_name})" if name else set_name, own, _all_or_none(seen[own]))
+    for _, _, name in _unique((sample.set, sample.generator, sample.maker) for sample in samples if sample.fake):
+        own = labels & (makers == name)
+        yield row("generator", name, own, _all_or_none(seen[own]))
     for name in _unique(sets[~labels]):
         own = ~labels & (sets == name)
         yield row("reals", name, own, _all_or_none(seen[own]))

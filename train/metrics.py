@@ -113,6 +113,15 @@ def reliability(
     return promised, found, number[used]
 
 
+def interval(part: NDArray[np.int64], whole: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where a share lies, with 95 % confidence, of which `part` of `whole` were seen: low, high (Wilson 1927)."""
+    z = 1.96
+    share = part / whole
+    middle = (share + z**2 / (2 * whole)) / (1 + z**2 / whole)
+    reach = z * np.sqrt(share * (1 - share) / whole + z**2 / (4 * whole**2)) / (1 + z**2 / whole)
+    return np.maximum(0, middle - reach), np.minimum(1, middle + reach)
+
+
 def expected_calibration_error(labels: NDArray[np.bool_], p_fake: NDArray[np.float64], bins: int = BINS) -> float:
     """Mean distance, over bins of equal width, between the p_fake promised and the share of fakes found."""
     promised, found, number = reliability(labels, p_fake, bins)

@@ -11,6 +11,7 @@ from train.metrics import (
     average_precision,
     confusion,
     expected_calibration_error,
+    interval,
     reliability,
     roc_curve,
     tpr_at_fpr,
@@ -113,3 +114,10 @@ def test_ece_of_true_probabilities_is_small():
     random = np.random.default_rng(0)
     p = random.random(20_000)
     assert expected_calibration_error(random.random(20_000) < p, p) < 0.02
+
+
+def test_interval_is_wilsons():
+    """Figures of the method "wilson" of R's binom.confint."""
+    low, high = interval(np.array([0, 5, 9, 10]), np.array([10, 10, 10, 10]))
+    assert low == pytest.approx([0, 0.2366, 0.5958, 0.7225], abs=1e-4)
+    assert high == pytest.approx([0.2775, 0.7634, 0.9821, 1], abs=1e-4)

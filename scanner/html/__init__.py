@@ -1,0 +1,77 @@
+"""Pages: Jinja2 templates that hold everything they need, in one look for all of them.
+
+A page of your own is a template that begins with ``{% extends "base.html.j2" %}``; that file says how to go on.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scanner.errors import FacescanError
+
+if TYPE_CHECKING:
+    import jinja2
+
+HERE = Path(__file__).parent
+
+
+def render(template: str, folder: Path = HERE, **context: Any) -> str:
+    """A page. What `context` holds is escaped, unless it is `markupsafe.Markup`; what it lacks is an error.
+
+    Args:
+        template: its name.
+        folder: where that, its styles and scripts lie; ours are found, too.
+        context: what it shows.
+
+    Raises:
+        FacescanError: the extra `report` is not installed.
+    """
+    return _environment(folder).get_template(template).render(context)
+
+
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise FacescanError("pages need Jinja2 and Matplotlib: pip install 'facescan[report]'") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, HERE]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"asset": partial(_asset, folder), "hash_of": partial(_hash_of, folder)}
+    environment.filters |= {"thousands": "{:,}".format, "share": _share, "words": lambda name: name.replace("_", " ")}
+    return environment
+
+
+def _share(part: int, whole: int) -> str:
+    """``0.4 %``: with as many digits as tell it from nothing."""
+    if not part or not whole:
+        return "0 %"
+    percent = 100 * part / whole
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
+
+
+def _asset(folder: Path, name: str) -> Any:
+    """A style sheet or a script of ours, as it is."""
+    from markupsafe import Markup
+
+    return Markup(_text(folder, name))  # noqa: S704  # ours, not a stranger's
+
+
+def _hash_of(folder: Path, name: str) -> str:
+    """What a Content-Security-Policy says to allow just this style sheet or script (CSP Level 3, 2.3.1)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(_text(folder, name).encode()).digest()).decode()}'"
+
+
+@cache
+def _text(folder: Path, name: str) -> str:
+    file = folder / name
+    return (file if file.is_file() else HERE / name).read_text("utf-8")

@@ -1,0 +1,196 @@
+"""What `facescan --list-models` shows: the cards of the models at hand, read without running any of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scanner.card import Card, read_card
+from scanner.errors import FacescanError
+from scanner.model import BUNDLED, DEFAULT_MODEL, bundled_models, find_model
+from scanner.modelfile import read_metadata, read_model
+from scanner.result import printable_path
+from scanner.thresholds import choose
+from scanner.writers import on_one_line
+
+# The long cards of those that come with the package, for people.
+LONG_CARDS = BUNDLED / "README.md"
+_TASKS = {
+    "synthesis": "tells wholly generated faces",
+    "swap": "tells swapped faces",
+    "manipulation": "tells retouched faces",
+    "general": "tells fakes of several kinds",
+}
+_ALWAYS_NOT_FOR = "Deciding about a person, as evidence, or without a human look: it is wrong too often."
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model file.
+
+    Attributes:
+        name: that `--model` takes.
+        used: whether a scan with these options uses it.
+        file: path.
+        bytes, sha256: of the file; None and empty if it cannot be read.
+        card: its own description; None if it has none that holds.
+        trouble: why not.
+        not_for: what it must not be used for, a sentence or two each.
+        long_card: the file that says more, for those that come with facescan.
+    """
+
+    name: str
+    used: bool
+    file: str
+    bytes: int | None
+    sha256: str
+    card: Card | None
+    trouble: str
+    not_for: tuple[str, ...]
+    long_card: str | None
+
+
+def models(chosen: str | None) -> list[Listed]:
+    """The bundled models, and the one that `--model` names.
+
+    Raises:
+        FacescanError: there is none of that name.
+    """
+    used = chosen or DEFAULT_MODEL
+    names = bundled_models()
+    return [_listed(name, name == used) for name in (*names, *([used] if used not in names else []))]
+
+
+def show(chosen: str | None, as_json: bool) -> tuple[str, list[str]]:
+    """What goes to standard output: JSON, or text in the terminal's width; and the trouble there is.
+
+    Raises:
+        FacescanError: there is no model of that name.
+    """
+    found = models(chosen)
+    trouble = [model.trouble for model in found if model.trouble]
+    if as_json:
+        return json.dumps({"models": [_plain(model) for model in found]}), trouble
+    return "\n\n".join(_text(model) for model in found if model.card), trouble
+
+
+def _listed(name: str, used: bool) -> Listed:
+    file = find_model(name)
+    content, card, trouble = b"", None, ""
+    try:
+        content = read_model(file)
+        card = read_card(read_metadata(content), str(file))
+        _plain(card)
+    except FacescanError as error:
+        trouble = str(error)
+    except (ValueError, RecursionError):
+        card, trouble = None, f"{file}: has metadata that cannot be read; export it again"
+    bundled = file.parent == BUNDLED
+    return Listed(
+        name=name,
+        used=used,
+        file=printable_path(str(file)),
+        bytes=len(content) or None,
+        sha256=hashlib.sha256(content).hexdigest() if content else "",
+        card=card,
+        trouble=trouble,
+        not_for=(_not_for(name) if bundled else ()) or (_ALWAYS_NOT_FOR,),
+        long_card=str(LONG_CARDS) if bundled else None,
+    )
+
+
+def _plain(told: Any) -> Any:
+    """A dataclass as JSON has it, whatever people have put into a card: there is no "not a number" in JSON.
+
+    Raises:
+        RecursionError: too much of it.
+    """
+    return json.loads(json.dumps(asdict(told)), parse_constant=lambda _: None)
+
+
+def _not_for(name: str) -> tuple[str, ...]:
+    """The list below "Not for" in a bundled model's long card."""
+    text = LONG_CARDS.read_text("utf-8") if LONG_CARDS.is_file() else ""
+    own = re.search(rf"^## {re.escape(name)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    told = re.search(r"^### Not for$(.*?)(?=^#|\Z)", own[1], re.MULTILINE | re.DOTALL) if own else None
+    items = re.findall(r"^- (.*?)(?=^- |\Z)", told[1], re.MULTILINE | re.DOTALL) if told else []
+    return tuple(" ".join(item.split()) for item in items)
+
+
+def _text(model: Listed) -> str:
+    """A table of two columns: wrapped on a terminal, one line a row elsewhere."""
+    assert model.card
+    rows = list(_rows(model, model.card))
+    if not sys.stdout.isatty():
+        return "\n".join(f"{label:<10} {text}" for label, text in rows)
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for i, (label, text) in enumerate(rows):
+        table.add_row(label, Text(text, "bold" if i == 0 else ""))
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get().rstrip("\n")
+
+
+def _rows(model: Listed, card: Card) -> Iterator[tuple[str, str]]:
+    """Label and text of all that is shown of a model."""
+    name = model.name if model.name == card.name else f"{model.name} ({card.name})"
+    yield "model", on_one_line(f"{name}, version {card.version}") + (", in use" if model.used else "")
+    yield "task", f"{card.task}: {_TASKS[card.task]}"
+    if card.description:
+        yield "about", _said(card.description)
+    sees = f"each face, with a margin of {card.margin:g}" if card.source == "face" else "the whole picture"
+    kinds = ", ".join(
+        f"{spec.size[1]} x {spec.size[0]} px" + (" of Error Level Analysis" if spec.content == "ela" else "")
+        for spec in card.inputs
+    )
+    yield "sees", f"{sees}, at {kinds}"
+    usual = choose(card)
+    yield "thresholds", f"fake from {usual.fake:.4f}, uncertain from {usual.uncertain:.4f}"
+    for rate, threshold in sorted(card.operating_points.items(), key=lambda point: -float(point[0])):
+        yield "", f"fake from {threshold:.4f} with --fpr {float(rate):g}"
+    yield "figures", _figures(card)
+    for i, text in enumerate(model.not_for):
+        yield "" if i else "not for", on_one_line(text)
+    training = card.training if isinstance(card.training, dict) else {}
+    if training.get("terms"):
+        yield "data", _said(training["terms"])
+    if card.license:
+        yield "licence", _said(card.license)
+    yield "file", on_one_line(f"{model.file}, {(model.bytes or 0) / 1e6:.1f} MB, sha256 {model.sha256}")
+    if model.long_card:
+        yield "more", on_one_line(model.long_card)
+
+
+def _said(by_people: Any) -> str:
+    """What may be anything, on one line that is not endless."""
+    text = on_one_line(str(by_people))
+    return text if len(text) <= 500 else f"{text[:500]}..."
+
+
+def _figures(card: Card) -> str:
+    """In short, of the pooled test pictures that were brought to one size and saved alike, if the card has them."""
+    found: Any = card.metrics
+    for key in ("pooled", "re_encoded", "all"):
+        found = found.get(key) if isinstance(found, dict) else None
+    shares = {"tpr_5": "fakes found at 5 % false alarms", "tpr_1": "at 1 %", "uncertain": "uncertain", "wrong": "wrong"}
+    numbers = found if isinstance(found, dict) else {}
+    numbers = {key: n for key, n in numbers.items() if isinstance(n, (int, float)) and math.isfinite(n)}
+    told = [f"AUC {numbers['auc']:.3f}"] if "auc" in numbers else []
+    told += [f"{text} {100 * numbers[key]:.0f} %" for key, text in shares.items() if key in numbers]
+    if not told:
+        return "none in its card"
+    number = f" ({numbers['n']:,.0f} held-out pictures)" if "n" in numbers else ""
+    return ", ".join(told) + number + "; of generators that it was not trained on it may find far fewer"
