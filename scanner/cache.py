@@ -22,7 +22,7 @@ from scanner.result import Ela, Face, Result, Verdict
 
 APPLICATION_ID = 0x66616365  # "face": tells our file from other SQLite databases
 SCHEMA = 1
-# About 900 MB. When a scan begins, what was stored first is dropped beyond it.
+# About 1.1 GB. When a scan begins, what was stored first is dropped beyond it.
 MAX_ROWS = 2_000_000
 # How long to wait for another scan that is writing; it writes for milliseconds.
 PATIENCE = 5.0

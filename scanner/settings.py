@@ -39,7 +39,7 @@ class Settings:
         max_memory: bytes that a worker process may take for it (Linux).
         engine: `local`, or `ray` for the processes of a Ray cluster.
         ray_address: of the cluster; None for the one that RAY_ADDRESS names or, without that, one on this machine.
-        ela: report Error Level Analysis figures.
+        ela: report Error Level Analysis figures, and whether JPEGs were JPEGs before.
         ela_dir: save the maps there.
     """
 

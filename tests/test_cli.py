@@ -163,7 +163,7 @@ def test_exit_codes(here, capfd, arguments, code):
     ("arguments", "says"),
     [
         (["x", "--treshold", "0.5"], "Did you mean '--threshold'?"),
-        (["x", "--fail-on", "sometimes"], "'fake', 'uncertain', 'error', 'never'"),
+        (["x", "--fail-on", "sometimes"], "'fake', 'uncertain', 'error', 'provenance', 'never'"),
         ([], "Nothing to scan: name files or folders, or use --files-from."),
         (["x", "--model", "real.png"], "facescan: real.png: no ONNX file, or not all of it; copy or export it again"),
         (["x", "--model", "nowhere"], "no model 'nowhere': neither a file nor a bundled model"),
