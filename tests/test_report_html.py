@@ -188,10 +188,20 @@ def test_findings_and_errors_are_there_in_full_and_the_others_can_be_found(tmp_p
         assert one["detail"] == left
 
 
-def test_whatever_else_a_row_has_comes_along(tmp_path, monkeypatch):
-    marks = {"marks": [{"kind": "c2pa", "value": "made by <AI>"}]}
-    monkeypatch.setattr(report_module, "as_object", lambda result: as_object(result) | {"provenance": marks})
-    assert Page(write(tmp_path / "r.html", ROWS)).rows[0]["detail"]["provenance"] == marks
+def test_what_is_marked_as_generated_is_there_in_full_whatever_its_verdict(tmp_path):
+    mark = {"kind": "exif", "where": "Software", "value": "made by <AI>", "generator": None, "means": "generated"}
+    known, plain = {"marks": [mark], "jpeg_quality": 90, "c2pa": None}, {"marks": [], "jpeg_quality": 75}
+    rows = [
+        row("a.jpg", 0.1, provenance=known),
+        row("b.jpg", 0.1, provenance=plain),
+        row("c.jpg", 0.9, provenance=plain),
+    ]
+    page = Page(write(tmp_path / "r.html", rows))
+    del mark["generator"]
+    assert [one["detail"].get("provenance") for one in page.rows] == [
+        {"marks": [mark], "jpeg_quality": 90}, None, {"jpeg_quality": 75}
+    ]  # fmt: skip
+    assert "1 marked as generated" in page.text
 
 
 @settings(max_examples=10, deadline=None)

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,10 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.html import report as report_module
 from scanner.html.links import SUFFIXES
 from scanner.html.report import ReportWriter
 from scanner.report import Report
 from scanner.result import Result, printable_path
-from scanner.writers import as_object
 from tests.conftest import TOY_CARD
 from tests.test_report_html import LIGHT, META, row, write
 
@@ -245,11 +244,26 @@ def test_search_and_help_have_keys_which_are_letters_while_one_writes(opened, re
         assert not page.get_by_role("dialog").is_visible()
 
 
-def test_details_say_everything_and_can_be_leafed_through(opened, report, monkeypatch, tmp_path):
-    marks = {"marks": [{"kind": "iptc", "value": "trained", "generator": "a <b>camera</b>", "means": "generated"}]}
-    monkeypatch.setattr(report_module, "as_object", lambda result: as_object(result) | {"provenance": marks})
-    with opened(write(tmp_path / "r.html", FAKES[:3])) as page:
-        assert page.locator("#gallery .mark").first.inner_text() == "iptc: a <b>camera</b>"
+MARKS = {
+    name: {"marks": [{"kind": "iptc", "value": f"a <b>{name}</b>", "generator": None, "means": means}]}
+    for name, means in {"generator": "generated", "camera": "camera"}.items()
+}
+
+
+def test_what_is_marked_as_generated_is_shown_though_it_looks_real(opened, tmp_path):
+    rows = [row(f"{name}.jpg", 0.1, provenance=marks) for name, marks in MARKS.items()] + FAKES[:1]
+    with opened(write(tmp_path / "r.html", rows)) as page:
+        assert names(page) == ["fake000.jpg", "generator.jpg"]
+        assert page.locator("#gallery .mark").all_inner_texts() == ["generated: a <b>generator</b>"]
+        page.get_by_role("checkbox", name=re.compile("^fake")).uncheck()
+        assert names(page) == ["generator.jpg"]
+        page.get_by_role("checkbox", name="or marked as generated").uncheck()
+        assert names(page) == []
+
+
+def test_details_say_everything_and_can_be_leafed_through(opened, tmp_path):
+    with opened(write(tmp_path / "r.html", [replace(one, provenance=MARKS["camera"]) for one in FAKES[:3]])) as page:
+        assert page.locator("#gallery .mark").first.inner_text() == "camera: a <b>camera</b>"
         page.keyboard.press("j")
         page.keyboard.press("d")
         dialog = page.get_by_role("dialog")

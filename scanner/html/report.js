@@ -7,6 +7,7 @@
   const form = document.querySelector(".toolbar");
   const boxes = [...form.elements.verdict];
   const verdicts = boxes.map((box) => box.value);
+  const marked = form.elements.marked; // there is one if any picture says itself that it was generated
   const gallery = $("gallery");
   const number = new Intl.NumberFormat("en");
 
@@ -48,6 +49,14 @@
     return row.folder && !row.folder.endsWith("/") ? `${row.folder}/${row.name}` : row.folder + row.name;
   }
 
+  function marksOf(row) {
+    return row.detail.provenance?.marks ?? [];
+  }
+
+  function isMarked(row) {
+    return marksOf(row).some((mark) => mark.means === marked.value);
+  }
+
   function isIn(folder, chosen) {
     return folder === chosen || (chosen !== "" && folder.startsWith(chosen.endsWith("/") ? chosen : `${chosen}/`));
   }
@@ -61,7 +70,7 @@
     const bounded = !Number.isNaN(low) || !Number.isNaN(high);
     found = orders[form.elements.order.value].filter(
       (row) =>
-        wanted.has(row.verdict) &&
+        (wanted.has(row.verdict) || (marked?.checked && isMarked(row))) &&
         (folder === "*" || isIn(row.folder, folder.slice(1))) &&
         (!bounded || (row.score !== null && !(row.score < low) && !(row.score > high))) &&
         (!words || text(row).includes(words)),
@@ -113,7 +122,6 @@
     const image = thumbnail(row);
     const open = element("button", { type: "button", textContent: "Details", onclick: () => detail(row) });
     open.setAttribute("aria-label", `Details of ${row.name}`);
-    const marks = row.detail.provenance?.marks ?? [];
     const item = element(
       "li",
       { tabIndex: -1 },
@@ -122,7 +130,9 @@
       row.verdict === "error" && element("span", { className: "reason", textContent: row.detail.reason }),
       element("span", { className: "name", title: pathOf(row) }, link(row, {}, isolated(row.name))),
       row.folder && element("span", { className: "folder", title: row.folder }, isolated(row.folder)),
-      ...marks.slice(0, 2).map((mark) => element("span", { className: "mark", textContent: said(mark) })),
+      ...marksOf(row)
+        .slice(0, 2)
+        .map((mark) => element("span", { className: `mark ${mark.means}`, textContent: said(mark) })),
     );
     image?.parentElement.setAttribute("aria-hidden", "true"); // the name below is the same link
     item.row = row;
@@ -139,7 +149,7 @@
 
   // What a file says of its own origin, in a line.
   function said(mark) {
-    return [mark.kind, mark.generator ?? mark.value].filter((part) => typeof part === "string").join(": ");
+    return [mark.means, mark.generator ?? mark.value].filter((part) => typeof part === "string").join(": ");
   }
 
   function detail(row) {

@@ -4,7 +4,8 @@ Rows are JSON in script elements that nothing executes, `BLOCK` rows in each; an
 
 - two: the folder of the rows that follow, and its URL, if any of them has one;
 - three to five: name, index into `VERDICTS`, p_fake; the last part of the URL (1: it is the name, as where there is
-  nothing, and 0: there is none); and, of findings and errors, the other fields of JSON's rows, whatever they are.
+  nothing, and 0: there is none); and, of findings, errors and what is marked as
+  generated, the other fields of JSON's rows, whatever they are.
 
 Thumbnails and what is shown follow at the end, so that a scan needs no more memory for a million rows than for one.
 """
@@ -23,7 +24,7 @@ from scanner.html import charts, render
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
-from scanner.result import Result, Verdict
+from scanner.result import GENERATED, Result, Verdict, is_marked
 from scanner.writers import Writer, as_object, on_one_line
 
 # In the order in which people want to see them.
@@ -88,7 +89,7 @@ class ReportPage:
         self._folders.add(folder, result.verdict)
         if result.p_fake is not None:
             self._scores.add(result.verdict, result.p_fake)
-        in_full = result.verdict in _IN_FULL
+        in_full = result.verdict in _IN_FULL or is_marked(result.provenance)
         if not in_full and self._others >= LISTED:
             self._left_out += 1
             return ""
@@ -117,6 +118,7 @@ class ReportPage:
             summary=summary,
             stages=_shares(summary["stage_seconds"]),
             verdicts=VERDICTS,
+            generated=GENERATED,
             scores=scores(self._scores, thresholds) if self._scores.bins else "",
             pace=pace(self._pace),
             folders=folders,
@@ -132,13 +134,13 @@ class ReportPage:
         ).partition(_PLACE_OF_ROWS)[2]
 
     def _keep(self, result: Result) -> None:
-        """What the end of the page shows of a finding or an error, if there is room for it."""
+        """What the end of the page shows of a row that is there in full, if there is room for it."""
         score = result.p_fake or 0.0
         if result.thumbnail:
             self._thumbnails.add(self._rows, score, result.thumbnail)
-        if result.verdict is not Verdict.ERROR:
+        if result.verdict in (Verdict.FAKE, Verdict.UNCERTAIN):
             self._highest.add(self._rows, score, on_one_line(result.path), result.verdict)
-        elif len(self._errors) < PLAIN:
+        elif result.verdict is Verdict.ERROR and len(self._errors) < PLAIN:
             self._errors.append((on_one_line(result.path), result.reason))
 
     def _lines(self, result: Result, folder: str, name: str, in_full: bool) -> Iterator[str]:
@@ -154,7 +156,7 @@ class ReportPage:
         if in_full:
             # Whatever else a row has in JSON comes along: the page shows what it knows of it, and lists the rest.
             fields = as_object(result)
-            row.append({key: fields[key] for key in fields if key not in _IN_ARRAY and fields[key] not in _NOTHING})
+            row.append(_said({key: fields[key] for key in fields if key not in _IN_ARRAY}))
         yield _json(row)
 
     def _folder_rows(self) -> list[tuple[str, Mapping[Verdict, int]]]:
@@ -169,6 +171,13 @@ def _shares(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
     work = {stage: spent for stage, spent in seconds.items() if stage != "wait"}
     total = sum(work.values()) or 1.0
     return [(stage, spent / total) for stage, spent in work.items() if spent / total >= 0.005]
+
+
+def _said(value: Any) -> Any:
+    """What is known: without fields that say nothing."""
+    if isinstance(value, dict):
+        return {key: _said(inner) for key, inner in value.items() if inner not in _NOTHING}
+    return [_said(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _json(value: Any) -> str:
