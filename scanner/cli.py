@@ -356,7 +356,7 @@ def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    from scanner.writers import on_one_line
+    from scanner.formats.rows import on_one_line
 
     click.echo(f"facescan: {on_one_line(message)}", err=True)
     return code

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from scanner.card import Card
 from scanner.decode import NoRoomError, Picture, decode
-from scanner.double_jpeg import double_compression
 from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
 from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
@@ -18,6 +17,7 @@ from scanner.mark import Mark
 from scanner.model import Detector, Region, prepare
 from scanner.png import save_png
 from scanner.provenance import provenance
+from scanner.provenance.double_jpeg import double_compression
 from scanner.read import fetched, read
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings

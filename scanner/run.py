@@ -17,6 +17,8 @@ from scanner import __version__
 from scanner.baseline import marked, read_baseline
 from scanner.cache import Cache, cache_file, files_of
 from scanner.errors import FacescanError, InterruptionError
+from scanner.formats import format_of
+from scanner.formats.rows import as_line, on_one_line
 from scanner.interrupts import Interrupts
 from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan, scope
@@ -28,7 +30,7 @@ from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
-from scanner.writers import STDOUT, Writer, as_line, format_of, on_one_line, replace_file
+from scanner.writers import STDOUT, Writer, replace_file
 
 _NAMED = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 

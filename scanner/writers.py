@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import io
-import json
 import os
 import select
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from scanner.errors import FacescanError
-from scanner.result import Result, generators, is_marked
+from scanner.formats import Format, make_format
+from scanner.result import Result
 
-COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 STDOUT = "-"
-_SUFFIXES = {
-    ".csv": "csv",
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".txt": "text",
-    ".parquet": "parquet",
-    ".sarif": "sarif",
-}
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def format_of(path: str, otherwise: str | None) -> str:
-    """The format of an output: by its suffix, or `otherwise` where that says nothing.
-
-    Raises:
-        FacescanError: neither says it.
-    """
-    name = path.lower()
-    suffix = os.path.splitext(name.removesuffix(".json") if name.endswith(".sarif.json") else name)[1]
-    if path != STDOUT and suffix in _SUFFIXES:
-        return _SUFFIXES[suffix]
-    if otherwise is None:
-        raise FacescanError(
-            f"--out {path}: unknown suffix {suffix!r}; use .csv, .json, .jsonl, .parquet or .sarif, or say --format"
-        )
-    return otherwise
-
-
-class Format(Protocol):
-    """The bytes of one output, in order. Text is written as UTF-8.
-
-    Attributes:
-        cuttable: whether the rows so far can still be ended well when one of them found no room.
-    """
-
-    cuttable: ClassVar[bool]
-
-    @property
-    def note(self) -> str:
-        """What is to be said to people of rows that the format left out; empty if nothing."""
-
-    def head(self, meta: Mapping[str, Any]) -> str | bytes:
-        """What stands before the rows."""
-
-    def row(self, result: Result) -> str | bytes:
-        """What one more row adds."""
-
-    def tail(self, summary: Mapping[str, Any], complete: bool) -> Iterable[str | bytes]:
-        """What stands after the rows, in pieces; they are not `complete` if the scan was broken off.
-
-        It may be asked for again, if it found no room.
-        """
 
 
 class Writer:
@@ -96,7 +39,7 @@ class Writer:
         color: bool = False,
         fail_on: str = "fake",
     ):
-        self._format = _format(format, excel, color, fail_on) if isinstance(format, str) else format
+        self._format = make_format(format, excel, color, fail_on) if isinstance(format, str) else format
         self.rows = 0
         self.name = "standard output" if path == STDOUT else path
         self._target = os.path.realpath(path)  # a link stays a link
@@ -300,116 +243,3 @@ def replace_file(path: str, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(partial)
         raise
-
-
-def as_object(result: Result) -> dict[str, Any]:
-    """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, ..."""
-    everything = asdict(result)
-    row = {column: everything[column] for column in COLUMNS}
-    row["faces"] = everything["faces"]
-    if result.provenance is not None:
-        row["provenance"] = everything["provenance"]
-    if result.ela is not None:
-        row["ela"] = everything["ela"]
-    if result.explanation is not None:
-        row["explanation"] = result.explanation
-    if result.baseline is not None:
-        row["baseline"] = result.baseline
-    return row
-
-
-def as_cells(result: Result, excel: bool = False) -> list[str]:
-    """A result as CSV has it. With `excel`, cells that a spreadsheet would execute begin with an apostrophe."""
-    cells = []
-    for column in COLUMNS:
-        value = getattr(result, column)
-        text = "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
-        cells.append("'" + text if excel and text.startswith(_FORMULA) else text)
-    return cells
-
-
-def as_line(result: Result, color: bool = False) -> str:
-    """A result for people: verdict, score, path and reason, on one line whatever the name holds."""
-    score = "" if result.p_fake is None else f"{result.p_fake:.4f}"
-    verdict = f"{result.verdict:<9}"
-    if color:
-        verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
-    detail = f"  ({result.reason})" if result.verdict == "error" else ""
-    if result.provenance and is_marked(result.provenance):
-        by = ", ".join(generators(result.provenance))  # our names for them, not the file's
-        detail += f"  (marked as generated: {by})" if by else "  (marked as generated)"
-    if result.baseline:
-        detail += "  (in the baseline)"
-    if result.explanation:
-        detail += f"  (why: {on_one_line(result.explanation)})"
-    return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
-
-
-def on_one_line(text: str) -> str:
-    """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(c: str) -> str:
-    if "\udc80" <= c <= "\udcff":  # a byte of a name that is not UTF-8, as rows show it
-        return f"\\x{ord(c) - 0xDC00:02x}"
-    return c.encode("unicode_escape").decode("ascii")
-
-
-_COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error": "35"}
-
-
-def _csv_line(cells: list[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # only so does it quote a lone \r
-    return line.getvalue().removesuffix("\r\n") + "\n"
-
-
-def json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-@dataclass(slots=True)
-class _Text:
-    """Rows of text, one a line, so that what a killed run leaves can be read with a text tool."""
-
-    line: Callable[[Result], str]
-    before: Callable[[Mapping[str, Any]], str] = lambda meta: ""
-    between: str = ""
-    after: Callable[[Mapping[str, Any]], str] = lambda summary: ""
-    cuttable: ClassVar[bool] = True
-    note: str = ""
-    _begun: bool = False
-
-    def head(self, meta: Mapping[str, Any]) -> str:
-        return self.before(meta)
-
-    def row(self, result: Result) -> str:
-        between, self._begun = self.between if self._begun else "", True
-        return between + self.line(result)
-
-    def tail(self, summary: Mapping[str, Any], complete: bool) -> tuple[str]:
-        return (self.after(summary),)
-
-
-def _format(name: str, excel: bool, color: bool, fail_on: str) -> Format:
-    if name == "parquet":
-        from scanner.parquet import Parquet
-
-        return Parquet()
-    if name == "sarif":
-        from scanner.sarif import Sarif
-
-        return Sarif(fail_on)
-    if name == "csv":
-        return _Text(lambda result: _csv_line(as_cells(result, excel)), lambda meta: _csv_line(list(COLUMNS)))
-    if name == "jsonl":
-        return _Text(lambda result: json_text(as_object(result)) + "\n")
-    if name == "json":
-        return _Text(
-            lambda result: "\n" + json_text(as_object(result)),
-            lambda meta: f'{{"meta": {json_text(meta)},\n"results": [',
-            ",",
-            lambda summary: f'\n],\n"summary": {json_text(summary)}}}\n',
-        )
-    return _Text(lambda result: as_line(result, color) + "\n")

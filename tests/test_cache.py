@@ -25,13 +25,13 @@ from scanner import cache as cache_module
 from scanner import examine, pipeline
 from scanner.cache import Cache, cache_file
 from scanner.cli import main
+from scanner.formats.rows import as_cells, as_object
 from scanner.model import Detector
 from scanner.pipeline import scan, scope
 from scanner.result import Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.walk import Candidate
-from scanner.writers import as_cells, as_object
 from tests.conftest import clean_environment
 from tests.pictures import encode, png_that_announces, scene
 from tests.test_interrupts import await_rows

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from scanner.cli import main
-from scanner.double_jpeg import ENOUGH, double_compression
+from scanner.provenance.double_jpeg import ENOUGH, double_compression
 from tests.conftest import load
 from tests.pictures import encode, noise, pictures, scene
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.drawing import BOLD, FOR_FAKE, FOR_REAL, INK, frame, overlaid, shortened, width_of, wrapped, write
+from scanner.evidence.drawing import BOLD, FOR_FAKE, FOR_REAL, INK, frame, overlaid, shortened, width_of, wrapped, write
 
 NAMES = ["", "a", "généré_3.jpg", "日本語の写真.jpg", r"bad\xff\u202ename.png", "n" * 3000, "人" * 80, "W " * 200]
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from scanner.explain import GRID, heat_maps, occlusion
+from scanner.evidence.explain import GRID, heat_maps, occlusion
 from scanner.model import Detector
 from tests.onnx_models import SPOTS, write_spots
 from train.activation import add_activation

@@ -7,7 +7,7 @@ import struct
 import cv2
 import pytest
 
-from scanner.jpeg_tables import quality, quantisation_tables
+from scanner.provenance.jpeg_tables import quality, quantisation_tables
 from tests.pictures import encode, scene
 
 QUALITIES = range(1, 101)

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner import manifest
 from scanner.cli import main
 from scanner.decode import decode
 from scanner.header import jpeg_segments
-from scanner.provenance import provenance
+from scanner.provenance import manifest, provenance
 from scanner.result import generators
 from tests.pictures import encode, scene
 from tests.signing import signed

@@ -21,11 +21,12 @@ pytest.importorskip("pyarrow", reason="needs the extra parquet")
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from scanner import parquet
 from scanner.cli import main
 from scanner.errors import FacescanError
+from scanner.formats import parquet
+from scanner.formats.rows import COLUMNS, as_object
 from scanner.result import Ela, Face, Result, Verdict
-from scanner.writers import COLUMNS, Writer, as_object
+from scanner.writers import Writer
 from tests.conftest import clean_environment
 from tests.pictures import encode, scene
 from tests.readme_blocks import README

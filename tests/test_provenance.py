@@ -208,7 +208,7 @@ def test_hostile_pngs_have_few_short_marks(name):
 
 def test_few_bytes_are_unpacked(monkeypatch):
     """What a bomb unfolds to is bounded, however large it would be."""
-    from scanner import metadata
+    from scanner.provenance import metadata
 
     unpacked = []
     text_of = metadata._text

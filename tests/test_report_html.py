@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
+from scanner.formats.rows import as_object, on_one_line
 from scanner.html import report as report_module
 from scanner.html import tallies
 from scanner.html.links import Links
@@ -30,7 +31,6 @@ from scanner.html.report import VERDICTS, ReportWriter
 from scanner.html.tallies import Folders, Pace, Scores, Thumbnails
 from scanner.report import Report
 from scanner.result import Face, Result, Verdict, printable_path
-from scanner.writers import as_object, on_one_line
 from tests.conftest import TOY_CARD, clean_environment
 from tests.pictures import encode, scene
 from tests.test_writers import HOSTILE, full_disk, results

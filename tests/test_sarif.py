@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner import sarif
 from scanner.cli import main
+from scanner.formats import format_of, sarif
+from scanner.formats.sarif_rules import ERRORS, rules
 from scanner.result import Face, Result, Verdict
-from scanner.sarif_rules import ERRORS, rules
-from scanner.writers import Writer, format_of
+from scanner.writers import Writer
 from tests.marked import SETTINGS, png
 from tests.pictures import encode, scene
 from tests.readme_blocks import README, block

@@ -18,8 +18,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
+from scanner.formats import format_of
+from scanner.formats.rows import COLUMNS, as_cells, as_line
 from scanner.result import Ela, Face, Result, Verdict, printable_path
-from scanner.writers import COLUMNS, Writer, as_cells, as_line, format_of
+from scanner.writers import Writer
 
 META = {"schema": 1, "tool": "facescan 0"}
 ROW = Result("a.jpg", Verdict.FAKE, 0.9, 1, 640, 480, "jpeg", 12345, "ab" * 32, "face:0")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from scanner import __version__
 from scanner.card import Card
+from scanner.formats.rows import on_one_line
 from scanner.html import charts as look
 from scanner.html import render
 from scanner.result import Verdict, printable_path
 from scanner.thresholds import choose
-from scanner.writers import on_one_line
 from train import charts
 from train.data import LABELS, Sample
 from train.degrade import CONDITIONS, FAIR, TITLES

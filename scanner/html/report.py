@@ -20,12 +20,13 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from scanner.card import Card
+from scanner.formats.rows import as_object, on_one_line
 from scanner.html import charts, render
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
 from scanner.result import GENERATED, Result, Verdict, is_marked
-from scanner.writers import Writer, as_object, on_one_line
+from scanner.writers import Writer
 
 # In the order in which people want to see them.
 VERDICTS = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR, Verdict.REAL, Verdict.NO_FACE)
@@ -61,7 +62,7 @@ class ReportWriter(Writer):
 
 
 class ReportPage:
-    """What stands in a report: a `scanner.writers.Format`."""
+    """What stands in a report: a `scanner.formats.Format`."""
 
     cuttable: ClassVar[bool] = True
     note = ""

@@ -7,7 +7,14 @@ import json
 import atheris
 
 with atheris.instrument_imports(
-    include=["scanner.provenance", "scanner.metadata", "scanner.exif", "scanner.heif", "scanner.xmp", "scanner.header"]
+    include=[
+        "scanner.provenance",
+        "scanner.provenance.metadata",
+        "scanner.provenance.exif",
+        "scanner.provenance.heif",
+        "scanner.provenance.xmp",
+        "scanner.header",
+    ]
 ):
     from scanner.header import DECODABLE, read_header
     from scanner.provenance import provenance

@@ -15,15 +15,15 @@ import numpy as np
 
 from scanner.crop import shrink, square_crop
 from scanner.decode import Picture
-from scanner.drawing import FADED, VERDICTS, frame
 from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels_at
 from scanner.errors import FacescanError, first_line
-from scanner.explain import GRID, heat_maps
+from scanner.evidence.drawing import FADED, VERDICTS, frame
+from scanner.evidence.explain import GRID, heat_maps
+from scanner.evidence.sheet import Captions, Seen, draw_sheet
 from scanner.model import Box, Detector, prepare
 from scanner.png import save_png
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
-from scanner.sheet import Captions, Seen, draw_sheet
 from scanner.thresholds import Thresholds
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.jpeg_tables import LADDER, ZIGZAG, quality, quantisation_tables
+from scanner.provenance.jpeg_tables import LADDER, ZIGZAG, quality, quantisation_tables
 
 # Logarithm of how much more likely the coefficients are after two savings than after one. What was saved once, or at
 # first at a higher quality, seldom gets there; see the README.

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from scanner.decode import Picture
-from scanner.drawing import (
+from scanner.evidence.drawing import (
     BOLD,
     FADED,
     FOR_FAKE,
@@ -29,10 +29,10 @@ from scanner.drawing import (
     wrapped,
     write,
 )
-from scanner.explain import HeatMap
+from scanner.evidence.explain import HeatMap
+from scanner.formats.rows import on_one_line
 from scanner.result import Result, Verdict
 from scanner.thresholds import Thresholds
-from scanner.writers import on_one_line
 
 # Pixels.
 _EDGE, _GAP = 32, 20

@@ -160,7 +160,7 @@ def origin_of(kind: str, text: str, key: str = "") -> Origin | None:
 
     Args:
         kind: of mark, as in a row's `provenance`.
-        text: not longer than `scanner.exif.MAX_VALUE` bytes.
+        text: not longer than `scanner.provenance.exif.MAX_VALUE` bytes.
         key: the keyword of a PNG's text.
     """
     for line in _TABLE:

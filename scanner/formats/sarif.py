@@ -16,13 +16,14 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from scanner import __version__
+from scanner.formats.rows import as_object
+from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
+from scanner.formats.text import json_text
 from scanner.header import DECODABLE
 from scanner.report import FINDINGS, is_finding
 from scanner.result import Result, Verdict
-from scanner.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
 from scanner.url import is_url
 from scanner.walk import STDIN
-from scanner.writers import as_object, json_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 # An upload to GitHub with more results in a run, or more bytes once gzipped, is refused as a whole.
@@ -39,7 +40,7 @@ _UNREADABLE, _LEFT_OUT = "unreadable", "left-out"
 
 
 class Sarif:
-    """A `scanner.writers.Format`. Results are written as they come; files and notifications wait for the end.
+    """A `scanner.formats.Format`. Results are written as they come; files and notifications wait for the end.
 
     Args:
         fail_on: what is a finding, and so a result.

@@ -1,7 +1,7 @@
 """The blocks in which files of each format say something of themselves: EXIF, XMP, IPTC, text, C2PA. Decodes no pixels.
 
 JPEG: APP1 (EXIF, XMP), APP11 (JUMBF), APP13 (Photoshop's resources), COM. PNG (W3C, third edition): eXIf, tEXt, zTXt,
-iTXt; caBX. WebP (RFC 9649): EXIF, XMP, C2PA. TIFF: its first directory. AVIF and HEIC: see `scanner.heif`.
+iTXt; caBX. WebP (RFC 9649): EXIF, XMP, C2PA. TIFF: its first directory. AVIF and HEIC: see `scanner.provenance.heif`.
 Where C2PA lies is in its specification, 2.2, appendix A.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from scanner.exif import exif_values
 from scanner.header import jpeg_segments, png_chunks
-from scanner.heif import items, uuid_boxes
+from scanner.provenance.exif import exif_values
+from scanner.provenance.heif import items, uuid_boxes
 
 # Segments or chunks that are looked at. A PNG of 100 MB has 12,800 of 8 KB.
 _MAX_PARTS = 20_000

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scanner.exif import comment_of, exif_values, text_of
-from scanner.generators import CREDITS, PROGRAMS, Origin, origin_of, source_type
-from scanner.jpeg_tables import quality
-from scanner.manifest import read_manifest
-from scanner.metadata import Block, blocks
+from scanner.provenance.exif import comment_of, exif_values, text_of
+from scanner.provenance.generators import CREDITS, PROGRAMS, Origin, origin_of, source_type
+from scanner.provenance.jpeg_tables import quality
+from scanner.provenance.manifest import read_manifest
+from scanner.provenance.metadata import Block, blocks
+from scanner.provenance.xmp import properties
 from scanner.result import GENERATED
-from scanner.xmp import properties
 
 # Marks of a file; characters of a mark's value; of a text that is a name; and of all texts together that are looked at.
 _MOST, _LONGEST, _LONGEST_NAME, _BUDGET = 16, 200, 500, 2**19

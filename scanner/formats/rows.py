@@ -1,0 +1,67 @@
+"""Results -> rows: an object of JSON, cells of CSV, a line for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from scanner.result import Result, generators, is_marked
+
+COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
+# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error": "35"}
+
+
+def as_object(result: Result) -> dict[str, Any]:
+    """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, ..."""
+    everything = asdict(result)
+    row = {column: everything[column] for column in COLUMNS}
+    row["faces"] = everything["faces"]
+    if result.provenance is not None:
+        row["provenance"] = everything["provenance"]
+    if result.ela is not None:
+        row["ela"] = everything["ela"]
+    if result.explanation is not None:
+        row["explanation"] = result.explanation
+    if result.baseline is not None:
+        row["baseline"] = result.baseline
+    return row
+
+
+def as_cells(result: Result, excel: bool = False) -> list[str]:
+    """A result as CSV has it. With `excel`, cells that a spreadsheet would execute begin with an apostrophe."""
+    cells = []
+    for column in COLUMNS:
+        value = getattr(result, column)
+        text = "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+        cells.append("'" + text if excel and text.startswith(_FORMULA) else text)
+    return cells
+
+
+def as_line(result: Result, color: bool = False) -> str:
+    """A result for people: verdict, score, path and reason, on one line whatever the name holds."""
+    score = "" if result.p_fake is None else f"{result.p_fake:.4f}"
+    verdict = f"{result.verdict:<9}"
+    if color:
+        verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
+    detail = f"  ({result.reason})" if result.verdict == "error" else ""
+    if result.provenance and is_marked(result.provenance):
+        by = ", ".join(generators(result.provenance))  # our names for them, not the file's
+        detail += f"  (marked as generated: {by})" if by else "  (marked as generated)"
+    if result.baseline:
+        detail += "  (in the baseline)"
+    if result.explanation:
+        detail += f"  (why: {on_one_line(result.explanation)})"
+    return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
+
+
+def on_one_line(text: str) -> str:
+    """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(c: str) -> str:
+    if "\udc80" <= c <= "\udcff":  # a byte of a name that is not UTF-8, as rows show it
+        return f"\\x{ord(c) - 0xDC00:02x}"
+    return c.encode("unicode_escape").decode("ascii")
