@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import PngImagePlugin
 
 from scanner.cli import main
 from scanner.decode import decode
@@ -71,6 +72,15 @@ def test_findings_have_a_sheet_and_what_is_named_has_one(here):
     sheets = explained("uploads/real.png", "uploads/cut.png", code=2)
     assert sheets["uploads/real.png"]
     assert sheets["uploads/cut.png"] is None
+
+
+def test_what_marks_itself_as_generated_is_shown_whatever_its_verdict(here, brightness):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("parameters", "a portrait\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 60x44")
+    (here / "uploads/real.png").write_bytes(encode(PIXELS["real"], "PNG", pnginfo=text))
+    assert explained("uploads")["uploads/real.png"]
+    (row,) = run([here / "uploads/real.png"], brightness)
+    assert (row.verdict, bool(row.thumbnail)) == ("real", True)
 
 
 def test_what_a_list_names_is_no_question(here):

@@ -22,7 +22,7 @@ from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.sheet import Captions, Seen, draw_sheet
 from scanner.model import Box, Detector, prepare
 from scanner.png import save_png
-from scanner.result import Face, Result, Verdict
+from scanner.result import Face, Result, Verdict, is_marked
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
 
@@ -93,7 +93,7 @@ class Evidence:
     def lacks(self, known: Examined, named: bool) -> bool:
         """Whether a row that is known has to be made anew, for what is wanted beside it."""
         row = self.judge(known)
-        return (self.thumbnails and row.verdict in FINDINGS) or self._explains(row, named)
+        return (self.thumbnails and _is_shown(row)) or self._explains(row, named)
 
     def keep(self, picture: Picture, row: Result, named: bool) -> Kept:
         """Of a picture whose faces are found, what will be needed once they are scored."""
@@ -110,7 +110,7 @@ class Evidence:
         if kept is None:
             return
         row = self.judge(examined)
-        if kept.view is not None and row.verdict in FINDINGS:
+        if kept.view is not None and _is_shown(row):
             examined.result = replace(examined.result, thumbnail=thumbnail(kept.view, row, self.thresholds))
         if kept.picture is not None and self.settings.explain and self._explains(row, kept.named):
             sheet = self._sheet(kept.picture, row, detector)
@@ -119,7 +119,7 @@ class Evidence:
     def _explains(self, row: Result, named: bool) -> bool:
         if self.settings.explain is None:
             return False
-        return row.verdict in FINDINGS or (named and row.verdict is not Verdict.ERROR)
+        return _is_shown(row) or (named and row.verdict is not Verdict.ERROR)
 
     def _sheet(self, picture: Picture, row: Result, detector: Detector) -> Picture:
         card = detector.card
@@ -144,6 +144,11 @@ class Evidence:
         looked, unit = _SAID[bool(card.activation)]
         captions = Captions(said, detector.sha256, looked, unit, min(qualities), self.settings.min_face)
         return draw_sheet(row, picture, seen, self.thresholds, captions)
+
+
+def _is_shown(row: Result) -> bool:
+    """Whether people will want to see it: a finding, or a picture that says itself that it was generated."""
+    return row.verdict in FINDINGS or (row.verdict is not Verdict.ERROR and is_marked(row.provenance))
 
 
 _SAID = {
