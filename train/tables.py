@@ -1,6 +1,8 @@
 """Writes the figures of ``scanner/models/README.md`` from an evaluation, so that nobody copies them by hand.
 
 python -m train.tables default runs/default/evaluation.json
+
+A block is named for its model and what it holds: ``<!-- default facts -->``. The README need not have all of them.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def main(model: str, evaluation: str) -> None:
     found = json.loads(Path(evaluation).read_text("utf-8"))
     if found["sha256"] != detector.sha256:
         sys.exit(f"{evaluation}: of another file than the bundled {model}; run facescan-train evaluate")
-    fill(README, blocks(detector, found["rows"]))
+    fill(README, {f"{model} {name}": block for name, block in blocks(detector, found["rows"]).items()})
 
 
 def _by_name(rows: list[dict[str, Any]], scope: str) -> list[tuple[Any, ...]]:
