@@ -203,9 +203,9 @@ def evaluate(
     """Measure MODEL, a bundled name or an ONNX file, on labelled pictures.
 
     One table for each way the pictures come: as found; brought to one size and saved as JPEG 85, which takes from a
-    class what its format gives away, so these are the figures to believe; JPEG 75; JPEG 50; half size and back; and
-    blurred. The rows: all pictures, each set, each generator (against all real pictures) and each set of reals
-    (against all fakes).
+    class what its format gives away, so these are the figures to believe; JPEG 75; JPEG 50; WebP 60; half size and
+    back; and blurred. The rows: all pictures, each set, each generator (against all real pictures) and each set of
+    reals (against all fakes).
 
     \b
     TP FN FP TN  fakes called fake and real, reals called fake and real, with

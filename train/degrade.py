@@ -27,6 +27,7 @@ TITLES = {
     "re_encoded": "same size, JPEG 85",
     "jpeg75": "same size, JPEG 75",
     "jpeg50": "same size, JPEG 50",
+    "webp60": "same size, WebP 60",
     "half": "half size and back, JPEG 85",
     "blur": "blurred, JPEG 85",
 }
@@ -57,6 +58,7 @@ def conditions(card: Card) -> dict[str, Condition]:
         FAIR: after_resizing(lambda picture: jpeg(picture, 85)),
         "jpeg75": after_resizing(lambda picture: jpeg(picture, 75)),
         "jpeg50": after_resizing(lambda picture: jpeg(picture, 50)),
+        "webp60": after_resizing(lambda picture: webp(picture, 60)),
         "half": after_resizing(lambda picture: jpeg(_half_and_back(picture), 85)),
         "blur": after_resizing(lambda picture: jpeg(cv2.GaussianBlur(picture, (0, 0), BLUR_SIGMA), 85)),
     }

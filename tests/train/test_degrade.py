@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -8,7 +9,18 @@ import pytest
 
 from scanner.card import InputSpec
 from tests.conftest import TOY_CARD
-from train.degrade import AS_FOUND, CONDITIONS, FACE_SIDE, FAIR, PICTURE_SIDE, conditions, jpeg, normalised, webp
+from train.degrade import (
+    AS_FOUND,
+    CONDITIONS,
+    FACE_SIDE,
+    FAIR,
+    PICTURE_SIDE,
+    conditions,
+    jpeg,
+    normalised,
+    same_size,
+    webp,
+)
 
 BOX = (179, 63, 90, 112)
 OF_FACES = conditions(replace(TOY_CARD, source="face"))
@@ -51,6 +63,13 @@ def test_without_a_face_every_picture_gets_the_same_size_and_no_less_than_the_mo
 
 def test_normalised_is_the_fair_condition(astronaut):
     assert np.array_equal(normalised(TOY_CARD)(astronaut, None)[0], conditions(TOY_CARD)[FAIR](astronaut, None)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"), [("jpeg50", partial(jpeg, quality=50)), ("webp60", partial(webp, quality=60))]
+)
+def test_formats_are_those_of_the_name(astronaut, name, saved):
+    assert np.array_equal(OF_FACES[name](astronaut, BOX)[0], saved(same_size(astronaut, BOX)[0]))
 
 
 @pytest.mark.parametrize("name", ["half", "blur"])
