@@ -170,7 +170,7 @@ def sparse_file(file: Path) -> None:
 
 NO_ONNX = "no ONNX file, or not all of it; copy or export it again"
 ELSEWHERE = "has weights in other files, which are never read; save it as one file with onnx.save"
-NO_FILE = "neither a file nor a bundled model (default)"
+NO_FILE = f"neither a file nor a bundled model ({', '.join(model_module.bundled_models())})"
 FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "weights in the same folder": (leads_to("secret.bin"), ELSEWHERE),
     "weights above": (leads_to("../secret.bin"), ELSEWHERE),

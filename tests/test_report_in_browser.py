@@ -204,7 +204,10 @@ def test_pages_are_turned_by_buttons_and_keys(opened, report):
 def test_page_down_scrolls_as_long_as_no_picture_has_the_focus(opened, report):
     with opened(report) as page:
         page.keyboard.press("PageDown")
-        page.wait_for_function("window.scrollY > 100")
+        # Not wait_for_function(), whose polling the page's Content-Security-Policy forbids.
+        page.evaluate(
+            "new Promise(done => (function look() { scrollY > 100 ? done() : requestAnimationFrame(look) })())"
+        )
         assert page.locator("#page").inner_text() == "page 1 of 3"
 
 

@@ -55,7 +55,7 @@ def test_the_scanner_scores_as_keras_does_in_batches_of_any_size(out, model, rec
 def test_the_file_is_tidy_and_describes_itself(out):
     graph = onnx.load_model(out / "tiny.onnx").graph
     assert [tensor.name for tensor in graph.input] == ["pixels"]
-    assert [tensor.name for tensor in graph.output] == ["logit"]
+    assert [tensor.name for tensor in graph.output] == ["logit", "activation"]
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     card = Detector(out / "tiny.onnx").card
     assert set(card.operating_points) == {"0.05", "0.01", "0.005"}
