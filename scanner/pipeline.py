@@ -44,7 +44,7 @@ PROMPT = 0.1
 
 
 def scan(
-    candidates: Iterable[Candidate],
+    candidates: Iterable[Candidate | None],
     detector: Detector,
     thresholds: Thresholds,
     settings: Settings,
@@ -55,7 +55,7 @@ def scan(
     """Judge every candidate, in order, holding only a few pictures at a time.
 
     Args:
-        candidates: pulled a little ahead of the results.
+        candidates: pulled a little ahead of the results; None if there is no other yet, so that results do not wait.
         detector: on the CPU every process has its own, on a GPU this one scores for all.
         thresholds: turn scores into verdicts.
         settings: see there.
@@ -195,7 +195,7 @@ def _named(row: Result) -> Result:
 
 
 def _in_order(
-    candidates: Iterable[Candidate],
+    candidates: Iterable[Candidate | None],
     workers: Workers | RayWorkers,
     cache: Cache | None,
     max_bytes: int,
@@ -206,6 +206,7 @@ def _in_order(
     """What was examined, in order, as much as there is at a time, never more than `ahead` candidates in advance.
 
     Files that look as they did when their rows were kept are not examined again, unless `evidence` of them is wanted.
+    An empty list says that there is no other candidate for now, and that nothing was done.
     """
     underway: deque[Examined | None] = deque()  # None until it is examined
     marks: dict[int, Mark | None] = {}  # of those that are not, as far as they are local files
@@ -230,6 +231,10 @@ def _in_order(
     started = time.perf_counter()
     for candidate in candidates:
         spent("walk", time.perf_counter() - started)
+        if candidate is None:
+            yield collect(patient=False)
+            started = time.perf_counter()
+            continue
         started = time.perf_counter()
         askable = cache is not None and not candidate.trouble and candidate.path != STDIN
         mark = mark_of(candidate.path, max_bytes) if askable else None
@@ -244,12 +249,14 @@ def _in_order(
             underway.append(None)
             workers.put(number, read_stdin(candidate, max_bytes) if candidate.path == STDIN else candidate)
         while workers.full or len(underway) >= ahead:
-            yield collect(patient=True)
-        if time.monotonic() - looked > PROMPT or not marks:
-            yield collect(patient=False)
+            if done := collect(patient=True):
+                yield done
+        if (time.monotonic() - looked > PROMPT or not marks) and (done := collect(patient=False)):
+            yield done
         started = time.perf_counter()
     while underway:
-        yield collect(patient=True)
+        if done := collect(patient=True):
+            yield done
 
 
 def _failed(candidate: Candidate, reason: str, max_bytes: int) -> Examined:
@@ -262,13 +269,19 @@ def _failed(candidate: Candidate, reason: str, max_bytes: int) -> Examined:
 
 
 def _groups(examined: Iterable[list[Examined]], batch_size: int | None) -> Iterator[list[Examined]]:
-    """Pictures to judge together: what there is or, where regions are still to be scored, what just fits a batch."""
+    """Pictures to judge together: what there is or, where regions are still to be scored, what just fits a batch.
+
+    An empty list ends a batch: what would fill it may take its time.
+    """
     group: list[Examined] = []
     for pictures in examined:
         if batch_size is None:
             if pictures:
                 yield pictures
             continue
+        if group and not pictures:
+            yield group
+            group = []
         for picture in pictures:
             regions = sum(len(other.regions) for other in group)
             if group and (regions + len(picture.regions) > batch_size or len(group) >= 4 * batch_size):

@@ -20,7 +20,7 @@ class Progress:
         shown: False is silent; so are a standard error that is no terminal, and CI.
     """
 
-    def __init__(self, counted: Iterable[Candidate] | None, shown: bool) -> None:
+    def __init__(self, counted: Iterable[Candidate | None] | None, shown: bool) -> None:
         self._counted = counted
         self._shown = shown and sys.stderr.isatty() and not os.environ.get("CI")
         self._bar: Any = None
@@ -53,7 +53,7 @@ class Progress:
         else:
             print(line, file=sys.stderr)
 
-    def _count(self, candidates: Iterable[Candidate]) -> None:
-        total = sum(1 for _ in candidates)
+    def _count(self, candidates: Iterable[Candidate | None]) -> None:
+        total = sum(1 for candidate in candidates if candidate)
         self._bar.total = total
         self._bar.refresh()

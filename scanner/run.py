@@ -136,7 +136,7 @@ def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: given[field.name] for field in fields(kind) if field.name in given}
 
 
-def _candidates(options: Mapping[str, Any], selection: Selection) -> Iterator[Candidate]:
+def _candidates(options: Mapping[str, Any], selection: Selection) -> Iterator[Candidate | None]:
     yield from candidates(options["paths"], selection, named=True)
     source = options["files_from"]
     if source == STDIN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -18,6 +19,8 @@ SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .dib .tif .tiff .avif .heic .heif .hif .jxl .svg".split()
 )
 STDIN = "-"
+# Seconds without a new name after which those who read a list are told so.
+QUIET = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +72,19 @@ class Selection:
     ours: frozenset[str] = frozenset()
 
 
-def candidates(roots: Iterable[str], selection: Selection, named: bool = False) -> Iterator[Candidate]:
+def candidates(roots: Iterable[str | None], selection: Selection, named: bool = False) -> Iterator[Candidate | None]:
     """Every file to scan: folders are walked, files named explicitly are always taken.
 
     Args:
-        roots: files, folders, URLs, standard input.
+        roots: files, folders, URLs, standard input; None, which is passed on, if there is no other yet.
         selection: see there.
         named: whether a root that is a file is marked as `Candidate.named`.
     """
     shard = selection.shard
     for root in roots:
+        if root is None:
+            yield None
+            continue
         for found in _below(root, selection):
             if shard is None or shard.has(found.path):
                 yield replace(found, named=True) if named and found.path == root else found
@@ -108,11 +114,21 @@ def _below(root: str, selection: Selection) -> Iterator[Candidate]:
         yield Candidate(root)
 
 
-def read_list(stream: BinaryIO, null_separated: bool) -> Iterator[str]:
-    """Paths from a list, one a line or separated by NUL bytes, as they come; empty entries are skipped."""
+def read_list(stream: BinaryIO, null_separated: bool) -> Iterator[str | None]:
+    """Paths from a list, one a line or separated by NUL bytes, as they come; empty entries are skipped.
+
+    While none comes there is a None now and then: who writes the list may wait for what becomes of its last name. Not
+    on Windows, where nobody can ask a pipe.
+    """
     separator = b"\0" if null_separated else b"\n"
     rest = b""
-    while block := stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536):
+    while True:
+        while not _has_more(stream):
+            yield None
+        # All that the stream has read ahead, so that nothing is left where `_has_more` cannot see it.
+        block = stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536)
+        if not block:
+            break
         *entries, rest = (rest + block).split(separator)
         yield from _names(entries, null_separated)
     yield from _names([rest], null_separated)
@@ -140,6 +156,19 @@ def takes(name: str, paths: Iterable[str], selection: Selection) -> bool:
 def has_suffix(name: str) -> bool:
     """Whether a file is a picture by its name."""
     return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def _has_more(stream: BinaryIO) -> bool:
+    """Whether the stream can be read at once, be it that it has ended. Waits a moment for it."""
+    if not hasattr(select, "poll"):
+        return True
+    try:
+        file = stream.fileno()
+    except OSError:  # bytes in memory
+        return True
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(1000 * QUIET))
 
 
 def _names(entries: list[bytes], null_separated: bool) -> Iterator[str]:

@@ -33,7 +33,7 @@ from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.walk import Candidate
 from tests.conftest import clean_environment
-from tests.pictures import encode, png_that_announces, scene
+from tests.pictures import encode, jpeg_of_scans, png_that_announces, scene
 from tests.test_interrupts import await_rows
 from tests.test_writers import full_disk, results
 
@@ -246,6 +246,7 @@ def test_a_file_that_has_become_too_large_is_refused(tmp_path, look):
         (flat(9)[:-20], "truncated", True),
         (b"\xff\x0a" + bytes(50), "unsupported_format:jxl", True),
         (png_that_announces(30_000, 30_000), "too_many_pixels:900000000", True),
+        (jpeg_of_scans(600), "too_many_scans:over_500", True),
         (flat(0), "model_failed:not_a_number", False),
     ],
 )

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -107,6 +108,24 @@ def test_interrupted_while_waiting_for_names(uploads, toy_for_faces, number):
     process.communicate()
     assert (process.returncode, len(said.splitlines())) == (130, 1)
     assert said.startswith("facescan: interrupted after ")
+
+
+def test_a_row_does_not_wait_for_the_next_name(uploads, toy_for_faces):
+    """`inotifywait --monitor ... | facescan --files-from - | ...`: who writes the list may wait for the answer."""
+    options = ["--files-from", "-", "--model", toy_for_faces, "-o", "-", "--format", "jsonl"]
+    process = start(uploads.parent, *options, stdin=subprocess.PIPE)
+    answers = []
+    try:
+        for name in WALKED[:3]:
+            process.stdin.write(f"{name}\n".encode())
+            process.stdin.flush()
+            ready, _, _ = select.select([process.stdout], [], [], 60)
+            assert ready, f"no row for {name}"
+            answers.append(json.loads(process.stdout.readline())["path"])
+        assert process.poll() is None
+    finally:
+        process.communicate()
+    assert (answers, process.returncode) == (WALKED[:3], 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs F_SETPIPE_SZ")

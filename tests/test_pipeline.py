@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import islice
@@ -261,6 +262,27 @@ def test_a_gpu_scores_for_all_processes_in_batches_of_one_size(
         assert set(sizes) == {batch_size or 64}
         assert len(sizes) == (3 * 3 + 3 if batch_size else 1)  # of the twelve faces, the other one, and none
         sizes.clear()
+
+
+@pytest.mark.parametrize("used", ["cpu", "cuda"])
+def test_no_result_waits_for_the_next_candidate(examples, toy_for_faces, used):
+    detector = Detector(toy_for_faces)
+    detector.device = replace(detector.device, used=used)
+    names = ["real_astronaut.jpg", "faceless_coffee.jpg", "generated_1.jpg"]
+    judged: list[str] = []
+
+    def coming() -> Iterator[Candidate | None]:
+        for number, name in enumerate(names):
+            yield Candidate(str(examples / name))
+            deadline = time.monotonic() + 60
+            while len(judged) <= number and time.monotonic() < deadline:
+                time.sleep(0.01)
+                yield None
+            assert judged == names[: number + 1]
+
+    for row in scan(coming(), detector, choose(detector.card), Settings("toy", workers=2)):
+        judged.append(Path(row.path).name)
+    assert judged == names
 
 
 def test_the_time_of_every_stage_is_told(group_photograph, face_brightness):

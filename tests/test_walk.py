@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -294,6 +295,24 @@ def test_a_list_is_read_as_it_comes():
     assert next(names) == "first.jpg"
     assert pipe.left == [b"ond.jpg\n", b"third.jpg\n"]
     assert list(names) == ["second.jpg", "third.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="nobody can ask a pipe here whether it has more")
+def test_a_list_says_that_nothing_comes():
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stream:
+        names = read_list(stream, null_separated=False)
+        os.write(writing, b"a.jpg\nb.j")
+        assert [next(names) for _ in range(3)] == ["a.jpg", None, None]
+        os.write(writing, b"pg\n")
+        assert [next(names) for _ in range(2)] == ["b.jpg", None]
+        os.close(writing)
+        assert list(names) == []
+
+
+def test_what_waits_for_names_does_not_end_the_walk():
+    found = list(candidates(iter(["a.jpg", None, "b.jpg"]), Selection()))
+    assert [candidate and candidate.path for candidate in found] == ["a.jpg", None, "b.jpg"]
 
 
 def test_a_root_that_is_a_file_is_known_to_be_named(tmp_path):
