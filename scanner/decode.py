@@ -96,7 +96,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
 def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
     """Upright pixels as OpenCV gives them: grey, BGR or BGRA, of whatever depth; None if the file is broken."""
     if header.format == "png":
-        data = _still(data)
+        data = _first_picture(data)
     buffer = np.frombuffer(data, np.uint8)
     if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK and turn it upright
         return cv2.imdecode(buffer, cv2.IMREAD_COLOR)
@@ -131,12 +131,16 @@ def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDA
     return np.dstack([colour, cv2.convertScaleAbs(deep[:, :, 3], alpha=255 / (2**bits - 1))])
 
 
-def _still(png: bytes) -> bytes:
-    """A PNG without its animation: of broken ones OpenCV 5.0 shows a later frame as the first, or dies."""
+def _first_picture(png: bytes) -> bytes:
+    """A PNG without its animation and without what stands behind its end.
+
+    Of broken animations OpenCV 5.0 shows a later frame as the first, or dies. Where nothing was shown before the end it
+    reads on, and makes room for a chunk of gigabytes that is only announced.
+    """
     animation = (b"acTL", b"fcTL", b"fdAT")
     chunks = list(png_chunks(png))
     if not any(kind in animation for kind, _, _ in chunks):
-        return png
+        return png[: chunks[-1][2]]
     return png[:8] + b"".join(png[at:end] for kind, at, end in chunks if kind not in animation)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 import sys
 import zlib
 from functools import cache
@@ -289,6 +290,26 @@ def test_a_png_cannot_hide_its_size_behind_an_animation():
     png = pictures()["png"]
     data = png[:8] + png_chunk(b"acTL", struct.pack(">II", 1, 1)) + png[8:]
     assert decode(data, max_pixels=WIDTH * HEIGHT - 1).reason == "corrupt"
+
+
+# Prints the most memory that decoding a file took, in KB, and why there is no picture.
+PEAK = """
+import sys
+from pathlib import Path
+from scanner.decode import decode
+reason = decode(Path(sys.argv[1]).read_bytes()).reason
+print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], reason)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the peak of memory")
+def test_a_png_gets_no_memory_for_what_it_announces_behind_its_end(tmp_path):
+    """Of one that shows nothing before its end, OpenCV 5.0 reads on, and makes room for 1.6 GB here."""
+    announced = struct.pack(">I4s", 0x6000FFFF, b"IDAT") + bytes(40)
+    (tmp_path / "a.png").write_bytes(pictures()["png"][:33] + PNG_END + announced)
+    call = [sys.executable, "-c", PEAK, str(tmp_path / "a.png")]
+    peak, reason = subprocess.run(call, capture_output=True, text=True, check=True).stdout.split()
+    assert (reason, int(peak) < 500_000) == ("corrupt", True)
 
 
 def test_a_jpeg_of_too_many_scans_is_refused():

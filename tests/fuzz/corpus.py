@@ -48,6 +48,7 @@ def _more() -> dict[str, bytes]:
     seeds = {
         "png interlaced": png_interlaced(scene()),
         "png large": encode(large, "PNG"),
+        "png early end": pictures()["png"][:33] + PNG_END + struct.pack(">I4s", 2**20, b"IDAT"),
         "png profile": encode(colour, "PNG", icc_profile=b"x" * 200),
         "jpeg large": encode(large, "JPEG"),
         "jpeg large progressive": encode(large, "JPEG", progressive=True),
