@@ -38,25 +38,29 @@ DONE = """out.write_text('{{"summary": {{"files": 1, "faces": 1, "seconds": 1}}}
 
 def test_measures_facescan_beside_others(sources, tmp_path):
     out = tmp_path / "bench.json"
-    few = ["--portraits", "4", "--photographs", "1", "--rounds", "1", "--only", "facescan", "--only", "loop+faces"]
-    done = CliRunner().invoke(command, ["--speed", *few, "--corpus", str(tmp_path), "--out", str(out)])
+    few = ["--portraits", "4", "--photographs", "1", "--rounds", "1"]
+    only = [f"--only={name}" for name in ("facescan", "loop+faces", "facescan-image", "loop")]
+    done = CliRunner().invoke(command, ["--speed", *few, *only, "--corpus", str(tmp_path), "--out", str(out)])
     assert done.exit_code == 0, done.output
     figures = json.loads(out.read_text("utf-8"))
     assert figures["machine"]["cores"] >= 1
     measured = figures["speed"]["both"]
     assert measured["pictures"] == 5
-    assert set(measured["contenders"]) == {"facescan", "loop+faces", "floor"}
-    faces = set()
-    for contender in measured["contenders"].values():
+    faces = {}
+    for name, contender in measured["contenders"].items():
         (run,) = contender["runs"]
         assert min(run["wall"], run["cpu"], contender["wall"]) > 0
         assert run["summary"]["files"] == 5
-        faces.add(run["summary"]["faces"])
-    assert len(faces) == 1, "all do the same work"
-    assert faces.pop() >= 5, "also in the photograph"
+        faces[name] = run["summary"]["faces"]
+    assert faces.keys() == {"facescan", "loop+faces", "floor", "facescan-image", "loop"}
+    assert (faces.pop("facescan-image"), faces.pop("loop")) == (0, 5), "in whole pictures facescan counts no faces"
+    assert len(set(faces.values())) == 1, "all do the same work"
+    assert min(faces.values()) >= 5, "also in the photograph"
     assert {bar["what"] for bar in figures["bars"]} == {
         "both: facescan over the floor",
-        "both: faster than loop+faces",
+        "both: facescan faster than loop+faces",
+        "both: facescan faster than loop",
+        "both: facescan-image faster than loop",
         "both: facescan's use of the cores",
     }
 

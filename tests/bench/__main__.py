@@ -173,7 +173,7 @@ def command(
     thread (decoding, finding faces, the network), over the cores: what no program can undercut.
 
     Contenders named +faces find and crop faces as facescan does. The others do less: they squeeze the whole picture
-    into the network, as notebooks do.
+    into the network, as notebooks do, and as facescan-image does (`--region image`).
 
     \b
     wall s    from the start of the process to its end, start-up included
@@ -184,8 +184,8 @@ def command(
     CPU s     user and system, all its processes; Ray's are not known, being no
               children of ours
     used      CPU s over wall s and the cores
-    scored    regions that the network saw; facescan counts faces that are too
-              small, too
+    scored    regions that the network saw; facescan counts faces, also those
+              that are too small, and in whole pictures none
 
     Pictures are made from the portraits in $FACESCAN_DATA, or else from the few in examples/pictures: that takes a
     second for each photograph, once.

@@ -44,16 +44,17 @@ def _peer(module: str, *flags: str) -> tuple[str, ...]:
     return ("-m", f"tests.bench.{module}", "{folder}", f"{{scratch}}/{OUTCOME}", *flags)
 
 
-FACESCAN = Contender(
-    "facescan",
-    "this package's command",
-    (
+def _facescan(*options: str) -> tuple[str, ...]:
+    return (
         *("-m", "scanner", "{folder}", "--no-cache", "--out", "{scratch}/rows.csv", "-q", "--exit-zero"),
-        *("--summary", f"{{scratch}}/{OUTCOME}", "--config", os.devnull, "--device", "cpu"),
-    ),
-)
+        *("--summary", f"{{scratch}}/{OUTCOME}", "--config", os.devnull, "--device", "cpu", *options),
+    )
+
+
+FACESCAN = Contender("facescan", "this package's command", _facescan())
 CONTENDERS = (
     FACESCAN,
+    Contender("facescan-image", "the same, on whole pictures, without faces", _facescan("--region", "image")),
     Contender(
         "notebook",
         "Keras: image_dataset_from_directory, model.predict",
