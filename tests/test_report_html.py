@@ -29,6 +29,7 @@ from scanner.html.links import Links
 from scanner.html.plots import scores
 from scanner.html.report import VERDICTS, ReportWriter
 from scanner.html.tallies import Folders, Pace, Scores, Thumbnails
+from scanner.model import Detector, find_model
 from scanner.report import Report
 from scanner.result import Face, Result, Verdict, printable_path
 from tests.conftest import TOY_CARD, clean_environment
@@ -163,7 +164,8 @@ def test_a_scan_writes_one_file_that_needs_no_other(facescan, tmp_path, examples
     assert loads == []
     assert {tag for tag, _ in page.elements} & {"link", "iframe", "object", "embed", "base"} == set()
     assert not re.search(r"url\((?!#)|@import", page.source)
-    for said in ("facescan's detector of wholly generated faces", "cpu", "0.7442", summary["bound_by"]):
+    threshold = f"{Detector(find_model('default')).card.operating_points['0.05']:.4f}"
+    for said in ("facescan's detector of wholly generated faces", "cpu", threshold, summary["bound_by"]):
         assert said in page.text
 
 
@@ -274,8 +276,9 @@ def test_a_link_through_the_folder_above_a_symbolic_link_is_that_of_the_file(tmp
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
 @settings(max_examples=100, deadline=None)
-@given(st.binary(min_size=1, max_size=30).filter(lambda name: not set(name) & set(b"\0/")))
+@given(st.binary(min_size=1, max_size=30).filter(lambda name: not set(name) & set(b"\0/") and name.strip(b".")))
 def test_any_name_can_be_linked(name):
+    """But `..jpg`: not all agree that it has a suffix, and without one a browser would look into the file."""
     raw = name + b".jpg"
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "up").mkdir()
