@@ -44,7 +44,7 @@ def show_speed(console: Console, corpus: Corpus, series: Sequence[Series], cores
     for one in series:
         stages = f": {_by_stage(one)}" if one.contender.name == "floor" and one.runs else ""
         told = f"skipped: {one.skipped}" if one.skipped else one.contender.what + stages
-        console.print(f"{one.contender.name:12}{told}", style="dim", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{one.contender.name:16}{told}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def _cells(series: Series, pictures: int, facescan: Series | None, cores: int) -> Iterator[str]:
