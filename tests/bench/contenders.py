@@ -51,6 +51,9 @@ def _facescan(*options: str) -> tuple[str, ...]:
     )
 
 
+# What Keras' ways need, and the extra that brings it.
+KERAS = (("tensorflow", "keras"), "train")
+
 FACESCAN = Contender("facescan", "this package's command", _facescan())
 CONTENDERS = (
     FACESCAN,
@@ -59,8 +62,13 @@ CONTENDERS = (
         "notebook",
         "Keras: image_dataset_from_directory, model.predict",
         _peer("peers.notebook"),
-        needs=("tensorflow", "keras"),
-        extra="train",
+        *KERAS,
+    ),
+    Contender(
+        "notebook+faces",
+        "the same, with faces cropped into a folder first",
+        _peer("peers.notebook", "--faces"),
+        *KERAS,
     ),
     Contender("loop", "read, decode, resize, session.run, one by one", _peer("peers.loop")),
     Contender("loop+faces", "the same, with faces found and cropped", _peer("peers.loop", "--faces")),
