@@ -47,6 +47,8 @@ PACKAGES = (
 )
 # Area under the ROC curve by probe (`train.probe.PROBES`) and condition.
 Probes = Mapping[str, Mapping[str, float]]
+# What a card calls their figures.
+PROBED = {"file": "probe_auc", "framing": "framing_probe_auc"}
 # Real pictures on which the exported file is compared with Keras.
 COMPARED = 64
 
@@ -178,8 +180,30 @@ def finish(file: Path, splits: Splits, validation: Crops, test: Crops, seed: int
     )
     write_card(file, card)
     evaluation = measure(Detector(file, threads=available_cpus()), test)
-    write_card(file, replace(card, metrics=_key_figures(evaluation, probes)))
+    areas = {PROBED[name]: {key: round(area, 3) for key, area in found.items()} for name, found in probes.items()}
+    write_card(file, replace(card, metrics=key_figures(evaluation) | areas))
     return replace(evaluation, sha256=Detector(file).sha256)
+
+
+def key_figures(evaluation: Evaluation) -> dict[str, Any]:
+    """What a card says: pooled figures under each condition, and every generator and set of reals re-encoded."""
+    keys = ("auc", "ap", "tpr_5", "tpr_1", "over_5", "over_1", "uncertain", "wrong", "accuracy", "ece")
+
+    def rounded(row: Any) -> dict[str, Any]:
+        values = {key: getattr(row, key) for key in keys}
+        return {"seen": row.seen, "n": row.n_real + row.n_fake} | {
+            key: round(value, 3) for key, value in values.items() if value is not None
+        }
+
+    pooled = {
+        condition: {row.name: rounded(row) for row in rows if row.scope == "pooled"}
+        for condition, rows in evaluation.rows.items()
+    }
+    by_name = {
+        scope: {row.name: rounded(row) for row in evaluation.rows[FAIR] if row.scope == scope}
+        for scope in ("generator", "reals")
+    }
+    return {"pooled": pooled, FAIR: by_name}
 
 
 def figures(found: Confusion) -> dict[str, Any]:
@@ -232,28 +256,6 @@ def _write_history(history: Sequence[Mapping[str, float]], out: Path) -> None:
         writer.writeheader()
         writer.writerows({"epoch": i} | dict(point) for i, point in enumerate(history, start=1))
     plots.history(out / "curves.png", history)
-
-
-def _key_figures(evaluation: Evaluation, probes: Probes) -> dict[str, Any]:
-    """What the card says: pooled figures under each condition, and every generator and set of reals re-encoded."""
-    keys = ("auc", "ap", "tpr_5", "tpr_1", "over_5", "over_1", "uncertain", "wrong", "accuracy", "ece")
-
-    def rounded(row: Any) -> dict[str, Any]:
-        values = {key: getattr(row, key) for key in keys}
-        return {"seen": row.seen, "n": row.n_real + row.n_fake} | {
-            key: round(value, 3) for key, value in values.items() if value is not None
-        }
-
-    pooled = {
-        condition: {row.name: rounded(row) for row in rows if row.scope == "pooled"}
-        for condition, rows in evaluation.rows.items()
-    }
-    by_name = {
-        scope: {row.name: rounded(row) for row in evaluation.rows[FAIR] if row.scope == scope}
-        for scope in ("generator", "reals")
-    }
-    areas = {name: {key: round(value, 3) for key, value in found.items()} for name, found in probes.items()}
-    return {"pooled": pooled, FAIR: by_name, "probe_auc": areas["file"], "framing_probe_auc": areas["framing"]}
 
 
 def _versions() -> dict[str, str]:

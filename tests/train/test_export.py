@@ -20,6 +20,7 @@ from scanner.model import Detector
 from train import reexport
 from train.cli import main
 from train.data import read_samples
+from train.degrade import CONDITIONS
 from train.export import TOLERANCE, export
 from train.recipes import FAKE_FIRST, REAL_FIRST, Recipe, Training
 
@@ -140,7 +141,12 @@ def run_folder(index, tmp_path_factory):
     """What `facescan-train fit` leaves behind, as far as it matters here."""
     folder = tmp_path_factory.mktemp("run")
     recipe, model = tiny_recipe(("pixels",), "sigmoid", FAKE_FIRST), tiny_network(("pixels",), "sigmoid")
-    card = replace(recipe.card(), calibration=(1.5, 0.25), training={"sets": ["old/real", "old/fake"]})
+    card = replace(
+        recipe.card(),
+        calibration=(1.5, 0.25),
+        training={"sets": ["old/real", "old/fake"]},
+        metrics={"pooled": {"re_encoded": {"all": {"auc": 0.5}}}, "framing_probe_auc": {"re_encoded": 0.7}},
+    )
     export(model, recipe, card, folder / "tiny.onnx", random_regions(recipe))
     model.save(folder / "tiny.keras")
     paths = [sample.path for sample in read_samples(index)]
@@ -177,7 +183,11 @@ def test_a_run_is_exported_as_int8_and_calibrated_anew(run_folder, index, capfd)
     assert new.training == old.training | {"precision": "int8"}
     assert new.calibration != old.calibration
     assert set(new.operating_points) == {"0.05", "0.01", "0.005"}
-    assert 0 <= new.metrics["re_encoded"]["auc"] <= 1
+    assert (old.name, new.name) == ("tiny", "tiny-int8")
+    assert new.metrics.keys() == {"pooled", "re_encoded", "framing_probe_auc"}
+    assert new.metrics["pooled"].keys() == set(CONDITIONS), "measured anew, under every condition"
+    assert new.metrics["pooled"]["re_encoded"]["all"]["n"] == 32
+    assert new.metrics["framing_probe_auc"] == old.metrics["framing_probe_auc"]
 
 
 @pytest.mark.parametrize(
