@@ -10,19 +10,28 @@ from scanner.decode import Picture
 def shrink(picture: Picture, width: int, height: int) -> Picture:
     """Resize to exactly `width` x `height`, by area averaging; enlarges (bilinearly) if the picture is smaller.
 
-    Large factors go in two steps, the first by a whole number: OpenCV's area averaging is faster there, and steps of
-    no more than 4 keep the outcome within a fraction of a grey level of one step's.
+    Large factors go by halves as long as the last step is by 2 or more: that keeps the outcome within a fraction of a
+    grey level of one step's.
     """
-    factor = min(picture.shape[1] // width, picture.shape[0] // height)
-    if factor >= 4:
-        step = min(factor // 2, 4)
-        whole_w, whole_h = picture.shape[1] // step * step, picture.shape[0] // step * step
-        # At most step - 1 rows and columns at the far edge are left out: less than half a pixel of the outcome.
-        picture = cv2.resize(
-            picture[:whole_h, :whole_w], (whole_w // step, whole_h // step), interpolation=cv2.INTER_AREA
-        )
+    picture = _halved(picture, 2 * width, 2 * height)
     larger = picture.shape[1] < width or picture.shape[0] < height
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR if larger else cv2.INTER_AREA)
+
+
+def shrink_fast(picture: Picture, width: int, height: int) -> Picture:
+    """The same, in a third of the time and not as sharp: by halves, and bilinearly by what is left, less than 2."""
+    return cv2.resize(_halved(picture, width, height), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _halved(picture: Picture, width: int, height: int) -> Picture:
+    """Halved while it stays at least as large as that. OpenCV averages by 2 several times faster than by anything else.
+
+    Last odd rows and columns are left out: of all steps together, less than one pixel of `width` x `height`.
+    """
+    while picture.shape[1] >= 2 * width and picture.shape[0] >= 2 * height:
+        half_w, half_h = picture.shape[1] // 2, picture.shape[0] // 2
+        picture = cv2.resize(picture[: 2 * half_h, : 2 * half_w], (half_w, half_h), interpolation=cv2.INTER_AREA)
+    return picture
 
 
 def square_crop(picture: Picture, box: tuple[int, int, int, int], margin: float) -> tuple[slice, slice]:

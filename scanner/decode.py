@@ -88,18 +88,23 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=failure)
     if pixels.dtype not in (np.uint8, np.uint16):
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
+    if header.format == "jpeg":
+        return Decoded(header.format, pixels)
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
     premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
     return Decoded(header.format, _to_rgb(pixels, premultiplied))
 
 
 def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
-    """Upright pixels as OpenCV gives them: grey, BGR or BGRA, of whatever depth; None if the file is broken."""
+    """Upright pixels as OpenCV gives them; None if the file is broken.
+
+    RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth.
+    """
     if header.format == "png":
         data = _first_picture(data)
     buffer = np.frombuffer(data, np.uint8)
     if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK and turn it upright
-        return cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+        return cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB)
     # IMREAD_COLOR would drop alpha and show the colours hidden under it; IMREAD_UNCHANGED leaves turning to us.
     pixels, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
     if pixels is None or header.format == "tiff":  # OpenCV turns TIFF by itself, even under IMREAD_UNCHANGED

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.crop import shrink
+from scanner.crop import shrink_fast
 from scanner.decode import Picture
 from scanner.result import Face
 from scanner.runtime import cpu_session
@@ -66,11 +66,12 @@ class FaceFinder:
         small_h, small_w = max(1, round(height * scale)), max(1, round(width * scale))
         small = picture
         if (small_h, small_w) != (height, width):
-            small = shrink(picture, small_w, small_h)
+            small = shrink_fast(picture, small_w, small_h)
         # The grids want multiples of 32; padding to the next one also bounds the number of different shapes.
         padded_h, padded_w = -small_h % 32 + small_h, -small_w % 32 + small_w
         blob = np.zeros((1, 3, padded_h, padded_w), np.float32)
-        blob[0, :, :small_h, :small_w] = small[:, :, ::-1].transpose(2, 0, 1)  # YuNet was trained on BGR, 0..255
+        for i, channel in enumerate(cv2.split(small)):
+            blob[0, 2 - i, :small_h, :small_w] = channel  # YuNet was trained on BGR, 0..255
         outputs = dict(zip(self._outputs, self._session.run(self._outputs, {"input": blob}), strict=True))
         boxes, scores = _decode(outputs, padded_w, min_score)
         boxes *= np.array([width / small_w, height / small_h] * 2, np.float32)

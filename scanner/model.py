@@ -86,9 +86,13 @@ def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
         pixels = pixels[..., ::-1]
     low, high = spec.range
     mean, std = np.asarray(spec.mean, np.float64), np.asarray(spec.std, np.float64)
-    # One multiplication and one addition for each value.
-    slope = ((high - low) / 255 / std).astype(np.float32)
-    tensor = pixels * slope + ((low - mean) / std).astype(np.float32)
+    # One multiplication and one addition for each value. By rows, since NumPy is slow along an axis of three.
+    n, height, width, channels = pixels.shape
+    slope = np.tile(((high - low) / 255 / std).astype(np.float32), width)
+    offset = np.tile(((low - mean) / std).astype(np.float32), width)
+    tensor = pixels.reshape(n, height, width * channels) * slope
+    tensor += offset
+    tensor = tensor.reshape(pixels.shape)
     return np.ascontiguousarray(tensor.transpose(0, 3, 1, 2) if spec.layout == "NCHW" else tensor)
 
 
