@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.crop import shrink, square_crop
+from scanner.crop import shrink, shrink_fast, square_crop
 from tests.pictures import difference, scene
 
 SIDES = st.integers(1, 300)
@@ -66,9 +66,10 @@ def test_crops_of_a_picture_of_100_by_80(box, margin, expected):
     assert cut(np.zeros((80, 100, 3), np.uint8), box, margin) == expected
 
 
+@pytest.mark.parametrize("resize", [shrink, shrink_fast])
 @given(SIDES, SIDES, SIDES, SIDES)
-def test_shrinking_gives_the_size_asked_for(width, height, to_width, to_height):
-    small = shrink(np.full((height, width, 3), (10, 128, 250), np.uint8), to_width, to_height)
+def test_shrinking_gives_the_size_asked_for(resize, width, height, to_width, to_height):
+    small = resize(np.full((height, width, 3), (10, 128, 250), np.uint8), to_width, to_height)
     assert small.shape == (to_height, to_width, 3)
     assert small.dtype == np.uint8
     assert np.abs(small.astype(int) - (10, 128, 250)).max() <= 1, "one colour stays that colour"
@@ -88,6 +89,14 @@ def test_shrinking_in_steps_is_area_averaging(astronaut, size, to):
     for picture, tolerance in ((scene(), 1), (astronaut, 4)):  # half a pixel's shift at the far edge shows in detail
         large = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
         assert difference(shrink(large, *to), cv2.resize(large, to, interpolation=cv2.INTER_AREA)) < tolerance
+
+
+@pytest.mark.parametrize(
+    ("size", "to"), [((2000, 1500), (320, 240)), ((4032, 3024), (640, 480)), ((512, 512), (320, 320))]
+)
+def test_shrinking_fast_shows_the_same_in_the_same_place(size, to):
+    large = cv2.resize(scene(), size, interpolation=cv2.INTER_CUBIC)
+    assert difference(shrink_fast(large, *to), cv2.resize(large, to, interpolation=cv2.INTER_AREA)) < 0.15
 
 
 def test_shrinking_to_the_same_size_changes_nothing():
