@@ -318,8 +318,8 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
 def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
     """Export the detector in RUN, a folder that fit wrote, to ONNX again.
 
-    int8 is quantised and calibrated anew, and compared with fp32 on the pictures kept for the test; its card has figures
-    of its own.
+    int8 is quantised and calibrated anew, and compared with fp32 on the pictures kept for the test; its card has its
+    own figures.
     """
     with _quiet_import():
         from train.reexport import export_again, export_int8
