@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import IO, Any
 
 from scanner.errors import FacescanError
@@ -43,18 +44,17 @@ def marked(results: Iterable[Result], known: frozenset[str], fail_on: str) -> It
 
 
 def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict, Any]]:
-    """Hash, verdict and provenance of every row.
+    """Hash, verdict and provenance of every row. The stream may be a pipe, which does not go back.
 
     Raises:
         ValueError, TypeError, KeyError, csv.Error: it is no output of ours.
     """
     rows: Iterable[dict[str, Any]]
     first = stream.readline()
-    stream.seek(0)
     if first.startswith("{"):
-        rows = _objects(stream)
+        rows = _objects(first, stream)
     else:
-        rows = table = csv.DictReader(stream, strict=True)
+        rows = table = csv.DictReader(chain([first], stream), strict=True)
         if first and not {"sha256", "verdict"} <= set(table.fieldnames or ()):  # JSON Lines of nothing are empty
             raise ValueError
     for row in rows:
@@ -64,13 +64,13 @@ def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict, Any]]:
         yield sha256, Verdict(row["verdict"]), row.get("provenance")
 
 
-def _objects(stream: IO[str]) -> Iterator[dict[str, Any]]:
-    """The rows of JSON Lines, or of a JSON file, which begins with a brace, too."""
-    first: Any = None
+def _objects(first: str, others: IO[str]) -> Iterator[dict[str, Any]]:
+    """The rows of JSON Lines, or of a JSON file, which begins with a brace, too; of its lines, the first was read."""
+    row: Any = None
     with suppress(ValueError):
-        first = json.loads(stream.readline())
-    stream.seek(0)
-    if isinstance(first, dict) and "sha256" in first:
-        yield from map(json.loads, stream)
+        row = json.loads(first)
+    if isinstance(row, dict) and "sha256" in row:
+        yield row
+        yield from map(json.loads, others)
     else:
-        yield from json.load(stream)["results"]
+        yield from json.loads(first + others.read())["results"]

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
+from scanner.errors import FacescanError
 from scanner.mark import Mark, unchanged
 from scanner.result import Ela, Face, Result, Verdict
 
@@ -76,14 +77,17 @@ def size_of(cache: str) -> int:
 
 
 class Cache:
-    """Owns the database. Every method may be called from any thread, and none raises for trouble with it.
+    """Owns the database. Every method may be called from any thread, and in a scan none raises for trouble with it.
 
     Args:
         file: made, for this user's eyes only, if there is none.
         scope: everything besides a content that decides what its row says. JSON values; `model` is for people. None
-            only looks after the rows.
+            only looks after the rows, and sets nothing aside.
         reads: False stores only.
         warn: told of trouble, once.
+
+    Raises:
+        FacescanError: without a scope, also from its methods: the file is no cache of ours, or cannot be used.
     """
 
     def __init__(
@@ -238,6 +242,8 @@ class Cache:
     def _set_aside(self, reason: str) -> None:
         """Rename what is no cache of ours, with all that SQLite put beside it, and make a new one. Deletes nothing."""
         self.close()
+        if self._scope is None:
+            raise FacescanError(f"the cache {self.file} {reason}: name another with --cache")
         if os.path.samestat(os.stat(self.file), self._opened):  # else another scan was faster
             aside = f"{self.file}.corrupt-{time.time_ns()}"
             for file, name in zip(files_of(self.file), files_of(aside), strict=True):
@@ -277,6 +283,8 @@ class Cache:
                 except (sqlite3.Error, OSError) as trouble:
                     self.close()
                     what = getattr(trouble, "strerror", None) or str(trouble)
+                    if self._scope is None:
+                        raise FacescanError(f"the cache {self.file} cannot be used: {what}") from trouble
                     self._warn(f"warning: the cache {self.file} cannot be used: {what}; going on without")
 
     def _row(self, query: str, *values: bytes) -> Result | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 from scanner import __version__
-from scanner.errors import FacescanError, InterruptionError
+from scanner.errors import FacescanError, InterruptionError, first_line
 from scanner.report import FAIL_ON
 from scanner.settings import (
     MAX_BYTES,
@@ -25,17 +28,18 @@ from scanner.settings import (
     check_keys,
     for_click,
     load_table,
-    nearest_pyproject,
+    nearest_table,
 )
 from scanner.shard import Shard
 
 ENV_PREFIX = "FACESCAN"
 _ACTIONS = {"version", "cache_info", "cache_clear", "list_models"}  # options that are said on the command line only
-# No options: where the verdict cache lies, where the tests find the picture sets, and what container files like to set.
-_OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION"}
+# No options: where the verdict cache lies, where the tests find the picture sets, what container files like to set, and
+# whether an internal error comes with its traceback.
+_OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION", "FACESCAN_TRACEBACK"}
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     """A whole number with an optional K, M or G: powers of 1024 for bytes, of 1000 for pixels."""
 
     name = "size"
@@ -53,7 +57,27 @@ class Size(click.ParamType[int]):
         return int(digits) * factor
 
 
-class Part(click.ParamType[Shard]):
+class Share(click.FloatRange):
+    """0 to 1, and a number: click takes "nan" for one that is in every range."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        share: float = super().convert(value, param, ctx)
+        if math.isnan(share):
+            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
+        return share
+
+
+class Lines(click.types.StringParamType):
+    """A text, of an option that may be repeated. In the environment it is one a line: names may hold spaces."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line for line in rv.split("\n") if line]
+
+
+class Part(click.ParamType):  # type: ignore[type-arg]
     """I/N: the I-th of N parts."""
 
     name = "shard"
@@ -69,20 +93,26 @@ class Part(click.ParamType[Shard]):
 
 def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Put [tool.facescan] under the command line and the environment; refuse what it does not know."""
-    file = Path(value) if value else nearest_pyproject(Path.cwd())
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise FacescanError(f"the working directory: {error.strerror}; change to one that is there") from error
+    file, table = (Path(value), load_table(Path(value))) if value else nearest_table(here)
     options = {
         p.name: p
         for p in ctx.command.params
         if isinstance(p, click.Option) and p.name and p is not param and p.name not in _ACTIONS
     }
-    multiple = {name.replace("_", "-"): option.multiple for name, option in options.items()}
+    kinds = {
+        name.replace("_", "-"): "flag" if option.is_flag else "values" if option.multiple else "value"
+        for name, option in options.items()
+    }
     variables = {f"{ENV_PREFIX}_{name.upper()}" for name in [*options, param.name or ""]} | _OTHER_VARIABLES
     check_keys((name for name in os.environ if name.startswith(f"{ENV_PREFIX}_")), variables, "environment")
-    table = load_table(file) if file is not None else None
     if table is not None:
         where = f"{file}: [tool.facescan]"
-        check_keys(table, multiple, where)
-        ctx.default_map = {**for_click(table, multiple, where), **(ctx.default_map or {})}
+        check_keys(table, kinds, where)
+        ctx.default_map = {**for_click(table, kinds, where), **(ctx.default_map or {})}
     return value
 
 
@@ -101,6 +131,7 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "-o",
     "--out",
+    type=Lines(),
     multiple=True,
     metavar="FILE",
     help="Write .csv, .json, .jsonl, .parquet or .sarif; repeatable; - is standard output.",
@@ -126,10 +157,8 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
 # How to judge
 @click.option("--model", metavar="NAME|FILE", help="A bundled model, or an ONNX file with a facescan card.")
-@click.option("--threshold", type=click.FloatRange(0, 1), metavar="P", help="Call it fake from this p_fake on.")
-@click.option(
-    "--fpr", type=click.FloatRange(0, 1), metavar="RATE", help="Take the model's threshold for this false-alarm rate."
-)
+@click.option("--threshold", type=Share(), metavar="P", help="Call it fake from this p_fake on.")
+@click.option("--fpr", type=Share(), metavar="RATE", help="Take the model's threshold for this false-alarm rate.")
 @click.option(
     "--region", type=click.Choice(["face", "image"]), help="Judge faces or whole pictures; else as the model says."
 )
@@ -160,8 +189,12 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--files-from", metavar="LIST", help="Also scan the files and folders named in LIST; - is standard input."
 )
 @click.option("-0", "--null", is_flag=True, help="Names in LIST end with a NUL byte, not with a line end.")
-@click.option("--include", multiple=True, metavar="GLOB", help="In folders, take what matches, whatever its suffix.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match.")
+@click.option(
+    "--include", type=Lines(), multiple=True, metavar="GLOB", help="In folders, take what matches, whatever its suffix."
+)
+@click.option(
+    "--exclude", type=Lines(), multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
+)
 @click.option("--force-exclude", is_flag=True, help="Apply --exclude to files named explicitly, too.")
 @click.option("--max-depth", type=click.IntRange(min=1), metavar="N", help="1 is the files directly in a folder.")
 @click.option("--hidden", is_flag=True, help="Also enter and take names that begin with a dot.")
@@ -241,14 +274,20 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         return 0
     if not options["paths"] and not options["files_from"]:
         raise click.UsageError("Nothing to scan: name files or folders, or use --files-from.", ctx)
-    if [*options["paths"], options["files_from"]].count("-") > 1:
+    sources = [*options["paths"], options["files_from"]]
+    if sources.count("-") > 1:
         raise click.UsageError("Standard input can be read once only: - is named twice.", ctx)
+    if "-" in sources and sys.stdin is None:
+        raise FacescanError("standard input is closed: name files, or say what - is to read")
     _settle(ctx, options, "threshold", "fpr")
     # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
     from scanner.run import run
 
-    return run(options)
+    try:
+        return run(options)
+    except OSError as error:  # not of standard output: writers tell that themselves
+        raise FacescanError(str(error)) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -260,7 +299,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = command.main(argv, prog_name="facescan", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return FacescanError.exit_code
     except FacescanError as error:
         return _fail(str(error), error.exit_code)
@@ -268,10 +308,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", InterruptionError.exit_code)
     except OSError as error:
         return _fail(f"standard output: {error.strerror}", FacescanError.exit_code)
-    except SystemExit:  # click's way of saying that nobody reads standard output
-        return FacescanError.exit_code
+    except SystemExit as end:  # click has shown what completes a line, or nobody reads standard output
+        return FacescanError.exit_code if end.code else 0
+    except Exception as error:
+        return _fail_internally(error)
     finally:
-        _abandon_closed_stdout()
+        _abandon_closed_streams()
     return int(code or 0)
 
 
@@ -358,8 +400,18 @@ def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
 def _fail(message: str, code: int) -> int:
     from scanner.formats.rows import on_one_line
 
-    click.echo(f"facescan: {on_one_line(message)}", err=True)
+    with suppress(OSError):  # nobody may be reading
+        click.echo(f"facescan: {on_one_line(message)}", err=True)
     return code
+
+
+def _fail_internally(error: Exception) -> int:
+    """What nobody thought of is not a finding, which Python's own exit code would say."""
+    if os.environ.get("FACESCAN_TRACEBACK"):
+        with suppress(OSError):
+            traceback.print_exception(error)
+    report = "please report it, with what FACESCAN_TRACEBACK=1 shows"
+    return _fail(f"internal error: {type(error).__name__}: {first_line(error)}; {report}", FacescanError.exit_code)
 
 
 def _open_standard_streams() -> None:
@@ -373,9 +425,10 @@ def _open_standard_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def _abandon_closed_stdout() -> None:
-    """Python flushes standard output when it ends, and complains if it cannot."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _abandon_closed_streams() -> None:
+    """Python flushes the standard streams when it ends, and has an exit code of its own if it cannot."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)

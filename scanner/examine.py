@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -165,7 +166,10 @@ class Examiner:
         row = replace(row, n_faces=len(faces) if self.finder else None, faces=faces, ela=ela)
         if not regions:
             row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
-        kept = self.evidence.keep(picture, row, candidate.named) if self.evidence else None
+        kept = None
+        if self.evidence:
+            with suppress(Exception):  # a bug, a library's, or no memory: the verdict stands without
+                kept = self.evidence.keep(picture, row, candidate.named)
         return Examined(row, regions, seconds=seconds, kept=kept)
 
     def _read_and_examine(self, candidate: Candidate, room: int | None, known: Known | None) -> Examined:

@@ -6,9 +6,11 @@ import os
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+from scanner.errors import FacescanError
 from scanner.walk import Candidate
 
 
@@ -54,6 +56,6 @@ class Progress:
             print(line, file=sys.stderr)
 
     def _count(self, candidates: Iterable[Candidate | None]) -> None:
-        total = sum(1 for candidate in candidates if candidate)
-        self._bar.total = total
-        self._bar.refresh()
+        with suppress(FacescanError):  # there is no total then; the scan says what there is to say
+            self._bar.total = sum(1 for candidate in candidates if candidate)
+            self._bar.refresh()

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from dataclasses import replace
+from typing import BinaryIO
 
 from scanner.settings import MAX_BYTES
 from scanner.url import is_url
@@ -20,6 +21,8 @@ _KINDS = {
 }
 # A FIFO that takes the file's place between our look and our opening must not block us.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# Bytes that are asked for at once where nobody says how many there are.
+_BLOCK = 2**20
 
 
 def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None, int | None, str]:
@@ -42,10 +45,10 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
                 return None, None, reason
             if status.st_size > max_bytes:
                 return None, status.st_size, f"too_many_bytes:{status.st_size}"
-            content = file.read(max_bytes + 1)  # a file may grow under us, but not beyond the limit
+            content = _up_to(max_bytes, file, status.st_size)
     except (OSError, ValueError) as error:
         return None, None, trouble_of(error, candidate.path, missing="vanished")
-    if len(content) > max_bytes:
+    if content is None:
         return None, None, f"too_many_bytes:over_{max_bytes}"
     return content, len(content), ""
 
@@ -53,10 +56,10 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
 def read_stdin(candidate: Candidate, max_bytes: int = MAX_BYTES) -> Candidate:
     """Standard input with its content, or the trouble with it: other processes than ours cannot read it."""
     try:
-        content = sys.stdin.buffer.read(max_bytes + 1)
+        content = _up_to(max_bytes, sys.stdin.buffer)
     except OSError as error:
         return replace(candidate, trouble=trouble_of(error, candidate.path, missing="vanished"))
-    if len(content) > max_bytes:
+    if content is None:
         return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
     return replace(candidate, content=content)
 
@@ -68,6 +71,16 @@ def fetched(candidate: Candidate, max_bytes: int) -> Candidate:
     from scanner.remote import fetch
 
     return fetch(candidate, max_bytes)
+
+
+def _up_to(max_bytes: int, stream: BinaryIO, size: int = 0) -> bytes | None:
+    """All there is, or None if that is more: a file may grow under us. Reading takes the memory that it asks for."""
+    blocks, left, asked = [], max_bytes + 1, size + 1
+    while left and (block := stream.read(min(asked, left))):
+        blocks.append(block)
+        left -= len(block)
+        asked = _BLOCK
+    return b"".join(blocks) if left else None
 
 
 def _not_a_file(status: os.stat_result) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -24,12 +25,26 @@ FINDINGS: dict[str, frozenset[Verdict]] = {
     "provenance": frozenset({Verdict.FAKE}),
     "never": frozenset(),
 }
+# What people want to see, whatever counts for the exit code; in that order.
+NOTABLE = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
 
 
 def is_finding(fail_on: str, verdict: Verdict, provenance: Mapping[str, Any] | None) -> bool:
     """Whether a row is a finding; with `provenance`, also that of a picture that says it was generated."""
     return verdict in FINDINGS[fail_on] or (fail_on == "provenance" and is_marked(provenance))
+
+
+def is_notable(result: Result) -> bool:
+    """Whether people want to see a row: also that of a picture that says it was generated."""
+    return result.verdict in NOTABLE or is_marked(result.provenance)
+
+
+def shares(stages: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Stages that took time (in seconds), and their part of the work; waiting is none."""
+    work = {stage: seconds for stage, seconds in stages.items() if stage != "wait"}
+    total = sum(work.values()) or 1.0
+    return [(stage, seconds / total) for stage, seconds in work.items() if seconds / total >= 0.005]
 
 
 @dataclass(slots=True)
@@ -144,14 +159,12 @@ class Report:
             lines.append(("marked", f"{self.marked:,} say in their own metadata that they were generated"))
         if self.baseline:
             lines.append(("baseline", f"{self.baseline.total():,} findings are known, {self.findings:,} are new"))
-        work = {stage: seconds for stage, seconds in self.stages.items() if stage != "wait"}
-        total = sum(work.values()) or 1.0
-        shares = ", ".join(f"{stage} {spent / total:.0%}" for stage, spent in work.items() if spent / total >= 0.005)
+        spent = ", ".join(f"{stage} {share:.0%}" for stage, share in shares(self.stages))
         model, device, thresholds = meta["model"], meta["device"], meta["thresholds"]
         return [
             *lines,
             ("files", f"{self.files:,}, faces {self.faces:,}, {seconds:.1f} s, {rate:,.1f} files a second{cached}"),
-            ("time", f"{shares}; bound by {self.bound_by}" if shares else "none"),
+            ("time", f"{spent}; bound by {self.bound_by}" if spent else "none"),
             ("model", f"{model['name']} {model['version']} (sha256 {model['sha256'][:12]}...)"),
             ("device", device["used"] + (f": {device['note']}" if device["note"] else "")),
             ("thresholds", f"fake from {thresholds['fake']:.4f}, uncertain from {thresholds['uncertain']:.4f}"),
@@ -161,4 +174,4 @@ class Report:
 def _kind(reason: str) -> str:
     """The reason without its figures: `too_many_pixels:900000000` is one kind with all others of its sort."""
     word, _, detail = reason.partition(":")
-    return word if any(c.isdigit() for c in detail) else reason
+    return word if re.fullmatch(r"(over_)?\d+", detail) else reason

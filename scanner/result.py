@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,7 @@ from typing import Any
 SCHEMA_VERSION = 1
 # What a mark of provenance means that a generator left.
 GENERATED = "generated"
+_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")  # of `printable_path`; or somebody called a file so
 
 
 class Verdict(StrEnum):
@@ -103,3 +105,11 @@ def generators(provenance: Mapping[str, Any]) -> list[str]:
 def printable_path(path: str) -> str:
     r"""The path as outputs show it: bytes of the name that are not UTF-8 become ``\xNN``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def on_disk(path: str) -> bytes:
+    r"""The bytes of a name that is shown as `path`: ``\xff`` is a byte, unless there is a file that is called so."""
+    shown = path.encode("utf-8", "surrogatepass")
+    if _BYTE.search(shown) and not os.path.lexists(path):
+        return _BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), shown)
+    return os.fsencode(path)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -24,15 +25,13 @@ from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
-from scanner.report import Report
-from scanner.result import SCHEMA_VERSION, Result, Verdict, is_marked
+from scanner.report import Report, is_notable
+from scanner.result import SCHEMA_VERSION, Result
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
 from scanner.writers import STDOUT, Writer, replace_file
-
-_NAMED = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 
 
 def run(options: Mapping[str, Any]) -> int:
@@ -44,6 +43,8 @@ def run(options: Mapping[str, Any]) -> int:
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
+    _check_distinct(options)
+    _check_list(options["files_from"])
     _check_summary(options)
     _check_report(options)
     _check_engine(settings)
@@ -57,6 +58,8 @@ def run(options: Mapping[str, Any]) -> int:
             _make_folder(option, folder)
     writers = _open_outputs(options, report.meta)
     writers += _open_report(options, report.meta, detector)
+    for writer in writers:  # now that each of them can be written
+        writer.begin()
     cache = _cache(options, scope(detector, settings))
     thumbnails = bool(options["report"])
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache, thumbnails)
@@ -67,22 +70,24 @@ def run(options: Mapping[str, Any]) -> int:
             _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])
         for writer in writers:
             writer.finish(report.as_dict())
-    except (KeyboardInterrupt, FacescanError) as error:
+    except BaseException as error:
         for writer in writers:
             writer.abandon(report.as_dict())
-        if isinstance(error, FacescanError):
+        if not isinstance(error, KeyboardInterrupt):
             raise
         kept = ", ".join(writer.kept for writer in writers if writer.kept)
         where = f", kept in {kept}" if kept else ""
         raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
-    for note in filter(None, (writer.note for writer in writers)):
-        click.echo(f"facescan: {on_one_line(note)}", err=True)
+    with suppress(OSError):  # the scan is complete, whether anybody reads this or not
+        for note in filter(None, (writer.note for writer in writers)):
+            click.echo(f"facescan: {on_one_line(note)}", err=True)
     if options["summary"]:
         _write_summary(options["summary"], report)
     if not options["quiet"]:
         from rich.console import Console
 
-        report.render(Console(stderr=True, highlight=False))
+        with suppress(OSError, SystemExit):  # rich's way of saying that nobody does
+            report.render(Console(stderr=True, highlight=False))
     return report.exit_code()
 
 
@@ -107,7 +112,7 @@ def _consume(
                     writer.write(result)
                 report.add(result)
             report.spent("write", time.perf_counter() - started)
-            if verbose and (result.verdict in _NAMED or is_marked(result.provenance)):
+            if verbose and is_notable(result):
                 bar.say(as_line(result))
             bar.update(report.findings)
 
@@ -115,11 +120,22 @@ def _consume(
 def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]) -> Progress:
     # Rows on the terminal are progress enough, and a bar would run through them.
     shown = not options["quiet"] and not (sys.stdout.isatty() and any(writer.on_stdout for writer in writers))
-    # What can be read once only (standard input, a pipe) belongs to the scan; listing a URL costs time, and money.
+    # What can be read once only (standard input, a pipe) belongs to the scan.
     source = options["files_from"]
-    once = any(path == STDIN or is_url(path) for path in options["paths"])
-    countable = not once and (source is None or os.path.isfile(source))
-    return Progress(_candidates(options, selection) if countable else None, shown)
+    countable = STDIN not in options["paths"] and (source is None or os.path.isfile(source))
+    return Progress(_candidates(options, selection, _local) if countable else None, shown)
+
+
+def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
+    """What can be counted, too: listing a URL costs time, and money.
+
+    Raises:
+        FacescanError: there is a URL.
+    """
+    for root in roots:
+        if root is not None and is_url(root):
+            raise FacescanError(f"{root}: is not counted")
+        yield root
 
 
 def _cache(options: Mapping[str, Any], decisive: Mapping[str, Any]) -> Cache | None:
@@ -136,27 +152,23 @@ def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: given[field.name] for field in fields(kind) if field.name in given}
 
 
-def _candidates(options: Mapping[str, Any], selection: Selection) -> Iterator[Candidate | None]:
-    yield from candidates(options["paths"], selection, named=True)
+def _candidates(
+    options: Mapping[str, Any], selection: Selection, passed: Callable[[Iterable[Any]], Iterable[Any]] = iter
+) -> Iterator[Candidate | None]:
+    yield from candidates(passed(options["paths"]), selection, named=True)
     source = options["files_from"]
-    if source == STDIN:
-        yield from candidates(read_list(sys.stdin.buffer, options["null"]), selection)
-    elif source:
+    if source:
         try:
-            with open(source, "rb") as stream:
-                yield from candidates(read_list(stream, options["null"]), selection)
+            with nullcontext(sys.stdin.buffer) if source == STDIN else open(source, "rb") as stream:
+                yield from candidates(passed(read_list(stream, options["null"])), selection)
         except OSError as error:
             raise FacescanError(f"--files-from {source}: {error.strerror}") from error
 
 
 def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[Writer]:
     outs = options["out"] or (STDOUT,)
-    if len({os.path.realpath(out) for out in outs}) < len(outs):
-        raise FacescanError("--out: the same file is named twice")
     on_stdout = options["format"] or ("csv" if options["out"] else "text")
     formats = [format_of(out, on_stdout if out == STDOUT else options["format"]) for out in outs]
-    if options["cache"] and os.path.realpath(options["cache"]) in {os.path.realpath(out) for out in outs}:
-        raise FacescanError(f"--cache {options['cache']}: that is an --out, too")
     if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
         raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
     return [
@@ -208,12 +220,8 @@ def _check_engine(settings: Settings) -> None:
 
 
 def _check_explain(settings: Settings) -> None:
-    if settings.explain is None:
-        return
-    if settings.device == "cuda":
+    if settings.explain is not None and settings.device == "cuda":
         raise FacescanError("--explain looks on processors, not on GPUs: leave --device cuda out")
-    if settings.ela_dir and os.path.realpath(settings.ela_dir) == os.path.realpath(settings.explain):
-        raise FacescanError(f"--explain {settings.explain}: that is the --ela-dir, too")
 
 
 def _device(settings: Settings) -> str:
@@ -237,6 +245,33 @@ def _make_folder(option: str, folder: str) -> None:
         raise FacescanError(f"{option} {folder}: {error.strerror}") from error
 
 
+def _check_distinct(options: Mapping[str, Any]) -> None:
+    """What is written to one place twice would be lost. Outputs may replace what was read, at the end; a cache not."""
+    outs = [("--out", out) for out in options["out"]]
+    cache = ("--cache", _cache_file(options))
+    summary, report, ela_dir, explain, files_from, baseline = (
+        (f"--{name.replace('_', '-')}", options[name])
+        for name in ("summary", "report", "ela_dir", "explain", "files_from", "baseline")
+    )
+    for group in ([*outs, cache, summary, report, ela_dir, explain], [cache, files_from, baseline]):
+        seen: dict[str, str] = {}
+        for option, path in group:
+            if path:
+                place = os.path.realpath(path)
+                if place in seen:
+                    raise FacescanError(f"{option} {path}: that is {seen[place]}, too")
+                seen[place] = f"{option} {path}"
+
+
+def _check_list(file: str | None) -> None:
+    """Find out now, not when all else is scanned. A pipe can be opened once only."""
+    try:
+        if file and file != STDIN and not stat.S_ISFIFO(os.stat(file).st_mode):
+            open(file, "rb").close()
+    except OSError as error:
+        raise FacescanError(f"--files-from {file}: {error.strerror}") from error
+
+
 def _check_summary(options: Mapping[str, Any]) -> None:
     """Find out now, not after the scan."""
     file = options["summary"]
@@ -244,8 +279,8 @@ def _check_summary(options: Mapping[str, Any]) -> None:
         return
     if os.path.splitext(file)[1].lower() not in (".json", ".md"):
         raise FacescanError(f"--summary {file}: unknown suffix; use .json or .md")
-    if os.path.realpath(file) in {os.path.realpath(out) for out in options["out"]}:
-        raise FacescanError(f"--summary {file}: that is an --out, too")
+    if os.path.isdir(file):
+        raise FacescanError(f"--summary {file}: that is a folder")
     if not os.path.isdir(os.path.dirname(os.path.realpath(file))):
         raise FacescanError(f"--summary {file}: there is no such folder")
     if not os.access(os.path.dirname(os.path.realpath(file)), os.W_OK):
@@ -253,16 +288,9 @@ def _check_summary(options: Mapping[str, Any]) -> None:
 
 
 def _check_report(options: Mapping[str, Any]) -> None:
-    """What else is written there would be lost."""
     file = options["report"]
-    if file is None:
-        return
-    if os.path.splitext(file)[1].lower() not in (".html", ".htm"):
+    if file is not None and os.path.splitext(file)[1].lower() not in (".html", ".htm"):
         raise FacescanError(f"--report {file}: unknown suffix; use .html")
-    others = {"--out": options["out"], "--summary": [options["summary"]], "--cache": [_cache_file(options)]}
-    for option, files in others.items():
-        if os.path.realpath(file) in {os.path.realpath(other) for other in files if other}:
-            raise FacescanError(f"--report {file}: that is the {option}, too")
 
 
 def _write_summary(file: str, report: Report) -> None:

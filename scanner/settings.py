@@ -63,13 +63,13 @@ class Settings:
     explain: str | None = None
 
 
-def nearest_pyproject(folder: Path) -> Path | None:
-    """The first pyproject.toml with a [tool.facescan] table, from `folder` upwards."""
+def nearest_table(folder: Path) -> tuple[Path | None, dict[str, Any] | None]:
+    """The first pyproject.toml with a [tool.facescan] table, from `folder` upwards, and that table; or None."""
     for place in (folder, *folder.parents):
         file = place / "pyproject.toml"
-        if file.is_file() and load_table(file) is not None:
-            return file
-    return None
+        if file.is_file() and (table := load_table(file)) is not None:
+            return file, table
+    return None, None
 
 
 def load_table(file: Path) -> dict[str, Any] | None:
@@ -111,24 +111,25 @@ def check_keys(found: Iterable[str], known: Iterable[str], where: str) -> None:
             raise FacescanError(f"{where}: unknown key {key!r}; {hint}")
 
 
-def for_click(table: Mapping[str, Any], multiple: Mapping[str, bool], where: str) -> dict[str, Any]:
+def for_click(table: Mapping[str, Any], kinds: Mapping[str, str], where: str) -> dict[str, Any]:
     """TOML values -> click's `default_map`: what the command line would have said.
 
     Args:
         table: option -> value; options with dashes.
-        multiple: option -> whether it may be repeated.
+        kinds: option -> `flag`, `value` or, if it may be repeated, `values`.
         where: for the error message.
 
     Raises:
-        FacescanError: a list where one value belongs, or a table.
+        FacescanError: a list where one value belongs, true or false where it says nothing, or a table.
     """
     defaults: dict[str, Any] = {}
     for key, value in table.items():
+        several = kinds[key] == "values"
         values = value if isinstance(value, list) else [value]
-        if any(isinstance(item, dict | list) for item in values) or (isinstance(value, list) and not multiple[key]):
-            raise FacescanError(
-                f"{where}: {key!r} should be one {'or more plain values' if multiple[key] else 'value'}"
-            )
+        if any(isinstance(item, dict | list) for item in values) or (isinstance(value, list) and not several):
+            raise FacescanError(f"{where}: {key!r} should be one {'or more plain values' if several else 'value'}")
+        if kinds[key] != "flag" and any(isinstance(item, bool) for item in values):
+            raise FacescanError(f"{where}: {key!r} should be a value, not true or false")
         texts = [item if isinstance(item, bool) else str(item) for item in values]
-        defaults[key.replace("-", "_")] = texts if multiple[key] else texts[0]
+        defaults[key.replace("-", "_")] = texts if several else texts[0]
     return defaults

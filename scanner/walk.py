@@ -59,7 +59,7 @@ class Selection:
         hidden: enter and take names that begin with a dot.
         follow: follow symbolic links (never in circles); roots are always followed.
         shard: take only the files of this part, also of those that were named explicitly.
-        ours: real paths of what this run writes; never candidates.
+        ours: real paths of what this run writes; in folders, never candidates.
     """
 
     include: tuple[str, ...] = ()
@@ -173,9 +173,9 @@ def _has_more(stream: BinaryIO) -> bool:
 
 def _names(entries: list[bytes], null_separated: bool) -> Iterator[str]:
     for entry in entries:
-        name = entry if null_separated else entry.removesuffix(b"\r")
+        name = os.fsdecode(entry if null_separated else entry.removesuffix(b"\r"))
         if name:
-            yield os.fsdecode(name)
+            yield name if name != STDIN else f"./{name}"  # a list names files; standard input may be the list itself
 
 
 _FOLDER, _FILE = b"\0/", b"\0."
@@ -259,7 +259,8 @@ def _is_folder(entry: os.DirEntry[str], follow: bool) -> bool:
 
 
 def _is_ours(entry: os.DirEntry[str], ours: frozenset[str]) -> bool:
-    return any(os.path.basename(path) == entry.name for path in ours) and os.path.realpath(entry.path) in ours
+    may_be = entry.is_symlink() or any(os.path.basename(path) == entry.name for path in ours)  # asking costs time
+    return may_be and os.path.realpath(entry.path) in ours
 
 
 def _matches(paths: Iterable[str], patterns: tuple[str, ...]) -> bool:
@@ -267,10 +268,11 @@ def _matches(paths: Iterable[str], patterns: tuple[str, ...]) -> bool:
 
 
 def _match(path: str, pattern: str) -> bool:
-    anchored = pattern.rstrip("/").removeprefix("./").removeprefix("**/").removeprefix("/")
-    if "/" not in pattern.rstrip("/"):
+    whole = pattern.rstrip("/")
+    anchored = whole.removeprefix("./").removeprefix("**/").removeprefix("/")
+    if "/" not in whole:
         return fnmatchcase(path.rsplit("/", 1)[-1], anchored)
-    return fnmatchcase(path, anchored) or (pattern.startswith("**/") and fnmatchcase(path, f"*/{anchored}"))
+    return fnmatchcase(path, anchored) or fnmatchcase(path, whole)  # the whole may be absolute, or begin with **/
 
 
 def _excluded_by_name(path: str, patterns: tuple[str, ...]) -> bool:
@@ -278,10 +280,6 @@ def _excluded_by_name(path: str, patterns: tuple[str, ...]) -> bool:
 
     Of a path elsewhere only the name and the whole count: what lies above it is not the user's tree.
     """
-    if is_url(path):
-        return _matches((path,), patterns)
-    below = os.path.relpath(path).replace(os.sep, "/")
-    if below.startswith("../"):
-        return _matches((path,), patterns)
-    parts = below.split("/")
-    return any(_matches(("/".join(parts[: i + 1]),), patterns) for i in range(len(parts)))
+    parts = [] if is_url(path) else os.path.relpath(path or ".").split(os.sep)
+    below = ["/".join(parts[: i + 1]) for i in range(len(parts))] if parts[:1] != [os.pardir] else []
+    return _matches((path, *below), patterns)

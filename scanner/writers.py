@@ -25,7 +25,7 @@ class Writer:
     """Owns one output. Rows go to ``<path>.partial`` as they come; `finish` puts it in the place of the old file.
 
     Standard output, devices and pipes are written to directly. While there is a writer, no other one, in whatever
-    process, has the same ``.partial``.
+    process, has the same ``.partial``; what an earlier one left there stays until `begin`.
     """
 
     option = "--out"
@@ -47,12 +47,20 @@ class Writer:
         direct = self.on_stdout or (os.path.exists(path) and not os.path.isfile(path))
         self.partial = "" if direct else self._target + ".partial"
         self._end = 0  # of the last whole row
-        self._cut = self._ended = False
+        self._begun = self._cut = self._ended = False
+        self._meta = meta
         self._file = self._open(path)
-        self._write(self._format.head(meta))
+
+    def begin(self) -> None:
+        """Empty the file, and write what stands before the rows; the first row does so, too."""
+        if not self._begun:
+            self._begun = True
+            self._shorten(0)
+            self._write(self._format.head(self._meta))
 
     def write(self, result: Result) -> None:
         """Append one row. Of text, it is in the operating system's hands when this returns."""
+        self.begin()
         try:
             self._write(self._format.row(result))
         except FacescanError:
@@ -116,7 +124,7 @@ class Writer:
             raise FacescanError(f"{self.option} {path}: {error.strerror}") from error
 
     def _claim(self, file: io.FileIO) -> None:
-        """Make sure that the file is nobody else's, and empty it.
+        """Make sure that the file is nobody else's.
 
         What somebody left under this name in a folder that others may write to, could be the way to a file of ours.
         """
@@ -129,7 +137,6 @@ class Writer:
             raise FacescanError(
                 f"{self.option} {self.name}: another scan is writing it; wait for it, or name another file"
             )
-        file.truncate()
         if os.path.exists(self._target):
             shutil.copymode(self._target, self.partial)
 
@@ -137,13 +144,14 @@ class Writer:
         """Whole and once only, and not where nothing can make sense of the rows any more."""
         if self._ended or (self._cut and not self._format.cuttable):
             return
-        begin = self._end
+        self.begin()
+        end = self._end
         try:
             for part in self._format.tail(summary, complete):
                 self._write(part)
             self._ended = True
         except FacescanError:
-            self._shorten(begin)
+            self._shorten(end)
             raise
 
     def _write(self, content: str | bytes) -> None:

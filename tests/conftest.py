@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -153,6 +154,24 @@ def s3() -> Iterator[Any]:
 
         yield boto3.client("s3")
     server.stop()
+
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A Chromium of this machine, or playwright's own."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with sync_api.sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        found = next(filter(None, map(shutil.which, CHROMIUM)), own if os.path.exists(own) else None)
+        if found is None:
+            pytest.skip("no Chromium on the PATH, and none of playwright's (playwright install chromium)")
+        root = ["--no-sandbox"] if sys.platform == "linux" and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=found, args=[*root, "--disable-gpu", "--disable-quic"])
+        yield browser
+        browser.close()
 
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,16 @@ def test_formats_are_told_by_content(here):
     assert whole is None  # the last one was JSON Lines
     Path("bom").write_bytes(b"\xef\xbb\xbf" + Path("old").read_bytes())  # what Windows' editors add
     assert len(read_baseline("bom", "fake")) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_an_earlier_output_may_come_through_a_pipe(here, suffix):
+    """`--baseline <(zcat last.jsonl.gz)`."""
+    os.mkfifo("pipe")
+    writing = threading.Thread(target=Path("pipe").write_bytes, args=(Path(f"old.{suffix}").read_bytes(),), daemon=True)
+    writing.start()
+    assert main(["fake.png", "real.png", "--baseline", "pipe", "--out", "r.csv", "-q"]) == 0
 
 
 @pytest.mark.parametrize("arguments", [("nothing",), ("nothing", "--excel")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -621,8 +622,9 @@ def test_the_options(here, monkeypatch, cache_folder):
 def test_options_that_contradict_each_other(here, capfd):
     assert main([".", "--cache", "x", "--no-cache"]) == 2
     assert "--cache and --no-cache exclude each other: give one." in capfd.readouterr().err
-    assert main([".", "--cache", "x.csv", "--out", "./x.csv"]) == 2
-    assert "--cache x.csv: that is an --out, too" in capfd.readouterr().err
+    for option in ("--out", "--summary", "--report", "--files-from", "--baseline", "--ela-dir", "--explain"):
+        assert main([".", "--cache", "x.json", option, "./x.json"]) == 2
+        assert re.search(rf"(--cache|{option}) \S+: that is (--cache|{option}) \S+, too$", capfd.readouterr().err)
     assert sorted(os.listdir()) == ["128.png", "200.png", "50.png"]
 
 
@@ -649,6 +651,24 @@ def test_info_and_clear(here, capfd, cache_folder):
     assert "rows       0, of 0 files\n" in said("--cache-info")
     assert (cached(), cached()) == (0, 3)
     assert said("--cache-clear", "--cache", str(file)) == f"removed 3 rows from {file}\n"
+
+
+@pytest.mark.parametrize("option", ["--cache-info", "--cache-clear"])
+def test_what_is_no_cache_is_left_alone_by_those_who_only_look(here, capfd, option):
+    with closing(sqlite3.connect("app.sqlite")) as database:
+        database.execute("CREATE TABLE precious (x)")
+    Path("text").write_text("hello, this is no database, but it is longer than the header of one is: " * 9)
+    Path("folder").mkdir()
+    before = {name: Path(name).read_bytes() for name in ("app.sqlite", "text")}
+    for name, says in (
+        ("app.sqlite", "is of another program, or of another version of facescan: name another with --cache"),
+        ("text", "is damaged: name another with --cache"),
+        ("folder", "cannot be used: not a regular file"),
+    ):
+        assert main([option, "--cache", name]) == 2
+        assert capfd.readouterr() == ("", f"facescan: the cache {here / name} {says}\n")
+    assert before == {name: Path(name).read_bytes() for name in before}
+    assert not list(here.glob("*.corrupt-*"))
 
 
 def test_cleared_in_the_middle_of_a_scan(tmp_path, look, brightness, face_brightness, warnings):

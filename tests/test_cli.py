@@ -134,9 +134,12 @@ def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
         ("uncertain.png --threshold 0.1", 1),
         ("fake.png --fpr 0.01", 0),
         ("fake.png --fpr 0.02", 2),
+        ("fake.png --threshold nan --out r.json", 2),
+        ("fake.png --fpr nan", 2),
         (". --exclude fake.png", 2),
         (". --exclude fake.* --exclude error.*", 0),
         (". --include *.gif", 0),
+        ("real.png --max-bytes 5G --no-cache", 0),  # more than --max-memory; the file is small
         ("fake.png --exclude fake.png", 1),
         ("fake.png --exclude fake.png --force-exclude", 0),
         ("fake.png --region face", 0),
@@ -163,7 +166,7 @@ def test_exit_codes(here, capfd, arguments, code):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["x", "--treshold", "0.5"], "Did you mean '--threshold'?"),
+        (["x", "--treshold", "0.5"], "--threshold"),
         (["x", "--fail-on", "sometimes"], "'fake', 'uncertain', 'error', 'provenance', 'never'"),
         ([], "Nothing to scan: name files or folders, or use --files-from."),
         (["x", "--model", "real.png"], "facescan: real.png: no ONNX file, or not all of it; copy or export it again"),
@@ -172,12 +175,42 @@ def test_exit_codes(here, capfd, arguments, code):
             ["x", "--out", "r.xml"],
             "unknown suffix '.xml'; use .csv, .json, .jsonl, .parquet or .sarif, or say --format",
         ),
-        (["x", "--out", "r.csv", "--out", "./r.csv"], "--out: the same file is named twice"),
+        (["x", "--out", "r.csv", "--out", "./r.csv"], "--out ./r.csv: that is --out r.csv, too"),
+        (["x", "--threshold", "NaN"], "NaN is not in the range 0<=x<=1."),
     ],
 )
 def test_wrong_usage_says_what_helps(here, capfd, arguments, says):
     assert main(arguments) == 2
     assert says in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that somebody stands in cannot be removed there")
+@pytest.mark.parametrize("arguments", [["{}"], ["{}", "--config", "/dev/null"], ["--version"]])
+def test_a_working_directory_that_is_gone(here, capfd, monkeypatch, arguments):
+    gone = here / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main([argument.format(here / "fake.png") for argument in arguments]) == 2
+    says = "facescan: the working directory: No such file or directory; change to one that is there\n"
+    assert capfd.readouterr() == ("", says)
+
+
+def test_what_nobody_thought_of_is_no_finding(here, capfd, monkeypatch):
+    monkeypatch.setattr("scanner.run.run", lambda options: {}["x"])
+    says = "facescan: internal error: KeyError: 'x'; please report it, with what FACESCAN_TRACEBACK=1 shows\n"
+    assert main(["fake.png"]) == 2
+    assert capfd.readouterr() == ("", says)
+    monkeypatch.setenv("FACESCAN_TRACEBACK", "1")
+    assert main(["fake.png"]) == 2
+    said = capfd.readouterr().err
+    assert (said.startswith("Traceback"), said.endswith(says)) == (True, True)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_of_the_shell_is_no_trouble(facescan, shell):
+    done = facescan(_FACESCAN_COMPLETE=f"{shell}_source")
+    assert (done.returncode, b"_FACESCAN_COMPLETE" in done.stdout) == (0, True)
 
 
 @pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine may have CUDA")
@@ -213,6 +246,13 @@ def test_files_from_standard_input_and_from_a_file(here, facescan, toy, listed, 
         done = facescan(*arguments, stdin=listed if source == "-" else b"")
         assert [row["path"] for row in from_csv(done.stdout)] == expected
         assert done.returncode == (1 if len(expected) > 1 else 0)
+
+
+def test_a_list_never_names_standard_input(here, facescan, toy):
+    listed = b"".join(b"real.png\n" if i != 3000 else b"-\n" for i in range(10_000))
+    done = facescan("--files-from", "-", "--out", "-", "-q", "--model", toy, stdin=listed)
+    rows = from_csv(done.stdout)
+    assert (len(rows), rows[3000]["path"], rows[3000]["reason"]) == (10_000, "./-", "not_found")
 
 
 def test_version(here, capfd):

@@ -11,13 +11,16 @@ from scanner.evidence.drawing import BOLD, FOR_FAKE, FOR_REAL, INK, frame, overl
 NAMES = ["", "a", "généré_3.jpg", "日本語の写真.jpg", r"bad\xff\u202ename.png", "n" * 3000, "人" * 80, "W " * 200]
 
 
-@pytest.fixture(params=["letters", "strokes"])
+LETTERS = pytest.param(
+    "letters", marks=pytest.mark.skipif(not hasattr(cv2, "FontFace"), reason="OpenCV before 5 draws strokes only")
+)
+
+
+@pytest.fixture(params=[LETTERS, "strokes"])
 def fonts(request, monkeypatch):
     """As of OpenCV 5, and as before, where there are none."""
     if request.param == "strokes":
         monkeypatch.delattr(cv2, "FontFace", raising=False)
-    elif not hasattr(cv2, "FontFace"):
-        pytest.skip("this OpenCV has no letters")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from PIL import PngImagePlugin
 
 from scanner.cli import main
 from scanner.decode import decode
-from scanner.evidence import THUMBNAIL, view_of
+from scanner.evidence import THUMBNAIL, Evidence, view_of
+from scanner.examine import Examiner
 from scanner.model import Detector
-from scanner.pipeline import scan
+from scanner.pipeline import judge, scan
 from scanner.result import Face, Result
 from scanner.settings import Settings
 from scanner.thresholds import choose
@@ -169,7 +171,7 @@ def said(capfd) -> str:
     ("arguments", "says"),
     [
         (["--device", "cuda"], "--explain looks on processors, not on GPUs: leave --device cuda out"),
-        (["--ela-dir", "./why"], "--explain why: that is the --ela-dir, too"),
+        (["--ela-dir", "./why"], "--explain why: that is --ela-dir ./why, too"),
         (["--out", "why/r.csv", "--explain", "uploads/fake.png"], "--explain uploads/fake.png: File exists"),
     ],
 )
@@ -298,12 +300,17 @@ def test_the_cache_has_no_thumbnails_so_findings_are_looked_at_again(here, brigh
     assert seen[1][1].thumbnail == seen[0][1].thumbnail != b""
 
 
-def test_a_bug_in_drawing_costs_no_verdict(here, brightness, monkeypatch):
+@pytest.mark.parametrize("step", ["view_of", "thumbnail"])
+def test_a_bug_in_drawing_costs_no_verdict(here, brightness, monkeypatch, step):
     def broken(*_: Any) -> bytes:
         raise MemoryError
 
-    if sys.platform != "linux":
-        pytest.skip("a patch reaches only processes that are forked")
-    monkeypatch.setattr("scanner.evidence.thumbnail", broken)
-    (row,) = run([here / "uploads/fake.png"], brightness)
+    settings, thresholds = Settings("toy"), choose(brightness.card)
+    judged = partial(judge, model="toy", thresholds=thresholds)
+    evidence = Evidence(True, settings, thresholds, judged, 1)
+    examiner = Examiner(brightness.card, frozenset(), None, settings, brightness, 1, evidence)
+    fake = Candidate("uploads/fake.png")
+    assert judged(*examiner([fake])).thumbnail != b""
+    monkeypatch.setattr(f"scanner.evidence.{step}", broken)
+    row = judged(*examiner([fake]))
     assert (row.verdict, row.thumbnail) == ("fake", b"")

@@ -88,17 +88,20 @@ def test_jq_query_answers(uploads, tmp_path):
 
 @needs("git")
 def test_pre_commit_refuses_a_fake(tmp_path):
-    """The real pre-commit, with the example's configuration, installs this checkout's HEAD and runs it."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("needs a git checkout to install the hook from")
-    revision = run("git", "rev-parse", "HEAD", cwd=ROOT).stdout.strip()
+    """The real pre-commit, with the example's configuration, installs this working tree and runs it."""
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com")
+    kept = tmp_path / "facescan.git"
+    run("git", "init", "-q", "--bare", kept, cwd=tmp_path)
+    tree = (*git, f"--git-dir={kept}", f"--work-tree={ROOT}")
+    run(*tree, "add", ".", cwd=ROOT)
+    run(*tree, "commit", "-q", "--message", "as it is", cwd=ROOT)
+    revision = run(*tree, "rev-parse", "HEAD", cwd=ROOT).stdout.strip()
     config = (EXAMPLES / "pre-commit-config.yaml").read_text()
-    config = re.sub(r"repo: .*", f"repo: {ROOT.as_uri()}", config)
+    config = re.sub(r"repo: .*", f"repo: {kept.as_uri()}", config)
     config = re.sub(r"rev: .*", f"rev: {revision}", config)
     repository = tmp_path / "site"
     (repository / "tests" / "fixtures").mkdir(parents=True)
     (repository / ".pre-commit-config.yaml").write_text(config)
-    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com")
     run(*git, "init", "-q", cwd=repository)
     shutil.copy(PICTURES / "faceless_coffee.jpg", repository)
     fake = PICTURES / "generated_1.jpg"

@@ -7,16 +7,16 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from scanner.cli import main
 from scanner.report import Report
+from tests.mounts import mounted
 from tests.pictures import encode, scene
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="mounts, links and FIFOs")
@@ -37,19 +37,10 @@ def here(tmp_path, toy, monkeypatch) -> Path:
     return tmp_path
 
 
-@contextmanager
-def disk(folder: Path, options: str) -> Iterator[Path]:
+def disk(folder: Path, options: str) -> AbstractContextManager[Path]:
     """A file system of its own, in memory."""
     folder.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+    return mounted(folder, "-t", "tmpfs", "-o", options, "none")
 
 
 @pytest.fixture
@@ -85,6 +76,28 @@ def rows_in(file: Path) -> list[str]:
     if ".jsonl" in file.name:
         return [json.loads(line)["path"] for line in text.splitlines()]
     return [json.loads(line.removesuffix(","))["path"] for line in text.splitlines() if line.startswith('{"path"')]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--files-from typo.txt", "--files-from typo.txt: No such file or directory"),
+        ("--files-from uploads", "--files-from uploads: Is a directory"),
+        ("--out nowhere/r.csv", "--out nowhere/r.csv: No such file or directory"),
+        (
+            "--out uploads",
+            "--out uploads: unknown suffix ''; use .csv, .json, .jsonl, .parquet or .sarif, or say --format",
+        ),
+        ("--report uploads/none/r.html", "--report uploads/none/r.html: No such file or directory"),
+        ("--summary folder.json", "--summary folder.json: that is a folder"),
+    ],
+)
+def test_what_can_be_known_before_the_scan_is_said_then_and_costs_no_rows(here, capfd, arguments, says):
+    Path("folder.json").mkdir()
+    Path("r.csv.partial").write_text("rows of a scan that was killed")
+    assert main(["uploads", "--out", "r.csv", *arguments.split(), "-q"]) == 2
+    assert said(capfd) == says
+    assert Path("r.csv.partial").read_text() == "rows of a scan that was killed"
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.jsonl", "r.json"])

@@ -223,6 +223,46 @@ def test_closed_streams_do_not_matter_to_files(picture, toy, closed):
     assert (picture / "r.csv").read_text().count("a.png,uncertain") == 1
 
 
+@pytest.mark.parametrize("arguments", ["-", "--files-from -", "a.png --files-from - --out r.csv"])
+def test_standard_input_that_is_closed_cannot_be_read(picture, toy, arguments):
+    call = ["/bin/sh", "-c", f'exec "$0" -m scanner {arguments} --model "$1" <&-', sys.executable, str(toy)]
+    done = subprocess.run(call, cwd=picture, env=clean_environment(), capture_output=True, check=False)
+    said = b"facescan: standard input is closed: name files, or say what - is to read\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"", said)
+
+
+@pytest.fixture(params=["a full disk", "nobody"])
+def unheard(request):
+    """A standard error that cannot be written to."""
+    if request.param == "nobody":
+        reading, writing = os.pipe()
+        os.close(reading)
+    elif not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    else:
+        writing = os.open("/dev/full", os.O_WRONLY)
+    yield writing
+    os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [("a.png --summary s.md", 0), ("a.png --threshold 0", 1), ("a.png --out r.csv --bad", 2), ("a.png --out r.x", 2)],
+)
+def test_nobody_listens_and_the_exit_code_is_the_same(picture, toy, unheard, arguments, code):
+    process = start(picture, *arguments.split(), "--model", toy, stderr=unheard)
+    process.communicate()
+    assert process.returncode == code
+    assert (picture / "s.md").exists() == ("s.md" in arguments)
+
+
+def test_nobody_listens_and_the_rows_that_are_kept_are_whole(picture, toy, unheard):
+    process = start(picture, "a.png", "-v", "--fail-on", "uncertain", "--model", toy, "-o", "r.json", stderr=unheard)
+    process.communicate()
+    assert process.returncode == 2
+    assert [row["path"] for row in json.loads((picture / "r.json.partial").read_text())["results"]] == ["a.png"]
+
+
 def on_a_terminal(folder: Path, *arguments: str | Path, **variables: str) -> tuple[int, str]:
     """Exit code, and what a terminal that is standard error shows."""
     ours, theirs = pty.openpty()
@@ -276,3 +316,17 @@ def test_the_bar_leaves_a_list_that_can_be_read_once_to_the_scan(uploads, toy, t
     writing.start()
     on_a_terminal(tmp_path, "--files-from", "names", "--model", toy, "--out", "r.csv")
     assert csv_paths(tmp_path / "r.csv") == names.split()
+
+
+def test_the_bar_counts_no_urls(picture, toy):
+    """Listing a prefix twice costs money; what is wrong with a URL is said once, by the scan."""
+    scan = ("--files-from", "names", "--model", toy, "--out", "r.csv")
+    (picture / "names").write_text("a.png\na.png\n")
+    assert "2/2" in on_a_terminal(picture, *scan)[1]
+    pytest.importorskip("fsspec", reason="needs the extra cloud")
+    (picture / "names").write_text("a.png\nhttps://nowhere.invalid/a.png\n")
+    code, shown = on_a_terminal(picture, *scan)
+    assert (code, "2 files" in shown, "2/2" in shown) == (2, True, False)
+    (picture / "names").write_text("a.png\ns3://user:secret@bucket/prefix\n")
+    code, shown = on_a_terminal(picture, *scan)
+    assert (code, shown.count("a URL must not hold a password"), "Traceback" in shown) == (2, 1, False)

@@ -62,9 +62,19 @@ def test_a_huge_file_is_refused_by_its_size(tmp_path):
     assert read(huge) == (None, 2**40, f"too_many_bytes:{2**40}")
 
 
+def test_a_large_limit_takes_no_memory(tmp_path, monkeypatch):
+    small = make(tmp_path / "a.jpg")
+    assert read(small, max_bytes=2**62) == (b"content", 7, "")
+    with open(small.path) as piped:
+        monkeypatch.setattr(sys, "stdin", piped)
+        assert read(read_stdin(Candidate("-"), max_bytes=2**62)) == (b"content", 7, "")
+
+
 @needs_linux
 def test_a_file_that_says_it_is_smaller_than_it_is():
     assert os.stat("/proc/self/status").st_size == 0
+    content, size, _ = read(Candidate("/proc/self/status"))
+    assert (content is not None and content.startswith(b"Name:"), size) == (True, len(content or b""))
     assert read(Candidate("/proc/self/status"), max_bytes=10) == (None, None, "too_many_bytes:over_10")
 
 
@@ -138,6 +148,7 @@ def test_known_trouble_is_not_looked_into_again(tmp_path):
         (b"\xff\0\r\n", (b"\xff\0\r\n", 4, "")),
         (b"12345678", (b"12345678", 8, "")),
         (b"123456789", (None, None, "too_many_bytes:over_8")),
+        (bytes(3 * 2**20), (None, None, "too_many_bytes:over_8")),
     ],
 )
 def test_standard_input(tmp_path, monkeypatch, content, expected):

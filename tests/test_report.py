@@ -29,6 +29,8 @@ REASONS = [
     "unsupported_format:svg",
     "not_a_file:fifo",
     "too_many_bytes:over_100",
+    "unsupported_format:jp2",
+    "unsupported_pixels:float32",
 ]
 
 
@@ -98,6 +100,8 @@ def test_reasons_are_grouped_without_their_figures_the_most_frequent_first():
         ("unsupported_format:heic", 1),
         ("not_a_file:fifo", 1),
         ("too_many_bytes", 1),
+        ("unsupported_format:jp2", 1),
+        ("unsupported_pixels:float32", 1),
     ]
 
 

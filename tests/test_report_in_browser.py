@@ -28,24 +28,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 pytest.importorskip("jinja2", reason="needs the extra report")
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 Open = Callable[..., AbstractContextManager[Any]]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A Chromium of this machine, or playwright's own."""
-    with sync_api.sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        found = next(filter(None, map(shutil.which, NAMES)), own if os.path.exists(own) else None)
-        if found is None:
-            pytest.skip(
-                "there is no Chromium: none on the PATH, and none of playwright's (playwright install chromium)"
-            )
-        root = ["--no-sandbox"] if sys.platform == "linux" and os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=found, args=[*root, "--disable-gpu", "--disable-quic"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -118,14 +118,18 @@ def test_what_says_itself_that_it_was_generated_has_a_rule_of_its_own(here):
 
 
 def test_locations_lead_to_the_files(here):
-    assert main(["pictures", "./pictures/fake.png", str(here / "pictures/fake.png"), "--out", "r.sarif", "-q"]) == 1
+    same = ["./pictures/fake.png", str(here / "pictures/fake.png"), "pictures/../pictures/fake.png"]
+    same.append(f"../{here.name}/pictures/fake.png")
+    assert main(["pictures", *same, "--out", "r.sarif", "-q"]) == 1
     run = run_of(here / "r.sarif")
-    assert len(run["results"]) == 5
+    assert len(run["results"]) == 7
+    assert len(run["artifacts"]) == 3  # each file stands there once
     for result in run["results"]:
         where = result["locations"][0]["physicalLocation"]["artifactLocation"]
+        assert where["uriBaseId"] == "%SRCROOT%"
         uri = urlparse(where["uri"])
         assert re.fullmatch(r"[A-Za-z0-9/._~%-]*", uri.path)
-        file = (here if "uriBaseId" in where else Path("/")) / unquote(uri.path)
+        file = here / unquote(uri.path)
         artifact = run["artifacts"][where["index"]]
         assert artifact["location"] == {key: value for key, value in where.items() if key != "index"}
         assert artifact["hashes"]["sha-256"] == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -186,7 +190,9 @@ def test_any_name_is_valid(named):
     [
         ("./a b.png", {"uri": "a%20b.png", "uriBaseId": "%SRCROOT%"}),
         ("s3:x.png", {"uri": "s3%3Ax.png", "uriBaseId": "%SRCROOT%"}),  # else it would be a scheme
-        (r"bad\xff.png", {"uri": "bad%5Cxff.png", "uriBaseId": "%SRCROOT%"}),
+        ("a/../b/./c.png", {"uri": "b/c.png", "uriBaseId": "%SRCROOT%"}),
+        (r"bad\xff.png", {"uri": "bad%FF.png", "uriBaseId": "%SRCROOT%"}),  # the byte that the row shows
+        ("..x.png", {"uri": "..x.png", "uriBaseId": "%SRCROOT%"}),
         ("/tmp/ü.png", {"uri": "file:///tmp/%C3%BC.png"}),  # noqa: S108
         ("s3://bucket/a b%20.png", {"uri": "s3://bucket/a%20b%2520.png"}),
         ("-", {"uri": "file:///dev/stdin"}),
@@ -199,6 +205,14 @@ def test_a_path_as_a_uri(path, expected):
 def test_a_path_that_leads_out_is_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert sarif.location("../x.png") == {"uri": (tmp_path.parent / "x.png").as_uri()}
+
+
+def test_a_path_that_leads_in_is_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (f"{tmp_path}/a b/x.png", f"../{tmp_path.name}/a b/x.png", "a b/x.png"):
+        assert sarif.location(path) == {"uri": "a%20b/x.png", "uriBaseId": "%SRCROOT%"}
+    (tmp_path / r"bad\xff.png").touch()  # a name that looks like a byte
+    assert sarif.location(r"bad\xff.png")["uri"] == "bad%5Cxff.png"
 
 
 def test_findings_of_the_baseline_are_unchanged(here):

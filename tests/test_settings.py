@@ -113,6 +113,10 @@ def test_a_file_can_be_named(place, meta, tmp_path, monkeypatch):
         ("threshold = [0.5]", "'threshold' should be one value"),
         ("exclude = [['x']]", "'exclude' should be one or more plain values"),
         ("exclude = { x = 1 }", "'exclude' should be one or more plain values"),
+        ("max-bytes = true", "'max-bytes' should be a value, not true or false"),
+        ("threshold = true", "'threshold' should be a value, not true or false"),
+        ("cache = false", "'cache' should be a value, not true or false"),
+        ("exclude = ['x', true]", "'exclude' should be a value, not true or false"),
         ("threshold = 'high'", "'high' is not a valid float"),
         ("threshold = 1.5", "1.5 is not in the range"),
         ("workers = 0", "0 is not in the range"),
@@ -151,7 +155,9 @@ def test_a_named_file_must_be_readable(refusal, file, says):
         ("THRESHOLD", "0.75", "threshold", 0.75),
         ("HIDDEN", "1", "hidden", True),
         ("HIDDEN", "false", "hidden", False),
-        ("EXCLUDE", "x y", "exclude", ["x", "y"]),
+        ("EXCLUDE", "my folder", "exclude", ["my folder"]),
+        ("EXCLUDE", "x y\nz\n", "exclude", ["x y", "z"]),
+        ("INCLUDE", "*.log\n\n*.dat", "include", ["*.log", "*.dat"]),
         ("MAX_BYTES", "2M", "max_bytes", 2 * 2**20),
         ("DATA", "/somewhere", "min_face", 32),  # not an option, but ours
         ("CACHE_DIR", "kept", "min_face", 32),
@@ -160,6 +166,12 @@ def test_a_named_file_must_be_readable(refusal, file, says):
 def test_the_environment(meta, monkeypatch, variable, text, key, value):
     monkeypatch.setenv(f"FACESCAN_{variable}", text)
     assert meta()[key] == value
+
+
+def test_outputs_in_the_environment_are_one_a_line(place, monkeypatch):
+    monkeypatch.setenv("FACESCAN_OUT", "my results.csv\nr.json")
+    assert main([".", "--quiet"]) == 0
+    assert sorted(file.name for file in place.iterdir()) == ["a.png", "my results.csv", "r.json"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import select
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.walk import STDIN, SUFFIXES, Candidate, Selection, candidates, read_list
+from tests.mounts import mounted
 
 needs_any_bytes = pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
 needs_no_root = pytest.mark.skipif(
@@ -70,6 +70,20 @@ def garden(tmp_path: Path) -> Path:
     ],
 )
 def test_selection(garden, selection, expected):
+    assert walk(garden, **selection) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        ({"exclude": ("{}/sub",)}, "a.jpg thumbs/e.jpg"),
+        ({"exclude": ("{}/sub/deep/*",)}, "a.jpg sub/c.PNG thumbs/e.jpg"),
+        ({"include": ("{}/sub/*.PNG",)}, "sub/c.PNG"),
+        ({"exclude": ("{}x/sub",)}, "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg"),
+    ],
+)
+def test_absolute_patterns_match_absolute_paths(garden, selection, expected):
+    selection = {name: tuple(pattern.format(garden) for pattern in patterns) for name, patterns in selection.items()}
     assert walk(garden, **selection) == expected.split()
 
 
@@ -179,6 +193,21 @@ def test_explicit_files_are_taken_whatever_they_are_called(garden, monkeypatch, 
     assert [candidate.path for candidate in found] == expected.split()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "excluded"),
+    [("{}/sub/*", True), ("{}/sub/deep/d.webp", True), ("sub/deep", True), ("deep", True), ("{}x/*", False)],
+)
+def test_a_file_named_by_its_absolute_path_is_excluded_as_any_other(garden, monkeypatch, pattern, excluded):
+    monkeypatch.chdir(garden)
+    selection = Selection(exclude=(pattern.format(garden),), force_exclude=True)
+    taken = list(candidates([f"{garden}/sub/deep/d.webp"], selection))
+    assert (taken == []) == excluded
+
+
+def test_a_name_that_is_empty_is_a_row_whatever_is_excluded():
+    assert list(candidates([""], Selection(exclude=("x",), force_exclude=True))) == [Candidate("", "not_found")]
+
+
 def test_links_in_folders_are_left_alone_unless_followed(garden, tmp_path_factory):
     elsewhere = plant(tmp_path_factory.mktemp("elsewhere"), "x.jpg", "y/z.jpg")
     (garden / "link.jpg").symlink_to(elsewhere / "x.jpg")
@@ -189,6 +218,17 @@ def test_links_in_folders_are_left_alone_unless_followed(garden, tmp_path_factor
     assert walk(garden) == plain
     assert walk(garden, follow=True) == sorted(plain + added)
     assert walk(garden / "linked") == ["x.jpg", "y/z.jpg"]  # a root is always followed
+
+
+def test_links_lead_to_nothing_that_the_run_writes(garden, monkeypatch):
+    plant(garden, "maps/m.png", "kept.png")
+    (garden / "sub/link").symlink_to("../maps")
+    (garden / "sub/link.png").symlink_to("../kept.png")
+    ours = frozenset(os.path.realpath(garden / name) for name in ("maps", "kept.png"))
+    assert walk(garden, follow=True, ours=ours) == "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg".split()
+    monkeypatch.chdir(garden)  # but who names it, wants it
+    found = candidates(["maps", "sub/link", "kept.png"], Selection(ours=ours))
+    assert [candidate.path for candidate in found] == ["maps/m.png", "sub/link/m.png", "kept.png"]
 
 
 def test_following_links_ends(tmp_path):
@@ -226,17 +266,12 @@ def test_a_folder_of_five_thousand(tmp_path):
     ]
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a folder in itself")
 @pytest.mark.parametrize("follow", [False, True])
 def test_a_folder_mounted_in_itself_ends(tmp_path, follow):
     inner = plant(tmp_path, "a.jpg") / "inner"
     inner.mkdir()
-    if subprocess.run(["mount", "--bind", tmp_path, inner], capture_output=True, check=False).returncode:
-        pytest.skip("no folder can be mounted here")
-    try:
+    with mounted(inner, "--bind", tmp_path):
         assert walk(tmp_path, follow=follow) == (["a.jpg"] if follow else ["a.jpg", "inner/a.jpg"])
-    finally:
-        subprocess.run(["umount", "--lazy", inner], check=True)
 
 
 class Trickle(io.RawIOBase):
@@ -263,6 +298,7 @@ class Trickle(io.RawIOBase):
         (b"a.jpg\r\nb.jpg\r\n", False, ["a.jpg", "b.jpg"]),
         (b"\n\na\n\r\n\nb\n", False, ["a", "b"]),
         (b" a b \n", False, [" a b "]),
+        (b"a\n-\nb\n", False, ["a", "./-", "b"]),  # a file of that name, never standard input
         (b"a\0b\n", False, ["a\0b"]),
         (b"a\nb\0c\r\0\0d", True, ["a\nb", "c\r", "d"]),
         (b"\xff.jpg\n\xc3\xa9.jpg", False, ["\udcff.jpg", "é.jpg"]),
@@ -286,7 +322,7 @@ def test_a_list_comes_back_however_it_was_cut(names, null, cuts):
         chunks.append(text[:size])
         text = text[size:]
     found = read_list(io.BufferedReader(Trickle(chunks)), null)
-    assert [os.fsencode(name) for name in found] == names
+    assert [os.fsencode(name) for name in found] == [b"./-" if name == b"-" else name for name in names]
 
 
 def test_a_list_is_read_as_it_comes():

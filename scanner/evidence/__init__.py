@@ -22,14 +22,14 @@ from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.sheet import Captions, Seen, draw_sheet
 from scanner.model import Box, Detector, prepare
 from scanner.png import save_png
-from scanner.result import Face, Result, Verdict, is_marked
+from scanner.report import NOTABLE, is_notable
+from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from scanner.examine import Examined
 
-FINDINGS = frozenset({Verdict.FAKE, Verdict.UNCERTAIN})
 # Pixels of a thumbnail's longer side, and its JPEG quality: some 8 KB.
 THUMBNAIL = 240
 _QUALITY = 70
@@ -141,26 +141,19 @@ class Evidence:
             seen.append(Seen(number, p_fake, pixels, levels, heat))
         qualities = detector.elas or {QUALITY}
         said = f"{card.name} {card.version}"
-        looked, unit = _SAID[bool(card.activation)]
-        captions = Captions(said, detector.sha256, looked, unit, min(qualities), self.settings.min_face)
+        unit = _SAID if card.activation else _COVERED
+        captions = Captions(said, detector.sha256, unit, min(qualities), self.settings.min_face)
         return draw_sheet(row, picture, seen, self.thresholds, captions)
 
 
 def _is_shown(row: Result) -> bool:
-    """Whether people will want to see it: a finding, or a picture that says itself that it was generated."""
-    return row.verdict in FINDINGS or (row.verdict is not Verdict.ERROR and is_marked(row.provenance))
+    """Whether people will want to see the picture, and can."""
+    return is_notable(row) and row.verdict is not Verdict.ERROR
 
 
-_SAID = {
-    True: (
-        "orange spoke for fake, blue for real",
-        "left: log-odds of fake that each place adds. Their sum, calibrated, is the score",
-    ),
-    False: (
-        "orange spoke for fake, blue for real",
-        f"left: log-odds of fake lost when one of {GRID}×{GRID} places is covered",
-    ),
-}
+# Units of heat maps: of models that say where they looked, and of others.
+_SAID = "left: log-odds of fake that each place adds. Their sum, calibrated, is the score"
+_COVERED = f"left: log-odds of fake lost when one of {GRID}×{GRID} places is covered"
 
 
 def view_of(picture: Picture, faces: Sequence[Face], min_face: int) -> View:
@@ -194,8 +187,8 @@ def thumbnail(view: View, row: Result, thresholds: Thresholds) -> bytes:
         x, y, w, h = face.box
         box = ((x - view.left) * view.scale, (y - view.top) * view.scale, w * view.scale, h * view.scale)
         left, top, wide, high = map(round, box)
-        label = f"{p_fake:.2f}" if verdict in FINDINGS else ""
-        color = VERDICTS[verdict] if verdict in FINDINGS else FADED
+        label = f"{p_fake:.2f}" if verdict in NOTABLE else ""
+        color = VERDICTS[verdict] if verdict in NOTABLE else FADED
         frame(view.pixels, (left, top, max(wide, 3), max(high, 3)), color, label)
     bgr = cv2.cvtColor(view.pixels, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])

@@ -75,7 +75,6 @@ class Captions:
     Attributes:
         model: its name and version.
         sha256: of its file.
-        looked: how it was found where it looked.
         unit: of the heat map's values.
         quality: of the JPEG copy that error levels are differences to.
         min_face: pixels; smaller faces were not judged.
@@ -83,7 +82,6 @@ class Captions:
 
     model: str
     sha256: str
-    looked: str
     unit: str
     quality: int
     min_face: int
@@ -165,7 +163,7 @@ def _draw_rows(sheet: Picture, row: Result, seen: Sequence[Seen], thresholds: Th
     what = "The face" if row.faces else "The picture"
     titles = [
         (what, f"as the model saw it, {width} x {height} px"),
-        ("Where the model looked", captions.looked),
+        ("Where the model looked", "orange spoke for fake, blue for real"),
         ("Error levels", f"what saving as JPEG {captions.quality} changes"),
     ]
     for i, (title, words) in enumerate(titles):

@@ -21,7 +21,7 @@ from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, mess
 from scanner.formats.text import json_text
 from scanner.header import DECODABLE
 from scanner.report import FINDINGS, is_finding
-from scanner.result import Result, Verdict
+from scanner.result import Result, Verdict, on_disk
 from scanner.url import is_url
 from scanner.walk import STDIN
 
@@ -166,10 +166,14 @@ def location(path: str) -> dict[str, str]:
     if is_url(path):
         scheme, _, rest = path.partition("://")
         return {"uri": f"{scheme}://{quote(rest)}"}
-    file = Path(path)
-    if file.is_absolute() or ".." in file.parts:
-        return {"uri": Path(os.path.abspath(file)).as_uri()}
-    return {"uri": quote(file.as_posix()), "uriBaseId": ROOT}
+    file = os.path.abspath(os.fsdecode(on_disk(path)))
+    try:
+        below = Path(os.path.relpath(file))
+    except ValueError:  # another drive
+        below = Path(os.pardir)
+    if os.pardir in below.parts:
+        return {"uri": Path(file).as_uri()}
+    return {"uri": quote(os.fsencode(below.as_posix())), "uriBaseId": ROOT}
 
 
 def _artifact(result: Result, where: Mapping[str, str]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from scanner.result import on_disk
 from scanner.url import is_url
 
 # What browsers show or download by the suffix alone. They look into files of other suffixes, and execute what they take
 # for HTML or SVG; a picture can be that as well.
 SUFFIXES = frozenset(".jpg .jpeg .jfif .png .apng .webp .gif .bmp .avif .tif .tiff".split())
-_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")  # of `printable_path`; or somebody called a file so
 
 
 class Links:
@@ -33,7 +33,7 @@ class Links:
         """
         if is_url(path) or os.path.splitext(path)[1].lower() not in SUFFIXES:
             return "", ""
-        folder, name = os.path.split(_on_disk(path))
+        folder, name = os.path.split(on_disk(path))
         if folder != self._last[0]:
             self._last = folder, self._url(folder)
         return self._last[1], quote(name, safe="")
@@ -47,11 +47,3 @@ class Links:
             return Path(os.fsdecode(absolute)).as_uri().rstrip("/")
         url = quote(relative.replace(os.sep.encode(), b"/"), safe="/")
         return url if url in (".", "..") or url.startswith("../") else f"./{url}"
-
-
-def _on_disk(path: str) -> bytes:
-    r"""The bytes of a name that is shown as `path`: ``\xff`` is a byte, unless there is a file that is called so."""
-    shown = path.encode("utf-8", "surrogatepass")
-    if _BYTE.search(shown) and not os.path.lexists(path):
-        return _BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), shown)
-    return os.fsencode(path)

@@ -25,12 +25,12 @@ from scanner.html import charts, render
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
-from scanner.result import GENERATED, Result, Verdict, is_marked
+from scanner.report import NOTABLE, is_notable, shares
+from scanner.result import GENERATED, Result, Verdict
 from scanner.writers import Writer
 
 # In the order in which people want to see them.
 VERDICTS = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR, Verdict.REAL, Verdict.NO_FACE)
-_IN_FULL = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 BLOCK = 5_000
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 # Rows without a finding that can be looked up: 200,000 of them open in three seconds on two busy cores.
@@ -90,7 +90,7 @@ class ReportPage:
         self._folders.add(folder, result.verdict)
         if result.p_fake is not None:
             self._scores.add(result.verdict, result.p_fake)
-        in_full = result.verdict in _IN_FULL or is_marked(result.provenance)
+        in_full = is_notable(result)
         if not in_full and self._others >= LISTED:
             self._left_out += 1
             return ""
@@ -117,7 +117,7 @@ class ReportPage:
             meta=self._meta,
             card=self._card,
             summary=summary,
-            stages=_shares(summary["stage_seconds"]),
+            stages=shares(summary["stage_seconds"]),
             verdicts=VERDICTS,
             generated=GENERATED,
             scores=scores(self._scores, thresholds) if self._scores.bins else "",
@@ -139,10 +139,11 @@ class ReportPage:
         score = result.p_fake or 0.0
         if result.thumbnail:
             self._thumbnails.add(self._rows, score, result.thumbnail)
-        if result.verdict in (Verdict.FAKE, Verdict.UNCERTAIN):
+        if result.verdict is Verdict.ERROR:
+            if len(self._errors) < PLAIN:
+                self._errors.append((on_one_line(result.path), result.reason))
+        elif result.verdict in NOTABLE:
             self._highest.add(self._rows, score, on_one_line(result.path), result.verdict)
-        elif result.verdict is Verdict.ERROR and len(self._errors) < PLAIN:
-            self._errors.append((on_one_line(result.path), result.reason))
 
     def _lines(self, result: Result, folder: str, name: str, in_full: bool) -> Iterator[str]:
         """The row, behind its folder if that is another one than before."""
@@ -163,15 +164,8 @@ class ReportPage:
     def _folder_rows(self) -> list[tuple[str, Mapping[Verdict, int]]]:
         """The folders with most findings, those first."""
         table = self._folders.table()
-        worst = sorted(table, key=lambda folder: ([-table[folder][verdict] for verdict in _IN_FULL], folder))
+        worst = sorted(table, key=lambda folder: ([-table[folder][verdict] for verdict in NOTABLE], folder))
         return [(folder, table[folder]) for folder in worst[:SHOWN_FOLDERS]]
-
-
-def _shares(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Stages that took time, and their part of the work; waiting is none."""
-    work = {stage: spent for stage, spent in seconds.items() if stage != "wait"}
-    total = sum(work.values()) or 1.0
-    return [(stage, spent / total) for stage, spent in work.items() if spent / total >= 0.005]
 
 
 def _said(value: Any) -> Any:
