@@ -20,7 +20,7 @@ Augmentation = Callable[[Region, np.random.Generator], Region]
 
 
 def arjon(region: Region, random: np.random.Generator) -> Region:
-    """Turned up to 30 degrees, zoomed by up to 0.2, moved by up to 0.1, mirrored: Arjon et al."""
+    """Turned up to 30 degrees, zoomed by up to 0.2 (both axes alike), moved by up to 0.1, mirrored: Arjon et al."""
     angle, zoom, shifts = random.uniform(-30, 30), random.uniform(0.8, 1.2), random.uniform(-0.1, 0.1, 2)
     mirrored = random.random() < 0.5
     # Keras' ImageDataGenerator, which the study's parameters are those of, fills with the nearest pixel.
@@ -36,12 +36,8 @@ def gautam(region: Region, random: np.random.Generator) -> Region:
         pixels = _mirrored(pixels, left_right)
         pixels = pixels[::-1] if up_down else pixels
         pixels = np.rot90(pixels) if turned else pixels
-        return _coloured(
-            pixels,
-            brightness if bright else 0.0,
-            contrast if contrasted else 1.0,
-            saturation if saturated else 1.0,
-        )
+        pixels = _coloured(pixels, brightness if bright else 0.0, contrast if contrasted else 1.0)
+        return _saturated(pixels, saturation) if saturated else pixels
 
     return tuple(change(pixels) for pixels in region)
 
@@ -103,14 +99,21 @@ def _moved(
     return cv2.warpAffine(np.ascontiguousarray(pixels), matrix, (width, height), flags=interpolation, borderMode=border)
 
 
-def _coloured(pixels: Picture, brightness: float, contrast: float, saturation: float) -> Picture:
-    """As tf.image's: brightness in parts of the range; contrast about each channel's mean; saturation about grey."""
+def _coloured(pixels: Picture, brightness: float, contrast: float, saturation: float = 1.0) -> Picture:
+    """Brightness in parts of the range and contrast about each channel's mean, as tf.image's; saturation about grey."""
     values = pixels.astype(np.float32) + 255 * brightness
     mean = values.mean(axis=(0, 1), keepdims=True)
     values = (values - mean) * contrast + mean
     grey = values @ np.float32([0.299, 0.587, 0.114])
     values = (values - grey[..., None]) * saturation + grey[..., None]
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _saturated(pixels: Picture, factor: float) -> Picture:
+    """As tf.image's: the S of HSV, times a factor."""
+    hsv = cv2.cvtColor(np.float32(pixels) / 255, cv2.COLOR_RGB2HSV)
+    hsv[..., 1] = np.minimum(hsv[..., 1] * factor, 1)
+    return np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255).astype(np.uint8)
 
 
 def _turn(crop: Picture, random: np.random.Generator) -> Picture:

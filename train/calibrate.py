@@ -19,15 +19,24 @@ FPRS = (0.05, 0.01, 0.005)
 WRONG = 0.05
 # p_fake is written with four decimals; a threshold with as many decides the same on what is written.
 DECIMALS = 4
+# Least standard deviation of calibrated log-odds: enough to tell pictures apart in four decimals, too little for a
+# verdict.
+SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The fields of the card of the same names."""
+    """What is found on pictures that the model has not been trained on.
+
+    Attributes:
+        calibration, operating_points, uncertain: the fields of the card.
+        by_chance: whether the model is no better than chance on these pictures.
+    """
 
     calibration: tuple[float, float]
     operating_points: dict[str, float]
     uncertain: tuple[float, float]
+    by_chance: bool = False
 
 
 def calibrate_on(
@@ -39,6 +48,9 @@ def calibrate_on(
 ) -> Calibration:
     """Platt's sigmoid, then thresholds and the uncertain band on its probabilities.
 
+    The slope is never negative, nor next to nothing: a model that does no better than chance here may well be turned
+    round by a fit, but not made better. Its pictures keep their order, and its probabilities stay near the mean.
+
     Args:
         logits: (n,), of pictures that the model has not been trained on.
         labels: (n,), True for fake; both classes.
@@ -49,9 +61,14 @@ def calibrate_on(
     if labels.all() or not labels.any():
         raise FacescanError("one class has no face to calibrate on: more pictures, or another seed")
     slope, offset = platt(logits, labels, weights)
+    least = SPREAD / max(float(np.std(logits)), 1e-9)
+    by_chance = slope < least
+    if by_chance:
+        share = float(weights[labels].sum() / weights.sum())
+        slope, offset = least, math.log(share / (1 - share)) - least * float(np.average(logits, weights=weights))
     p_fake = 1 / (1 + np.exp(-np.clip(slope * logits + offset, -50, 50)))
     points = {str(fpr): threshold_at(p_fake[~labels], weights[~labels], fpr) for fpr in fprs}
-    return Calibration((slope, offset), points, uncertain_band(p_fake, labels, weights, wrong))
+    return Calibration((slope, offset), points, uncertain_band(p_fake, labels, weights, wrong), by_chance)
 
 
 def calibration_scores(
@@ -137,4 +154,4 @@ def _share(wrong: NDArray[np.bool_], weights: NDArray[np.float64], among: NDArra
 
 
 def _next_above(written: float) -> float:
-    return min(1.0, math.floor(written * 10**DECIMALS + 0.5) / 10**DECIMALS + 10**-DECIMALS)
+    return min(1.0, (math.floor(written * 10**DECIMALS + 0.5) + 1) / 10**DECIMALS)

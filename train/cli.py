@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 USAGE_ERROR, INTERRUPTED = 2, 130
 # What the extra [train] brings, by the names they are imported under.
 EXTRA = {"keras", "matplotlib", "onnx", "sklearn", "tensorflow", "tf2onnx"}
+# Other backends of Keras, which it does not.
+BACKENDS = {"jax", "torch"}
 
 DATA = click.option(
     "--data",
@@ -92,8 +94,8 @@ def _training_options(command: Callable) -> Callable:
 @cli.command(short_help="Fit a recipe to any pictures.")
 @_training_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
-@click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's split.")
-@click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's split.")
+@click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's rule.")
+@click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's rule.")
 @click.option(
     "--leave-out",
     "left_out",
@@ -107,17 +109,15 @@ def fit(recipe: str, data: Path, out: Path, validation: float | None, test: floa
     OUT gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with
     all that is needed to repeat the run.
     """
-    from train.recipes import Split, find_recipe
+    from train.recipes import find_recipe
 
     chosen = find_recipe(recipe)
     if validation is not None or test is not None:
-        usual = Split()
-        split = replace(
-            chosen.split,
-            test_counts={},
-            validation=usual.validation if validation is None else validation,
-            test=usual.test if test is None else test,
-        )
+        split = replace(chosen.split, test_counts={})
+        if validation is not None:
+            split = replace(split, validation=validation, validation_sets=())
+        if test is not None:
+            split = replace(split, test=test, test_sets=())
         if split.validation + split.test >= 1:
             raise FacescanError(
                 f"--test {split.test:g} and --validation {split.validation:g} leave nothing to train on"
@@ -135,14 +135,16 @@ def fit(recipe: str, data: Path, out: Path, validation: float | None, test: floa
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
-    help="Folder of runs; the run goes to OUT/RECIPE/re_encoded or OUT/RECIPE/as_found.",
+    help="Folder of runs; the run goes to OUT/RECIPE/re_encoded or OUT/RECIPE/as_found; _seed_N is added to another "
+    "seed's than 0.",
 )
 def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
     """Repeat the study behind RECIPE: its data, split and hyper-parameters; its figures beside the published ones.
 
-    If DATA is an index, only the set of the study is used. Do it twice, with --normalise-format and with --as-found, to
-    see how much of the figure was the file format.
+    If DATA is an index that names sets, only that of the study is used. Do it twice, with --normalise-format and with
+    --as-found, to see how much of the figure was the file format.
     """
+    from train.data import read_samples
     from train.recipes import find_recipe
     from train.results import read_records, table
 
@@ -152,9 +154,10 @@ def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
     if changes["normalise_format"] is None:
         changes["normalise_format"] = chosen.normalise_format
     form = "re_encoded" if changes["normalise_format"] else "as_found"
-    if not changes["sets"] and not data.is_dir():
+    folder = form if changes["seed"] == 0 else f"{form}_seed_{changes['seed']}"
+    if not changes["sets"] and not data.is_dir() and any(sample.set for sample in read_samples(data)):
         changes["sets"] = chosen.study.sets
-    _run(chosen, data, out / chosen.name / form, changes)
+    _run(chosen, data, out / chosen.name / folder, changes)
     click.echo(table(read_records(out / chosen.name)))
 
 
@@ -316,7 +319,7 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
     help="Instead of NAME.onnx, or NAME.int8.onnx, in RUN.",
 )
 def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
-    """Export the detector in RUN, a folder that fit wrote, to ONNX again.
+    """Export the detector in RUN, a folder that fit wrote, to ONNX again. DATA are the pictures it was made from.
 
     int8 is quantised and calibrated anew, and compared with fp32 on the pictures kept for the test; its card has its
     own figures.
@@ -348,13 +351,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo(f"facescan-train: {error}", err=True)
         return USAGE_ERROR
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in EXTRA:
+        package = (error.name or "").split(".")[0]
+        if package not in EXTRA | BACKENDS:
             raise
-        click.echo(f"facescan-train: {error.name} is missing: pip install 'facescan[train]'", err=True)
+        wanted = "'facescan[train]'" if package in EXTRA else f"{package}, or unset KERAS_BACKEND"
+        click.echo(f"facescan-train: {package} is missing: pip install {wanted}", err=True)
         return USAGE_ERROR
     except (BrokenPipeError, SystemExit):  # click exits by itself, with 1, where standard output is closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it ends
         click.echo("facescan-train: standard output was closed by its reader", err=True)
+        return USAGE_ERROR
+    except OSError as error:  # a disk that is full, a folder that went away
+        click.echo(f"facescan-train: {error.filename}: {error.strerror}" if error.filename else f"{error}", err=True)
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

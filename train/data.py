@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +27,8 @@ from train.recipes import Split
 
 COLUMNS = ("path", "label")  # of an index; set, generator and group are optional
 LABELS = ("real", "fake")
+# Bytes of pixels of one split and input up to which they are kept in memory.
+IN_MEMORY = 4 * 2**30
 
 # (picture, face box or None) -> the same, changed: a condition of `train.degrade`.
 Condition = Callable[[Picture, Box | None], tuple[Picture, Box | None]]
@@ -148,10 +153,12 @@ def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition]
         conditions: what to do to a picture first; none means once, as found.
     """
     finder = FaceFinder()
+    ways = conditions or (_as_found,)
+    rooms = [_room((len(ways), len(samples), *spec.size, 3)) for spec in card.inputs]
 
-    def look(sample: Sample) -> tuple[Region, ...] | str:
+    def look(position: int) -> str:
         try:
-            picture = decode(sample.file.read_bytes()).picture
+            picture = decode(samples[position].file.read_bytes()).picture
         except OSError:
             picture = None
         if picture is None:
@@ -162,19 +169,20 @@ def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition]
             if not faces:
                 return "faceless"
             box = largest(faces).box
-        return tuple(prepare(*condition(picture, box), card) for condition in conditions or (_as_found,))
+        for way, condition in enumerate(ways):
+            for room, pixels in zip(rooms, prepare(*condition(picture, box), card), strict=True):
+                room[way, position] = pixels
+        return "seen"
 
     with ThreadPoolExecutor(available_cpus()) as pool:
-        seen = list(pool.map(look, samples))
-    pairs = [(sample, regions) for sample, regions in zip(samples, seen, strict=True) if isinstance(regions, tuple)]
-    failures = {
-        reason: tuple(sample for sample, outcome in zip(samples, seen, strict=True) if outcome == reason)
-        for reason in ("faceless", "broken")
-    }
-    by_condition = tuple(
-        tuple(regions[i] for _, regions in pairs) for i in range(len(conditions) or 1)
-    )  # one tuple for each condition, even if there is no face at all
-    return Crops(tuple(sample for sample, _ in pairs), by_condition, failures["faceless"], failures["broken"])
+        outcomes = list(pool.map(look, range(len(samples))))
+
+    def those(kind: str) -> tuple[Sample, ...]:
+        return tuple(sample for sample, outcome in zip(samples, outcomes, strict=True) if outcome == kind)
+
+    seen = [i for i, outcome in enumerate(outcomes) if outcome == "seen"]
+    regions = tuple(tuple(tuple(room[way, i] for room in rooms) for i in seen) for way in range(len(ways)))
+    return Crops(those("seen"), regions, those("faceless"), those("broken"))
 
 
 def largest(faces: Sequence[Face]) -> Face:
@@ -221,15 +229,20 @@ def set_names(samples: Iterable[Sample]) -> list[str]:
 
 def data_hash(samples: Iterable[Sample]) -> str:
     """SHA-256 over the labels, groups and contents of the samples, whatever their order."""
-    lines = sorted(
-        f"{hashlib.sha256(s.file.read_bytes()).hexdigest()} {LABELS[s.fake]} {s.set} {s.group}" for s in samples
-    )
+    lines = sorted(f"{_content_hash(s.file)} {LABELS[s.fake]} {s.set} {s.group}" for s in samples)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _content_hash(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"
 
 
 def _read_index(index: Path) -> list[Sample]:
     try:
-        with index.open(newline="", encoding="utf-8") as lines:
+        with index.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FacescanError(f"{index}: no index of pictures: {error}") from error
@@ -238,6 +251,8 @@ def _read_index(index: Path) -> list[Sample]:
         raise FacescanError(f"{index}: no index of pictures: without {', '.join(missing)}")
     samples = []
     for line, row in enumerate(rows, start=2):
+        if not row["path"] or "\0" in row["path"]:
+            raise FacescanError(f"{index}: line {line}: no path of a picture")
         if row["label"] not in LABELS:
             raise FacescanError(f"{index}: line {line}: label {row['label']!r} is neither real nor fake")
         fake = row["label"] == "fake"
@@ -255,6 +270,23 @@ def _read_folder(folder: Path) -> list[Sample]:
         for file in sorted((folder / label).rglob("*"))
         if file.is_file()
     ]
+
+
+def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Room for pixels: in memory or, if they are many, in a file without a name in the folder for temporary files."""
+    size = math.prod(shape)
+    if size <= IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    try:
+        with tempfile.TemporaryFile() as file:
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up later kills the process
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.asarray(np.memmap(file, np.uint8, "w+", shape=shape))
+    except OSError as error:
+        raise FacescanError(
+            f"{tempfile.gettempdir()}: no room for {size / 1e9:.1f} GB of pixels ({error.strerror}): "
+            "set TMPDIR to a folder that has it"
+        ) from error
 
 
 def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:

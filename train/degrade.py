@@ -64,11 +64,6 @@ def conditions(card: Card) -> dict[str, Condition]:
     }
 
 
-def normalised(card: Card) -> Condition:
-    """The condition `FAIR`: one size, and saved alike."""
-    return conditions(card)[FAIR]
-
-
 def as_found(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
     """The file as it is, with whatever its format gives away."""
     return picture, box

@@ -197,6 +197,18 @@ class _Curve(keras.callbacks.Callback):
         self.history.append(point | {"seconds": round(time.monotonic() - self._started, 2)})
 
 
+class CoupledAdam(keras.optimizers.Adam):
+    """Adam with the decay of the weights in their gradient, as PyTorch's: Keras' own decays apart from it."""
+
+    def __init__(self, learning_rate: Any, decay: float, **more: Any) -> None:
+        super().__init__(learning_rate, **more)
+        self._decay = decay
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One variable's step."""
+        super().update_step(gradient + self._decay * keras.ops.convert_to_tensor(variable), variable, learning_rate)
+
+
 class LayerwiseAdam(keras.optimizers.Adam):
     """Adam with a part of the learning rate for some layers, told by the prefix of their names."""
 
@@ -255,6 +267,8 @@ def _optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer:
     elif training.schedule == "time_decay":
         rate = keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=rate / epochs)
     more: dict[str, Any] = {"weight_decay": training.weight_decay or None}
+    if training.coupled_decay:
+        return CoupledAdam(rate, training.coupled_decay)
     if training.ema:
         more |= {"use_ema": True, "ema_momentum": training.ema}
     if training.optimizer == "sgd":

@@ -124,19 +124,19 @@ def generators(file: Path, rows: Sequence[Row], title: str = "") -> None:
 
 
 def history(file: Path, epochs: Sequence[Mapping[str, float]]) -> None:
-    """Loss and accuracy over the epochs; of each epoch `loss`, `val_loss`, `accuracy`, `val_accuracy` and `auc`.
+    """Loss and accuracy over the epochs; of each epoch `loss`, `val_loss`, `accuracy` and `val_accuracy`.
 
     What an epoch lacks is not drawn.
     """
     panels = {
         "loss": {"loss": "training", "val_loss": "validation"},
-        "accuracy": {"accuracy": "training", "val_accuracy": "validation", "auc": "validation, AUC"},
+        "accuracy": {"accuracy": "training", "val_accuracy": "validation"},
     }
     steps = range(1, len(epochs) + 1)
     figure = Figure((9, 3.8), layout="constrained")
     for i, (name, keys) in enumerate(panels.items()):
         axes = _axes(figure, "", "epoch", name, position=(1, len(panels), i + 1))
-        for colour, (key, told) in zip((GREY, BLUE, ORANGE), keys.items(), strict=False):
+        for colour, (key, told) in zip((GREY, BLUE), keys.items(), strict=True):
             if any(key in epoch for epoch in epochs):
                 values = [epoch.get(key, np.nan) for epoch in epochs]
                 axes.plot(steps, values, color=colour, marker="o", markersize=3, linewidth=1.4, label=told)

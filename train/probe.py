@@ -5,7 +5,7 @@ A detector whose figures are no better than a probe's has learned how the files 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from scanner.crop import shrink
 from scanner.decode import Picture
+from scanner.model import Region
 from train.data import Crops, sampling_weights
 from train.metrics import auc
 
@@ -51,26 +52,25 @@ def of_framing(crop: Picture) -> NDArray[np.float64]:
 PROBES: dict[str, tuple[Features, float]] = {"file": (of_file, 1.0), "framing": (of_framing, THUMBNAIL_C)}
 
 
-def probe_auc(name: str, train: Crops, test: Crops, condition: int) -> float:
-    """Area under the ROC curve of a probe on the test crops, trained as the detector is, on the same crops.
+def probe_aucs(name: str, train: Crops, test: Crops) -> list[float]:
+    """Areas under the ROC curve of a probe on the test crops, by condition; trained as the detector is.
 
     Args:
         name: one of `PROBES`.
         train: what the probe learns from, in its first condition.
-        test: what it is measured on.
-        condition: index of one of the test's conditions.
+        test: what it is measured on, of both classes.
     """
     features, strength = PROBES[name]
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
     weights = sampling_weights(train.samples)
     probe.fit(
-        _table(features, train, 0),
+        _table(features, train.regions[0]),
         train.fake,
         # On average 1, for which the penalty is meant.
         logisticregression__sample_weight=weights / weights.mean(),
     )
-    return auc(test.fake, probe.decision_function(_table(features, test, condition)))
+    return [auc(test.fake, probe.decision_function(_table(features, regions))) for regions in test.regions]
 
 
-def _table(features: Features, crops: Crops, condition: int) -> NDArray[np.float64]:
-    return np.stack([features(region[0]) for region in crops.regions[condition]])
+def _table(features: Features, regions: Sequence[Region]) -> NDArray[np.float64]:
+    return np.stack([features(region[0]) for region in regions])

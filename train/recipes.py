@@ -25,9 +25,10 @@ class Training:
         batch: pictures a step.
         momentum: of SGD.
         weight_decay: of AdamW; 0 for none.
+        coupled_decay: of Adam, in its gradient; 0 for none.
         slow_layers: prefix of layer names -> part of the learning rate that their weights get.
         schedule: `constant`; `cosine` to zero, after `warmup`; `time_decay`, lr / (1 + lr / epochs * step); `plateau`,
-            a tenth of it whenever the validation loss has not fallen for `PLATEAU` epochs (`train.fit`).
+            a tenth of it whenever the validation loss has not fallen for 3 epochs.
         warmup: share of the steps over which a cosine's rate rises first.
         augmentation: a name of `train.augment.AUGMENTATIONS`, or empty.
         augment_validation: whether the validation pictures are changed too.
@@ -44,6 +45,7 @@ class Training:
     batch: int
     momentum: float = 0.0
     weight_decay: float = 0.0
+    coupled_decay: float = 0.0
     slow_layers: Mapping[str, float] = field(default_factory=dict)
     schedule: str = "constant"
     warmup: float = 0.0
@@ -236,7 +238,8 @@ _ARJON = Recipe(
     notes=(
         "The batch size is not given: 32, Keras' default. The study kept no picture back; here a tenth of the groups "
         "is kept for calibration and a fifth for the test, and the figures on the training pictures, which are the "
-        "ones to hold against the published, are reported beside."
+        "ones to hold against the published, are reported beside. Both axes are zoomed alike, so that no face is "
+        "stretched."
     ),
 )
 
@@ -295,9 +298,13 @@ _GAUTAM_NOTES = (
     "How strong each of the six changes is, and how often it is made, is not said: each is made to half of the "
     "pictures, within tf.image's usual ranges."
 )
+_GAUTAM_HEAD_NOTES = (
+    "Not said, and chosen as usual: the mean over the backbone's last map, 256 hidden units and, where no rate is "
+    "named, a dropout of 0.5. "
+)
 _GAUTAM_BACKBONE_NOTES = (
-    "The whole backbone is trained: the study speaks of fine-tuning, and SGD at 0.001 suits that. The hidden layer has "
-    "256 units (not said). Pixels are scaled as the backbone's ImageNet weights want them. " + _GAUTAM_NOTES
+    "The whole backbone is trained: the study speaks of fine-tuning, and SGD at 0.001 suits that. Pixels are scaled as "
+    "the backbone's ImageNet weights want them. " + _GAUTAM_HEAD_NOTES + _GAUTAM_NOTES
 )
 
 
@@ -413,7 +420,8 @@ _GAUTAM = (
         0.6184,
         ("cnn", "cnn"),
         training=_GAUTAM_CNN_TRAINING,
-        notes="Branches as in gautam-cnn. " + _GAUTAM_NOTES,
+        notes="Branches as in gautam-cnn, up to what they flatten. What joins them is not said: 256 hidden units and a "
+        "dropout of 0.5. " + _GAUTAM_NOTES,
     ),
     _gautam_fusion(
         3,
@@ -423,7 +431,8 @@ _GAUTAM = (
         training=_GAUTAM_VGG_TRAINING,
         notes=(
             "The study's text says MobileNet and ResNet50, which is its first fusion; its table says custom CNN and "
-            "MobileNet, which is taken here, in that order: picture, then Error Level Analysis. " + _GAUTAM_NOTES
+            "MobileNet, which is taken here, in that order: picture, then Error Level Analysis. MobileNet is trained "
+            "whole. " + _GAUTAM_HEAD_NOTES + _GAUTAM_NOTES
         ),
     ),
 )
@@ -486,7 +495,7 @@ _CENG = (
             1e-3,
             epochs=30,
             batch=32,
-            weight_decay=1e-4,
+            coupled_decay=1e-4,
             schedule="plateau",
             augmentation="ceng",
             keep_best=True,
@@ -494,7 +503,9 @@ _CENG = (
         ),
         notes=(
             "The report's variants: dropout 0.2 and 0.3 gave 0.93, 0.4 and 0.6 gave 0.96. The angle of the rotations "
-            "(10 degrees), the strength of the jitter (0.2) and the patience (5) are not given."
+            "(10 degrees), the strength of the jitter (0.2) and the patience (5) are not given, nor is the schedule: a "
+            "tenth of the rate after 3 epochs without a lower validation loss. The weight decay is in Adam's gradient, "
+            "as it is where the two are options of one optimiser (PyTorch)."
         ),
     ),
     _ceng(
@@ -518,7 +529,8 @@ _CENG = (
         inputs=(_picture(224, **_CAFFE),),
         backbones=("resnet50",),
         training=Training("adam", 1e-3, epochs=30, batch=32, slow_layers={"conv5": 0.1}, keep_best=True, patience=5),
-        notes=_CENG_HEAD_NOTES + "Nothing is said of augmentation for this network: none.",
+        notes=_CENG_HEAD_NOTES + "ImageNet normalisation is that of Keras' ResNet50. Nothing is said of augmentation "
+        "for this network: none.",
     ),
 )
 

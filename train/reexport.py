@@ -12,11 +12,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, first_line
 from scanner.model import Detector, Region
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
-from train.data import Crops, Sample, crops, read_samples
+from train.data import Crops, Sample, crops, data_hash, of_sets, read_samples
 from train.degrade import AS_FOUND, FAIR, conditions
 from train.evaluate import measure
 from train.export import export
@@ -41,6 +41,8 @@ class Run:
         name: of the recipe, and of the files.
         seed: of the run.
         format: the condition of `train.degrade` under which the training pictures were seen.
+        sets: of the index, that were used.
+        data_hash: of their pictures (`train.data.data_hash`).
         splits: paths of the pictures, by `train`, `validation` and `test`.
     """
 
@@ -48,6 +50,8 @@ class Run:
     name: str
     seed: int
     format: str
+    sets: tuple[str, ...]
+    data_hash: str
     splits: dict[str, frozenset[str]]
 
     @property
@@ -55,16 +59,22 @@ class Run:
         """The fp32 ONNX file."""
         return self.folder / f"{self.name}.onnx"
 
-    def samples(self, part: str, data: Sequence[Sample]) -> list[Sample]:
-        """Those of a split.
+    def read_samples(self, data: Path) -> list[Sample]:
+        """The pictures that the run was made from.
 
         Raises:
-            FacescanError: none of them is in the data.
+            FacescanError: the data hold others.
         """
-        chosen = [sample for sample in data if sample.path in self.splits[part]]
-        if not chosen:
-            raise FacescanError(f"{self.folder}: none of its {part} pictures are in the data")
-        return chosen
+        samples = of_sets(read_samples(data), self.sets)
+        if data_hash(samples) != self.data_hash:
+            raise FacescanError(
+                f"{data}: not the pictures that {self.folder} was made from: some are new, gone or other"
+            )
+        return samples
+
+    def part(self, name: str, samples: Sequence[Sample]) -> list[Sample]:
+        """Those of a split: `train`, `validation` or `test`."""
+        return [sample for sample in samples if sample.path in self.splits[name]]
 
 
 def read_run(folder: Path) -> Run:
@@ -77,7 +87,15 @@ def read_run(folder: Path) -> Run:
     try:
         values = json.loads(record.read_text(encoding="utf-8"))
         splits = {part: frozenset(values["splits"][part]) for part in ("train", "validation", "test")}
-        return Run(folder, values["recipe"]["name"], int(values["seed"]), values["format"], splits)
+        return Run(
+            folder,
+            values["recipe"]["name"],
+            int(values["seed"]),
+            values["format"],
+            tuple(values["sets"]),
+            values["data_sha256"],
+            splits,
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FacescanError(f"{record}: no record of a run: {error}") from error
 
@@ -92,21 +110,24 @@ def export_again(folder: Path, data: Path, out: Path | None = None, report: Call
         report: told how well the two agree.
 
     Raises:
-        FacescanError: something of the run is missing, or the file differs from Keras.
+        FacescanError: something of the run is missing, the data are others, or the file differs from Keras.
     """
     run = read_run(folder)
     card = Detector(run.file).card
-    samples = run.samples("test", read_samples(data))
+    samples = run.part("test", run.read_samples(data))
     compared = crops(samples[:: max(1, len(samples) // COMPARED)], card).regions[0]
     saved = folder / f"{run.name}.keras"
     try:
         model = keras.models.load_model(saved, compile=False)
     except (OSError, ValueError) as error:
-        raise FacescanError(f"{saved}: {str(error).splitlines()[0]}") from error
+        raise FacescanError(f"{saved}: {first_line(error)}") from error
     # The recipe may have changed since; the file's card has not.
     recipe = replace(find_recipe(run.name), inputs=card.inputs, output=card.output.kind, labels=card.labels)
     file = _writable(out or run.file)
-    difference = export(model, recipe, card, file, compared)
+    try:
+        difference = export(model, recipe, card, file, compared)
+    except (ValueError, KeyError) as error:  # Keras': a network with other inputs than the run's
+        raise FacescanError(f"{saved}: not the network of {run.file.name}: {first_line(error)}") from error
     report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
     return file
 
@@ -123,17 +144,17 @@ def export_int8(folder: Path, data: Path, out: Path | None = None, report: Calla
         report: told the comparison, as a table.
 
     Raises:
-        FacescanError: something of the run is missing.
+        FacescanError: something of the run is missing, or the data are others.
     """
     run = read_run(folder)
     file = _writable(out or folder / f"{run.name}.int8.onnx")
     card = Detector(run.file).card
-    ways, samples = conditions(card), read_samples(data)
-    lots = np.random.default_rng(run.seed).permutation(len(trained := run.samples("train", samples)))
+    ways, samples = conditions(card), run.read_samples(data)
+    lots = np.random.default_rng(run.seed).permutation(len(trained := run.part("train", samples)))
     ranged = crops([trained[i] for i in lots[:RANGED]], card, [ways[run.format]])
     quantise(run.file, file, ranged.regions[0])
-    recalibrate(file, crops(run.samples("validation", samples), card, list(ways.values())))
-    test = crops(run.samples("test", samples), card, list(ways.values()))
+    recalibrate(file, crops(run.part("validation", samples), card, list(ways.values())))
+    test = crops(run.part("test", samples), card, list(ways.values()))
     report(compare(run.file, file, test))
     # The probes tell of the pictures, which are the same.
     probes = {key: area for key, area in (card.metrics or {}).items() if key in PROBED.values()}

@@ -95,7 +95,7 @@ def _line(record: Record) -> tuple[str, ...]:
     return (
         recipe["name"],
         f"{recipe['study']['accuracy']:.4f}",
-        FORMS[record["format"]],
+        FORMS[record["format"]] + (f", seed {record['seed']}" if record["seed"] else ""),
         figure(trained["accuracy"]),
         f"**{held_out['accuracy']:.3f}**",
         *(figure(held_out[key]) for key in ("precision", "recall", "f1")),

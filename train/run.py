@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import platform
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import keras
@@ -26,10 +28,10 @@ from train.card import write_card
 from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, read_samples, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
-from train.export import export
+from train.export import OPSET, export
 from train.fit import fit, logits
 from train.metrics import Confusion, confusion
-from train.probe import PROBES, probe_auc
+from train.probe import PROBES, probe_aucs
 from train.recipes import Recipe, Split
 from train.weights import resolve
 
@@ -84,7 +86,8 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     evaluation.json and .txt, and the plots of `train.evaluate.plot`.
 
     Raises:
-        FacescanError: the data cannot be read or lacks a class, or the export differs from Keras.
+        FacescanError: the data cannot be read, a split lacks a class, `out` cannot be written, or the export differs
+            from Keras.
     """
     training = replace(
         recipe.training,
@@ -98,8 +101,11 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     weights = resolve(plan.weights, recipe.backbones)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
     except OSError as error:
         raise FacescanError(f"{out}: {error.strerror}") from error
+    hashed = data_hash(samples)
     card = recipe.card()
     ways = conditions(card)
     form = FAIR if plan.normalise_format else AS_FOUND
@@ -117,10 +123,8 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     difference = export(fitted.model, recipe, card, file, compared)
     report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
 
-    probes = {
-        name: {condition: probe_auc(name, train, test, i) for i, condition in enumerate(CONDITIONS)} for name in PROBES
-    }
-    evaluation = finish(file, splits, validation, test, plan.seed, probes)
+    probes = {name: dict(zip(CONDITIONS, probe_aucs(name, train, test), strict=True)) for name in PROBES}
+    evaluation = finish(file, splits, validation, test, plan.seed, probes, report)
     for condition in CONDITIONS:
         report(table(evaluation, condition))
         told = ", ".join(f"{name} {areas[condition]:.3f}" for name, areas in probes.items())
@@ -141,9 +145,13 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "machine": machine(),
         "parameters": fitted.model.count_params(),
         "weights": {name: Path(path).name if path else None for name, path in weights.items()},
+        "weights_sha256": {
+            name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in weights.items() if path
+        },
         "backend": keras.backend.backend(),
         "versions": _versions(),
-        "data_sha256": data_hash(samples),
+        "opset": OPSET,
+        "data_sha256": hashed,
         "onnx_minus_keras": difference,
         "own_rule": {name: figures(found) for name, found in own_rule.items()},
         "test_auc": {condition: evaluation.row("pooled", "all", condition).auc for condition in CONDITIONS},
@@ -158,12 +166,22 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     return file
 
 
-def finish(file: Path, splits: Splits, validation: Crops, test: Crops, seed: int, probes: Probes) -> Evaluation:
+def finish(
+    file: Path,
+    splits: Splits,
+    validation: Crops,
+    test: Crops,
+    seed: int,
+    probes: Probes,
+    report: Callable[[str], None] = print,
+) -> Evaluation:
     """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card."""
     detector = Detector(file, threads=available_cpus())
     trained_on = set_names(splits.train)
     scores, labels, weights = calibration_scores(detector, validation, trained_on)
     fitted = calibrate_on(scores, labels, weights)
+    if fitted.by_chance:
+        report(f"{file.name}: no better than chance on the validation pictures: its probabilities say next to nothing")
     card = replace(
         detector.card,
         calibration=fitted.calibration,
@@ -247,6 +265,12 @@ def _crops(
         f"{name}: {counts['real']} real, {counts['fake']} fake; "
         f"{len(seen.faceless)} without a face, {len(seen.broken)} broken"
     )
+    for label in LABELS:
+        if not counts[label]:
+            raise FacescanError(
+                f"{name}: no {label} picture in this split: more pictures, other shares (--validation, --test of fit), "
+                "or another --seed"
+            )
     return seen
 
 

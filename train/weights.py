@@ -58,13 +58,16 @@ def resolve(choices: Sequence[str], backbones: Sequence[str]) -> dict[str, str |
     Args:
         choices: each `[BACKBONE=]imagenet|none|PATH`. One that names a backbone goes before one that holds for all of
             them, and of two alike the later holds. Where none fits, `imagenet`.
-        backbones: of the recipe, out of `BACKBONES`. Without any, the choices are not looked at.
+        backbones: of the recipe, out of `BACKBONES`. Without any there is nothing to start from but `none`.
 
     Raises:
         FacescanError: a choice names no backbone of the recipe; a file is not there, cannot be downloaded, or does not
             fit.
     """
     if not backbones:
+        for choice in choices:
+            if choice not in ("imagenet", "none"):  # the one is the default, the other true
+                raise FacescanError(f"--weights {choice}: this recipe has no backbone, and starts from random weights")
         return {}
     general, named = "imagenet", {}
     for choice in choices:

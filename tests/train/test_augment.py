@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from train.augment import AUGMENTATIONS
+from train.augment import AUGMENTATIONS, _saturated
 from train.recipes import RECIPES
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
@@ -41,6 +41,13 @@ def test_gautams_six_changes_are_the_eight_positions_of_a_square_in_changing_col
     positions = {np.rot90(flipped, turns).tobytes() for flipped in (PICTURE, PICTURE[:, ::-1]) for turns in range(4)}
     met = {pixels.tobytes() for (pixels,) in changed("gautam", 400)} & positions
     assert met == positions
+
+
+def test_saturation_is_that_of_tf_image():
+    tensorflow = pytest.importorskip("tensorflow")
+    for factor in (0.8, 1.2):
+        theirs = tensorflow.image.adjust_saturation(PICTURE, factor).numpy()
+        assert np.abs(_saturated(PICTURE, factor).astype(int) - theirs).max() <= 1
 
 
 def test_arjon_turns_up_to_thirty_degrees_and_moves_a_tenth():

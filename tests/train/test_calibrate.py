@@ -41,6 +41,7 @@ def test_no_more_reals_pass_a_threshold_than_its_rate_allows(p_real, fpr):
     assert passing <= fpr + 1e-9 or threshold == 1.0  # nothing lies above 1
     looser = np.mean(np.round(p_real, 4) >= threshold - 1.5e-4)
     assert threshold == 0 or looser > fpr  # and no lower threshold would do
+    assert threshold == round(threshold, 4)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=80), st.sampled_from([0.0, 0.05, 0.2]))
@@ -64,6 +65,21 @@ def test_the_operating_points_rise_as_their_rates_fall():
     assert list(found.operating_points) == ["0.05", "0.01", "0.005"]
     assert list(found.operating_points.values()) == sorted(found.operating_points.values())
     assert found.uncertain[0] < found.uncertain[1]
+    assert not found.by_chance
+
+
+@pytest.mark.parametrize("slope", [-3.0, 0.0, 0.0001])
+def test_a_model_that_has_learned_nothing_is_not_turned_round(slope):
+    random = np.random.default_rng(3)
+    logits = random.normal(5, 2, 4000)
+    labels = random.random(4000) < 1 / (1 + np.exp(-slope * (logits - 5)))
+    found = calibrate_on(logits, labels, np.ones(4000))
+    p_fake = np.round(1 / (1 + np.exp(-(found.calibration[0] * logits + found.calibration[1]))), 4)
+    assert found.by_chance
+    assert np.all(np.diff(p_fake[np.argsort(logits)]) >= 0)
+    assert len(np.unique(p_fake)) > 500
+    assert p_fake.mean() == pytest.approx(labels.mean(), abs=0.01)
+    assert np.ptp(p_fake) < 0.25
 
 
 def test_one_class_cannot_be_calibrated():

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ pytest.importorskip("tensorflow", reason="needs TensorFlow, of the extra [train]
 from scanner.cli import main as scan
 from scanner.model import DEFAULT_MODEL
 from train.cli import main
-from train.recipes import RECIPES
+from train.recipes import RECIPES, Split
 
 
 def test_list_names_every_recipe(capsys):
@@ -47,10 +48,10 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
     with (tmp_path / "index.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     arguments = ["reproduce", "ceng-simplecnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path / "runs")]
-    assert main([*arguments, "--epochs", "1"]) == 0
+    assert main([*arguments, "--epochs", "1", "--seed", "3"]) == 0
     *_, last = capsys.readouterr().out.splitlines()
-    assert last.startswith("| ceng-simplecnn | 0.9800 | re-encoded |")
-    folder = tmp_path / "runs" / "ceng-simplecnn" / "re_encoded"
+    assert last.startswith("| ceng-simplecnn | 0.9800 | re-encoded, seed 3 |")
+    folder = tmp_path / "runs" / "ceng-simplecnn" / "re_encoded_seed_3"
     record = json.loads((folder / "run.json").read_text())
     assert record["sets"] == ["faces140k"]
     assert sum(len(part) for part in record["splits"].values()) == 60
@@ -78,6 +79,8 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
         (["fit", "gautam-cnn", "--data", "{index}", "--out", "{tmp}"], "too few pictures for a test of 300 real"),
         (["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--test", "0.6", "--validation", "0.5"], "--test"),
         (["fit", "default", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no file 'no.h5'"),
+        (["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no backbone"),
+        (["fit", "kim-cnn", "--data", "{index}", "--out", "/proc/out"], "/proc/out: No such file"),
         (["reproduce", "default", "--data", "{index}", "--out", "{tmp}"], "use facescan-train fit default"),
         (["reproduce", "kim-cnn", "--data", "{index}", "--out", "{tmp}"], "no pictures of hardfake among new, old"),
         (["fit", "default", "--data", "{tmp}", "--out", "{tmp}"], "neither an index nor a folder with real/ and fake/"),
@@ -124,6 +127,30 @@ def test_evaluate_keeps_to_the_test_pictures_of_a_run(toy, index, tmp_path, caps
     assert main(["evaluate", str(toy), "--data", str(index), "--run", str(record), "--out", str(figures)]) == 0
     pooled = json.loads(figures.read_text())["rows"]["as_found"][0]
     assert (pooled["n_real"], pooled["n_fake"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("index", "sets"),
+    [("path,label\na,real\nb,fake\n", ()), ("path,label,set\na,real,s\nb,fake,t\n", ("hardfake",))],
+)
+def test_only_an_index_that_names_sets_is_asked_for_the_studys(index, sets, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("train.cli._run", lambda recipe, data, out, changes: asked.append(changes["sets"]))
+    (tmp_path / "index.csv").write_text(index)
+    assert main(["reproduce", "kim-cnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path)]) == 0
+    assert asked == [sets]
+
+
+def test_one_share_changes_the_rule_of_its_own_split_only(monkeypatch):
+    asked: list[Split] = []
+    monkeypatch.setattr("train.cli._run", lambda recipe, *_: asked.append(recipe.split))
+    own = RECIPES["default"].split
+    arguments = ["fit", "default", "--data", ".", "--out", "unused"]
+    assert [main([*arguments, "--validation", "0.1"]), main([*arguments, "--test", "0.3"])] == [0, 0]
+    assert asked == [
+        replace(own, validation=0.1, validation_sets=()),
+        replace(own, test=0.3, test_sets=()),
+    ]
 
 
 @pytest.mark.parametrize("missing", ["tensorflow", "keras", "sklearn"])

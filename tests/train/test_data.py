@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,10 @@ from scanner.decode import decode
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder
 from scanner.model import prepare
+from tests.mounts import mounted
+from train import data
 from train.data import Sample, crops, data_hash, of_sets, read_samples, sampling_weights, split, without
+from train.degrade import conditions
 from train.recipes import RECIPES, Split
 
 SETS = ("a", "b", "c")
@@ -132,6 +136,8 @@ def test_an_index_and_a_folder_say_the_same(index, tmp_path):
         ("path,label\na,real\n", "no fake pictures"),
         ("path,label,set,generator,group\na,genuine,s,,\n", "line 2: label 'genuine'"),
         ("path,label,set,generator,group\na,real,s,,\n", "no fake pictures"),
+        ("label,path\nreal,a\nfake\n", "line 3: no path"),
+        ("path,label\na,real\nb\0,fake\n", "line 3: no path|line contains NUL"),
     ],
 )
 def test_a_bad_index_is_refused_with_the_reason(tmp_path, content, complaint):
@@ -141,17 +147,45 @@ def test_a_bad_index_is_refused_with_the_reason(tmp_path, content, complaint):
         read_samples(file)
 
 
+def test_an_index_may_come_from_a_spreadsheet(tmp_path):
+    file = tmp_path / "index.csv"
+    file.write_text("path,label\na,real\nb,fake\n", encoding="utf-8-sig")
+    assert [sample.path for sample in read_samples(file)] == ["a", "b"]
+
+
 def test_the_hash_follows_contents_and_not_order(index):
     samples = read_samples(index)
     assert data_hash(samples) == data_hash(samples[::-1])
     assert data_hash(samples) != data_hash(samples[1:])
     assert data_hash(samples) != data_hash([replace(samples[0], fake=not samples[0].fake), *samples[1:]])
+    assert data_hash(samples) != data_hash([replace(samples[0], file=index.with_name("gone")), *samples[1:]])
 
 
 def test_pictures_that_cannot_be_decoded_are_named(index, recipe):
     seen = crops(read_samples(index), recipe.card())
     assert [s.path for s in seen.broken] == ["broken.jpg"]
     assert len(seen.samples) == len(seen.regions[0]) == len(seen.fake) == 128
+
+
+def test_many_crops_lie_in_a_file(index, recipe, monkeypatch, tmp_path):
+    samples, changes = read_samples(index), list(conditions(recipe.card()).values())[:2]
+    in_memory = crops(samples, recipe.card(), changes)
+    monkeypatch.setattr(data, "IN_MEMORY", 1000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    in_a_file = crops(samples, recipe.card(), changes)
+    assert in_a_file.samples == in_memory.samples
+    for regions, same in zip(in_memory.regions, in_a_file.regions, strict=True):
+        assert all(np.array_equal(one, two) for (one,), (two,) in zip(regions, same, strict=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_there_is_no_room_for_crops_it_says_how_much_is_needed(index, recipe, monkeypatch, tmp_path):
+    (tmp_path / "small").mkdir()
+    monkeypatch.setattr(data, "IN_MEMORY", 1000)
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=100k", "none") as small:
+        monkeypatch.setattr(tempfile, "tempdir", str(small))
+        with pytest.raises(FacescanError, match=r"no room for 0.0 GB .*: set TMPDIR"):
+            crops(read_samples(index), recipe.card())
 
 
 def test_a_crop_is_what_the_scanner_cuts_bit_for_bit(examples):

@@ -17,7 +17,6 @@ from train.degrade import (
     PICTURE_SIDE,
     conditions,
     jpeg,
-    normalised,
     same_size,
     webp,
 )
@@ -59,10 +58,6 @@ def test_without_a_face_every_picture_gets_the_same_size_and_no_less_than_the_mo
             changed, box = condition(picture, None)
             assert box is None
             assert changed.shape == (picture.shape if name == AS_FOUND else (side // 2, side, 3))
-
-
-def test_normalised_is_the_fair_condition(astronaut):
-    assert np.array_equal(normalised(TOY_CARD)(astronaut, None)[0], conditions(TOY_CARD)[FAIR](astronaut, None)[0])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from scanner.errors import FacescanError
 from scanner.model import Detector
 from train import reexport
 from train.cli import main
-from train.data import read_samples
+from train.data import data_hash, read_samples
 from train.degrade import CONDITIONS
 from train.export import TOLERANCE, export
 from train.recipes import FAKE_FIRST, REAL_FIRST, Recipe, Training
@@ -151,7 +151,14 @@ def run_folder(index, tmp_path_factory):
     model.save(folder / "tiny.keras")
     paths = [sample.path for sample in read_samples(index)]
     splits = {"train": paths[:64], "validation": paths[64:96], "test": paths[96:]}
-    record = {"recipe": {"name": "tiny"}, "seed": 0, "format": "re_encoded", "splits": splits}
+    record = {
+        "recipe": {"name": "tiny"},
+        "seed": 0,
+        "format": "re_encoded",
+        "sets": ["new", "old"],
+        "data_sha256": data_hash(read_samples(index)),
+        "splits": splits,
+    }
     (folder / "run.json").write_text(json.dumps(record))
     return folder
 
@@ -208,6 +215,24 @@ def test_what_a_run_lacks_is_said_in_one_line(name, text, complaint, run_folder,
     assert main(["export", str(tmp_path), "--data", str(index)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert complaint in line
+
+
+def test_other_pictures_under_the_same_names_are_refused(run_folder, index, known, tmp_path, capsys):
+    for file in index.parent.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "old_0.jpg").write_bytes((tmp_path / "old_1.jpg").read_bytes())
+    for precision in ("fp32", "int8"):
+        assert main(["export", str(run_folder), "--data", str(tmp_path / "index.csv"), "--precision", precision]) == 2
+        assert "not the pictures" in capsys.readouterr().err
+
+
+def test_another_network_is_refused_in_one_line(run_folder, index, known, tmp_path, capsys):
+    for file in run_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)]).save(tmp_path / "tiny.keras")
+    assert main(["export", str(tmp_path), "--data", str(index)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "tiny.keras: not the network of tiny.onnx" in line
 
 
 def test_a_folder_that_is_not_there_is_said_in_one_line(run_folder, index, known, tmp_path, capsys):

@@ -20,8 +20,8 @@ from scanner.decode import decode
 from scanner.errors import FacescanError
 from scanner.model import normalise, prepare
 from train.data import LABELS, Crops, crops, read_samples
-from train.degrade import normalised
-from train.fit import Batches, LayerwiseAdam, fit, logits, targets, to_tensors
+from train.degrade import FAIR, conditions
+from train.fit import Batches, CoupledAdam, LayerwiseAdam, fit, logits, targets, to_tensors
 from train.recipes import FAKE_FIRST, REAL_FIRST, RECIPES, Training
 
 
@@ -44,7 +44,7 @@ def shuffled(seen: Crops) -> Crops:
 def test_every_recipe_trains_on_what_the_scanner_feeds_bit_for_bit(name, index):
     recipe = RECIPES[name]
     card = recipe.card()
-    ways = [normalised(card)] if recipe.normalise_format else []
+    ways = [conditions(card)[FAIR]] if recipe.normalise_format else []
     samples = read_samples(index)[:6]
     if recipe.region == "face":
         card = replace(card, source="image")  # the pictures of this test show none
@@ -146,6 +146,17 @@ def test_slow_layers_move_in_smaller_steps():
     model.fit(random.normal(size=(8, 4)), random.normal(size=(8, 1)), epochs=1, verbose=0)
     steps = [np.abs(w.numpy() - old).max() for w, old in zip(model.trainable_weights, before, strict=True)]
     assert steps == pytest.approx([0.001, 0.001, 0.01, 0.01], rel=0.01)
+
+
+def test_coupled_decay_is_in_the_gradient():
+    ours, plain = keras.Variable([1.0, -2.0, 0.5]), keras.Variable([1.0, -2.0, 0.5])
+    coupled, adam = CoupledAdam(0.01, decay=0.3), keras.optimizers.Adam(0.01)
+    for step in range(20):
+        gradient = keras.ops.sin(keras.ops.arange(3.0) + step)
+        coupled.apply([gradient], [ours])
+        adam.apply([gradient + 0.3 * plain.value], [plain])
+    assert ours.numpy() == pytest.approx(plain.numpy(), abs=1e-5)
+    assert np.abs(ours.numpy() - [1.0, -2.0, 0.5]).min() > 0.01
 
 
 def test_a_frozen_trunk_gives_the_same_training_as_the_whole(recipe, seen, monkeypatch):

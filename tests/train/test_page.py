@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -147,14 +146,9 @@ def test_without_the_extra_it_says_what_to_install(toy, index, tmp_path, missing
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
-def test_a_browser_shows_it_without_complaint(written, scheme, width):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-        shown = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+def test_a_browser_shows_it_without_complaint(written, browser, scheme, width):
+    with browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900}) as shown:
         said: list[str] = []
         shown.on("console", lambda message: said.append(message.text))
         shown.on("request", lambda request: said.append(request.url))
@@ -164,4 +158,3 @@ def test_a_browser_shows_it_without_complaint(written, scheme, width):
         colours = shown.evaluate("[document.body, document.querySelector('svg')].map(e => getComputedStyle(e).color)")
         assert len(set(colours)) == 1  # charts follow the scheme
         assert (colours[0] == "rgb(228, 232, 237)") == (scheme == "dark")
-        browser.close()

@@ -55,7 +55,7 @@ def test_of_no_picture_nothing_is_drawn(toy, index, tmp_path):
     "epochs",
     [
         [{"loss": 0.7, "val_loss": 0.6, "accuracy": 0.5, "val_accuracy": 0.6}] * 3,
-        [{"loss": 0.7, "val_loss": 0.6, "accuracy": 0.5, "val_accuracy": 0.6, "auc": 0.6, "learning_rate": 0.1}],
+        [{"loss": 0.7, "val_loss": 0.6, "accuracy": 0.5, "val_accuracy": 0.6, "learning_rate": 0.1}],
         [{"loss": 0.7}],
     ],
 )

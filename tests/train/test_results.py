@@ -90,3 +90,7 @@ def test_the_results_have_a_place_for_every_block():
 def test_the_results_show_every_recipe():
     text = RESULTS.read_text("utf-8")
     assert [name for name, recipe in RECIPES.items() if recipe.study and name not in text] == []
+
+
+def test_another_seed_is_told():
+    assert [row["pictures"] for row in cells(table([record("kim-cnn", "as_found", seed=7)]))] == ["as found, seed 7"]

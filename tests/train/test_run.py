@@ -22,6 +22,7 @@ from train.data import Crops, crops, read_samples
 from train.evaluate import evaluate, table
 from train.export import TOLERANCE, export
 from train.fit import logits
+from train.recipes import Split
 from train.run import Plan, run
 from train.tables import blocks
 
@@ -71,6 +72,22 @@ def test_the_record_holds_splits_that_share_nothing(out, index):
     assert len(record["history"]) == record["epochs"] == 2
     assert record["onnx_minus_keras"] <= TOLERANCE
     assert len(record["data_sha256"]) == 64
+
+
+def test_a_file_that_is_gone_costs_its_picture_only(index, recipe, tmp_path):
+    rows = index.with_name("gone.csv")
+    rows.write_text(index.read_text() + "gone.jpg,real,old,camera,\n")
+    told: list[str] = []
+    run(recipe, rows, tmp_path, Plan(seed=3, epochs=1, normalise_format=False), told.append)
+    assert sum(int(line.rsplit(" ", 2)[-2]) for line in told if line.endswith(" broken")) == 2
+    assert (tmp_path / "run.json").is_file()
+
+
+def test_a_split_without_a_class_is_found_before_anything_is_trained(index, recipe, tmp_path):
+    alone = replace(recipe, split=Split(validation=0.15, test=1e-9))
+    with pytest.raises(FacescanError, match="test: no real picture in this split"):
+        run(alone, index, tmp_path, Plan(normalise_format=False), report=lambda line: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_left_out_is_all_in_the_test_and_never_learned_from(index, recipe, tmp_path):

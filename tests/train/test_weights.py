@@ -64,9 +64,10 @@ def test_a_named_choice_goes_before_a_general_one_and_a_later_before_an_earlier(
     assert found == {"mobilenet": mobilenet and mobilenet.format(file=fitting), "resnet50": resnet50}
 
 
-@pytest.mark.parametrize("choices", [[], ["imagenet"], ["vgg16=nowhere.h5"]])
-def test_without_a_backbone_nothing_is_looked_at(choices):
-    assert resolve(choices, ()) == {}
+def test_without_a_backbone_there_is_nothing_to_start_from():
+    assert resolve(["imagenet"], ()) == resolve(["none"], ()) == {}
+    with pytest.raises(FacescanError, match="no backbone"):
+        resolve(["vgg16=nowhere.h5"], ())
 
 
 def test_a_file_with_an_equals_sign_in_its_name_is_a_file(fitting, tmp_path):

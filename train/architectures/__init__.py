@@ -1,1 +1,1 @@
-"""The networks, one builder per file: `build(input_shape, weights) -> keras.Model` with one logit."""
+"""The networks, one builder per file: `build(size, weights, **options) -> keras.Model`, with its last layer."""
