@@ -1,6 +1,10 @@
 """Published against reproduced: the tables of ``train/RESULTS.md``, from the records of the runs.
 
 python -m train.results runs
+
+A run's own record, run.json, stays where the run was made. What a table needs of it is kept in ``train/records.jsonl``,
+one line for each recipe, form of the pictures and seed: a later run takes the place of an earlier one. Without a folder
+the tables are written from what is kept.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from train.markdown import table as as_markdown
 from train.recipes import RECIPES
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+RECORDS = Path(__file__).parent / "records.jsonl"
 FORMS = {FAIR: "re-encoded", AS_FOUND: "as found"}
 HEAD = (
     "recipe",
@@ -34,6 +39,21 @@ HEAD = (
     "epochs",
     "started from",
     "minutes",
+)
+# Of a run.json, as they are.
+KEPT = (
+    "format",
+    "seed",
+    "epochs",
+    "planned",
+    "weights",
+    "own_rule",
+    "minutes",
+    "machine",
+    "backend",
+    "versions",
+    "parameters",
+    "data_sha256",
 )
 
 Record = Mapping[str, Any]
@@ -54,8 +74,18 @@ def read_records(folder: Path) -> list[Record]:
             raise FacescanError(f"{file}: no record of a run: {error}") from error
         if name in RECIPES and RECIPES[name].study and form in FORMS:
             records.append(record)
-    names, forms = list(RECIPES), list(FORMS)
-    return sorted(records, key=lambda r: (names.index(r["recipe"]["name"]), forms.index(r["format"]), r["seed"]))
+    return sorted(records, key=_place)
+
+
+def read_kept(file: Path = RECORDS) -> list[Record]:
+    """What was kept of earlier runs, in the same order."""
+    return sorted(map(json.loads, file.read_text("utf-8").splitlines()), key=_place)
+
+
+def keep(records: Sequence[Record], file: Path = RECORDS) -> None:
+    """Add what a table needs of some runs to what is kept; a run takes the place of its like."""
+    kept = {_place(record): record for record in (*read_kept(file), *map(_excerpt, records))}
+    file.write_text("".join(f"{json.dumps(kept[place])}\n" for place in sorted(kept)), "utf-8")
 
 
 def table(records: Sequence[Record]) -> str:
@@ -84,8 +114,29 @@ def blocks(records: Sequence[Record]) -> dict[str, str]:
     return tables | {"circumstances": _circumstances(records)}
 
 
-def main(folder: str) -> None:
-    fill(RESULTS, blocks(read_records(Path(folder))))
+def main(folder: str | None = None) -> None:
+    if folder is not None:
+        keep(read_records(Path(folder)))
+    fill(RESULTS, blocks(read_kept()))
+
+
+def _place(record: Record) -> tuple[int, int, int]:
+    """Recipe, form of the pictures and seed, in the order of the tables."""
+    return list(RECIPES).index(record["recipe"]["name"]), list(FORMS).index(record["format"]), record["seed"]
+
+
+def _excerpt(record: Record) -> Record:
+    """What a line says of a run, and by what it can be told whether another run is its like."""
+    recipe, form = record["recipe"], record["format"]
+    return {
+        "recipe": {
+            "name": recipe["name"],
+            "study": {"accuracy": recipe["study"]["accuracy"]},
+            "training": {key: recipe["training"][key] for key in ("epochs", "learning_rate")},
+        },
+        "test_auc": {form: record["test_auc"][form]},
+        "probes": {name: {form: areas[form]} for name, areas in record["probes"].items()},
+    } | {key: record[key] for key in KEPT if key in record}
 
 
 def _line(record: Record) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from scanner.errors import FacescanError
 from train.recipes import RECIPES
-from train.results import HEAD, RESULTS, blocks, read_records, table
+from train.results import HEAD, RESULTS, blocks, keep, read_kept, read_records, table
 
 
 def record(name: str, form: str, **changes) -> dict:
@@ -85,6 +85,29 @@ def test_a_file_that_is_no_record_is_named(tmp_path):
 def test_the_results_have_a_place_for_every_block():
     text = RESULTS.read_text("utf-8")
     assert all(f"<!-- {name} -->" in text for name in blocks([]))
+
+
+def test_the_results_are_those_of_the_records_that_are_kept():
+    text = RESULTS.read_text("utf-8")
+    assert [
+        name for name, block in blocks(read_kept()).items() if f"<!-- {name} -->\n{block}\n<!-- end -->" not in text
+    ] == []
+
+
+def test_of_a_run_is_kept_what_its_line_says_and_a_later_run_takes_its_place(runs, tmp_path):
+    kept = tmp_path / "records.jsonl"
+    kept.touch()
+    found = read_records(runs)
+    keep([dict(found[0], splits={"train": ["a.jpg"]}), *found[1:]], kept)
+    assert table(read_kept(kept)) == table(found)
+    assert "splits" not in kept.read_text("utf-8")
+    keep([record("kim-cnn", "re_encoded", minutes=99.0), record("kim-cnn", "re_encoded", seed=1)], kept)
+    rows = [(row["recipe"], row["pictures"], row["minutes"]) for row in cells(table(read_kept(kept)))]
+    assert [row for row in rows if row[0] == "kim-cnn"] == [
+        ("kim-cnn", "re-encoded", "99.0"),
+        ("kim-cnn", "re-encoded, seed 1", "1.2"),
+        ("kim-cnn", "as found", "1.2"),
+    ]
 
 
 def test_the_results_show_every_recipe():
