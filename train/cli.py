@@ -332,8 +332,13 @@ def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
 
 @contextmanager
 def _quiet_import() -> Iterator[None]:
-    """TensorFlow tells of GPUs that it does not find, when it is imported and later."""
+    """TensorFlow tells of GPUs that it does not find, when it is imported and later.
+
+    And it leaves oneDNN off on processors without instructions for networks, where training gains by it, too: see
+    train/EXPERIMENTS.md.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with silent_libraries():
         yield
 

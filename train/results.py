@@ -166,7 +166,7 @@ def _epochs(record: Record) -> str:
         early = " (halted early)" if planned["epochs"] == published["epochs"] else ""
         text += f" of {published['epochs']}{early}"
     factor = planned["learning_rate"] / published["learning_rate"]
-    return text if factor == 1 else f"{text}, at {factor:g} times the rate"
+    return text if factor == 1 else f"{text}, at {factor:.3g} times the rate"
 
 
 def _start(file: str | None) -> str:
