@@ -149,7 +149,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
             name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in weights.items() if path
         },
         "backend": keras.backend.backend(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+        "tf_enable_onednn_opts": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
         "versions": _versions(),
         "opset": OPSET,
         "data_sha256": hashed,

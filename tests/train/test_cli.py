@@ -55,7 +55,7 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
     folder = tmp_path / "runs" / "ceng-simplecnn" / "re_encoded_seed_3"
     record = json.loads((folder / "run.json").read_text())
     assert record["sets"] == ["faces140k"]
-    assert record["onednn"] == "1"
+    assert record["tf_enable_onednn_opts"] == "1"
     assert sum(len(part) for part in record["splits"].values()) == 60
     assert record["planned"]["epochs"] == record["epochs"] == 1
     assert {file.name for file in folder.iterdir()} >= {
