@@ -5,22 +5,29 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("tensorflow")
 
 import keras
 import tensorflow as tf
 
+from scanner.card import OutputSpec
 from scanner.cli import main as facescan
 from scanner.decode import decode
+from scanner.examine import Examiner
+from scanner.faces import FaceFinder
 from scanner.model import Detector, calibrate, prepare
-from train.data import crops, read_samples
+from scanner.settings import Settings
+from scanner.walk import Candidate
+from train.data import Sample, crops, read_samples
 from train.export import TOLERANCE, export
-from train.fit import fit, logits
-from train.recipes import RECIPES
+from train.fit import fit, logits, to_tensors
+from train.recipes import RECIPES, Recipe
 
 SIDE = 64  # pixels, instead of 128 to 300
 
@@ -32,6 +39,11 @@ def one_of_each_network() -> list[str]:
         network = (recipe.architecture, str(recipe.options), recipe.output, len(recipe.inputs))
         names.setdefault(network, recipe.name)
     return list(names.values())
+
+
+def one_of_each_input() -> list[str]:
+    """Recipes, the last of each way of seeing a picture."""
+    return list({(str(r.inputs), r.region, r.margin): r.name for r in RECIPES.values()}.values())
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +77,58 @@ def test_the_scanner_scores_as_keras_does(name, index, photographs, tmp_path, ex
     assert Detector(file).p_fake(regions) == pytest.approx(by_keras, abs=TOLERANCE)
     rows = scanned(file, examples, tmp_path / "rows.csv")
     assert [float(row["p_fake"]) for row in rows] == pytest.approx(by_keras, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", one_of_each_input())
+def test_a_recipe_trains_on_the_tensors_that_the_scanner_feeds_bit_for_bit(name, tmp_path, examples, monkeypatch):
+    recipe = RECIPES[name]
+    files = [examples / "real_astronaut.jpg", examples / "generated_1.jpg"]
+    samples = [Sample(file.name, file, False, "", "", "") for file in files]
+    trained_on = to_tensors(crops(samples, recipe.card()).regions[0], recipe.inputs)
+
+    detector = Detector(with_inputs_of(recipe, tmp_path / f"{name}.onnx"))
+    session = Overheard(detector._session)
+    monkeypatch.setattr(detector, "_session", session)
+    finder = FaceFinder() if recipe.region == "face" else None
+    examine = Examiner(detector.card, detector.elas, finder, Settings(name), detector, len(files))
+    examine([Candidate(str(file)) for file in files])
+    assert len(session.heard) == 1
+    for spec, tensor in zip(recipe.inputs, trained_on, strict=True):
+        assert np.array_equal(session.heard[0][spec.name], tensor)
+
+
+class Overheard:
+    """A session that keeps what it is fed."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.heard: list[dict[str, np.ndarray]] = []
+
+    def run(self, outputs: Any, feeds: dict[str, np.ndarray], options: Any = None) -> Any:
+        self.heard.append(feeds)
+        return self._session.run(outputs, feeds, options)
+
+
+def with_inputs_of(recipe: Recipe, file: Path) -> Path:
+    """A detector that looks at pictures as the recipe's does, and whose logit is the sum of their means."""
+    names = [spec.name for spec in recipe.inputs]
+    nodes = [helper.make_node("ReduceMean", [name], [f"mean_{name}"], axes=[1, 2, 3], keepdims=0) for name in names]
+    nodes += [
+        helper.make_node("Sum", [f"mean_{name}" for name in names], ["sum"]),
+        helper.make_node("Unsqueeze", ["sum", "axis"], ["logit"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "means",
+        [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, ["n", *s.size, 3]) for s in recipe.inputs],
+        [helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["n", 1])],
+        [numpy_helper.from_array(np.array([1]), "axis")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    card = replace(recipe.card(), labels=("real", "fake"), fake=1, output=OutputSpec("logit", "logit"))
+    helper.set_model_props(model, card.to_metadata())
+    file.write_bytes(model.SerializeToString())
+    return file
 
 
 def scanned(model: Path, folder: Path, out: Path) -> list[dict[str, str]]:
