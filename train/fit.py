@@ -20,6 +20,7 @@ from scanner.model import Region, normalise, to_logits
 from scanner.runtime import available_cpus
 from train.augment import AUGMENTATIONS
 from train.data import Crops, sampling_weights
+from train.ensemble import ensemble
 from train.frozen import part
 from train.recipes import Recipe, Training
 
@@ -41,7 +42,8 @@ class Fitted:
 
     Attributes:
         model: with the weights to keep.
-        history: for each epoch `loss`, `accuracy`, `val_loss`, `val_accuracy` and `seconds`.
+        history: for each epoch `loss`, `accuracy`, `val_loss`, `val_accuracy` and `seconds`; of one member after the
+            other.
     """
 
     model: keras.Model
@@ -115,18 +117,37 @@ def fit(
     weights: Mapping[str, str | None],
     report: Callable[[str], None] = print,
 ) -> Fitted:
-    """Train a recipe's network.
+    """Train a recipe's network, or its networks.
 
     Args:
         recipe: the hyper-parameters.
         train: regions to learn from, of both classes.
         validation: regions that steer the training where the recipe says so, and draw a curve.
-        seed: of the draws, the changes and the new weights.
+        seed: of the draws, the changes and the new weights; that of the next member is one higher.
         weights: files to start from, by backbone (`train.weights.resolve`).
         report: told a line after each epoch.
     """
     if train.fake.all() or not train.fake.any():
         raise FacescanError("one class has no face to train on: see the counts above")
+    members = recipe.training.members
+    fitted = []
+    for i in range(members):
+        if members > 1:
+            report(f"network {i + 1} of {members}")
+        fitted.append(_fit_one(recipe, train, validation, seed + i, weights, report))
+    if members == 1:
+        return fitted[0]
+    return Fitted(ensemble([one.model for one in fitted]), tuple(point for one in fitted for point in one.history))
+
+
+def _fit_one(
+    recipe: Recipe,
+    train: Crops,
+    validation: Crops,
+    seed: int,
+    weights: Mapping[str, str | None],
+    report: Callable[[str], None],
+) -> Fitted:
     keras.utils.set_random_seed(seed)
     training = recipe.training
     model = build(recipe, weights)

@@ -37,6 +37,8 @@ class Training:
         ema: momentum of the running average of the weights that is kept in the end; 0 keeps the last ones.
         keep_best: whether the weights of the epoch with the lowest validation loss are kept.
         patience: epochs without a lower validation loss after which training stops; 0 never stops it.
+        members: networks that are trained one after the other, with new weights and draws of their own; the detector is
+            the mean of their logits.
     """
 
     optimizer: str
@@ -56,6 +58,7 @@ class Training:
     ema: float = 0.0
     keep_best: bool = False
     patience: int = 0
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +184,8 @@ def _ela(side: int, **scaling: Any) -> InputSpec:
 
 _DEFAULT = Recipe(
     name="default",
-    version="1",
-    summary="facescan's detector of wholly generated faces: a shortened MobileNet v1 at 160 px",
+    version="2",
+    summary="facescan's detector of wholly generated faces: two shortened MobileNets v1 at 160 px",
     source="Howard et al. 2017, arXiv:1704.04861",
     task="synthesis",
     architecture="train.architectures.mobilenet",
@@ -201,6 +204,7 @@ _DEFAULT = Recipe(
         balanced=True,
         label_smoothing=0.05,
         ema=0.99,
+        members=2,
     ),
     split=Split(
         excluded=("ciplab/fake",),  # composites of real parts: another task

@@ -1,4 +1,4 @@
-"""The folder of a run -> another ONNX file of the same detector: exported anew, or quantised to int8."""
+"""The folder of a run -> another ONNX file of the same detector: exported anew, or smaller: fp16, int8."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from train.degrade import AS_FOUND, FAIR, conditions
 from train.evaluate import measure
 from train.export import export
 from train.metrics import auc
-from train.quantise import quantise
+from train.quantise import halve, quantise
 from train.recipes import find_recipe
 from train.run import COMPARED, PROBED, key_figures
 from train.score import BATCH
@@ -132,38 +132,43 @@ def export_again(folder: Path, data: Path, out: Path | None = None, report: Call
     return file
 
 
-def export_int8(folder: Path, data: Path, out: Path | None = None, report: Callable[[str], None] = print) -> Path:
-    """The run's file quantised, calibrated on the validation pictures, compared and measured on the test pictures.
+def export_smaller(
+    folder: Path, data: Path, precision: str, out: Path | None = None, report: Callable[[str], None] = print
+) -> Path:
+    """The run's file made smaller, calibrated on the validation pictures, compared and measured on the test pictures.
 
-    Its card names it NAME-int8, and has its own figures.
+    Its card has its own figures. That of int8 names it NAME-int8; fp16 computes what fp32 does, and keeps the name.
 
     Args:
         folder: of the run.
         data: that it was made from.
-        out: to write instead of NAME.int8.onnx beside the run's file.
+        precision: `fp16` or `int8` (see `train.quantise`).
+        out: to write instead of NAME.fp16.onnx or NAME.int8.onnx beside the run's file.
         report: told the comparison, as a table.
 
     Raises:
         FacescanError: something of the run is missing, or the data are others.
     """
     run = read_run(folder)
-    file = _writable(out or folder / f"{run.name}.int8.onnx")
+    file = _writable(out or folder / f"{run.name}.{precision}.onnx")
     card = Detector(run.file).card
     ways, samples = conditions(card), run.read_samples(data)
-    lots = np.random.default_rng(run.seed).permutation(len(trained := run.part("train", samples)))
-    ranged = crops([trained[i] for i in lots[:RANGED]], card, [ways[run.format]])
-    quantise(run.file, file, ranged.regions[0])
+    if precision == "fp16":
+        halve(run.file, file)
+    else:
+        lots = np.random.default_rng(run.seed).permutation(len(trained := run.part("train", samples)))
+        ranged = crops([trained[i] for i in lots[:RANGED]], card, [ways[run.format]])
+        quantise(run.file, file, ranged.regions[0])
     recalibrate(file, crops(run.part("validation", samples), card, list(ways.values())))
     test = crops(run.part("test", samples), card, list(ways.values()))
-    report(compare(run.file, file, test))
+    report(compare(run.file, file, test, precision))
     # The probes tell of the pictures, which are the same.
     probes = {key: area for key, area in (card.metrics or {}).items() if key in PROBED.values()}
-    quantised = replace(
-        Detector(file).card,
-        name=f"{card.name}-int8",
-        description=f"{card.name}, computing in bytes: smaller and faster on processors",
-    )
-    write_card(file, replace(quantised, metrics=key_figures(measure(Detector(file), test)) | probes))
+    smaller = Detector(file).card
+    if precision == "int8":
+        told = f"{card.name}, computing in bytes: smaller and faster on processors"
+        smaller = replace(smaller, name=f"{card.name}-int8", description=told)
+    write_card(file, replace(smaller, metrics=key_figures(measure(Detector(file), test)) | probes))
     return file
 
 
@@ -180,13 +185,14 @@ def recalibrate(file: Path, validation: Crops) -> None:
     write_card(file, card)
 
 
-def compare(before: Path, after: Path, test: Crops) -> str:
-    """A table of two files, fp32 and int8.
+def compare(before: Path, after: Path, test: Crops, precision: str) -> str:
+    """A table of two files.
 
     Args:
         before: fp32.
-        after: int8.
+        after: of another precision.
         test: regions as found, re-encoded, and perhaps under further conditions.
+        precision: of the second, as its column is headed.
     """
     files = (before, after)
     detectors = [Detector(file) for file in files]
@@ -196,7 +202,7 @@ def compare(before: Path, after: Path, test: Crops) -> str:
             areas = [auc(test.fake, _logits(detector, regions)) for detector in detectors]
             rows.append((f"AUC, {condition.replace('_', ' ')}", areas, 4))
     rows.append(("ms a picture, 1 thread", milliseconds(detectors, test.regions[0][:BATCH]), 2))
-    lines = [f"{'':24}{'fp32':>9}{'int8':>9}{'change':>9}"]
+    lines = [f"{'':24}{'fp32':>9}{precision:>9}{'change':>9}"]
     for name, (old, new), digits in rows:
         lines.append(f"{name:24}{old:9.{digits}f}{new:9.{digits}f}{new - old:+9.{digits}f}")
     return "\n".join(lines)

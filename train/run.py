@@ -139,7 +139,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "sets": list(plan.sets) or sorted({sample.set for sample in samples}),
         "left_out": list(plan.left_out),
         "format": form,
-        "epochs": len(fitted.history),
+        "epochs": len(fitted.history) // training.members,
         "planned": {"epochs": training.epochs, "learning_rate": training.learning_rate},
         "minutes": round(minutes, 2),
         "machine": machine(),

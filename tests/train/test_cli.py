@@ -167,6 +167,13 @@ def test_without_the_extra_the_message_says_what_to_install(missing, index, tmp_
     assert "Traceback" not in done.stderr
 
 
+def test_a_backend_that_cannot_train_is_named_in_one_line(index, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+    assert main(["fit", "default", "--data", str(index), "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("facescan-train: KERAS_BACKEND=numpy: nothing that trains; use tensorflow")
+
+
 def test_a_closed_pipe_is_one_line_and_exits_with_2():
     reading, writing = os.pipe()
     os.close(reading)

@@ -176,21 +176,24 @@ def test_a_run_is_exported_again_with_its_card(run_folder, index, known, tmp_pat
     assert Detector(out).card == Detector(run_folder / "tiny.onnx").card
 
 
-def test_a_run_is_exported_as_int8_and_calibrated_anew(run_folder, index, capfd):
-    assert main(["export", str(run_folder), "--data", str(index), "--precision", "int8"]) == 0
+@pytest.mark.parametrize(("precision", "name"), [("int8", "tiny-int8"), ("fp16", "tiny")])
+def test_a_run_is_exported_smaller_and_calibrated_anew(precision, name, run_folder, index, capfd):
+    assert main(["export", str(run_folder), "--data", str(index), "--precision", precision]) == 0
     captured = capfd.readouterr()
-    assert [line.split("  ")[0] for line in captured.out.splitlines()[1:]] == [
+    heads, *lines = captured.out.splitlines()
+    assert heads.split() == ["fp32", precision, "change"]
+    assert [line.split("  ")[0] for line in lines] == [
         "file, MB",
         "AUC, as found",
         "AUC, re encoded",
         "ms a picture, 1 thread",
     ]
     assert "quanti" not in captured.err.lower()
-    old, new = (Detector(run_folder / name).card for name in ("tiny.onnx", "tiny.int8.onnx"))
-    assert new.training == old.training | {"precision": "int8"}
+    old, new = (Detector(run_folder / file).card for file in ("tiny.onnx", f"tiny.{precision}.onnx"))
+    assert new.training == old.training | {"precision": precision}
     assert new.calibration != old.calibration
     assert set(new.operating_points) == {"0.05", "0.01", "0.005"}
-    assert (old.name, new.name) == ("tiny", "tiny-int8")
+    assert (old.name, new.name) == ("tiny", name)
     assert new.metrics.keys() == {"pooled", "re_encoded", "framing_probe_auc"}
     assert new.metrics["pooled"].keys() == set(CONDITIONS), "measured anew, under every condition"
     assert new.metrics["pooled"]["re_encoded"]["all"]["n"] == 32

@@ -1,4 +1,4 @@
-"""fp32 -> int8: still a detector, of nearly the same opinion."""
+"""fp32 -> int8 or fp16: still a detector, of nearly the same opinion."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ pytest.importorskip("tensorflow")
 import keras
 import onnx
 from keras import layers
+from onnx import TensorProto, numpy_helper
 
 from scanner.card import InputSpec
 from scanner.errors import FacescanError
@@ -21,7 +22,7 @@ from train.data import Crops, crops, read_samples
 from train.export import export
 from train.fit import targets, to_tensors
 from train.metrics import auc
-from train.quantise import quantise
+from train.quantise import halve, quantise
 from train.recipes import Recipe, Training
 
 RECIPE = Recipe(
@@ -114,3 +115,31 @@ def test_what_is_no_detector_is_refused(tmp_path, seen):
     with pytest.raises(FacescanError, match="no ONNX file"):
         quantise(tmp_path / "text.onnx", tmp_path / "out.onnx", seen.regions[0][:4])
     assert [path.name for path in tmp_path.iterdir()] == ["text.onnx"]
+
+
+def test_half_the_bytes_hold_the_same_opinion(file, seen, tmp_path):
+    out = tmp_path / "tiny.fp16.onnx"
+    halve(file, out)
+    assert out.stat().st_size < 0.55 * file.stat().st_size
+    before, after = (Detector(path).logits(seen.regions[0]) for path in (file, out))
+    assert not np.array_equal(before, after)
+    assert after == pytest.approx(before, rel=0.005, abs=0.01)
+    training = {"sets": ["old/real"], "precision": "fp16"}
+    assert Detector(out).card == replace(Detector(file).card, training=training, metrics=None)
+
+
+def test_what_16_bits_cannot_hold_stays(file, seen, tmp_path):
+    """One weight beyond the range of half precision, where it changes nothing."""
+    large, out = tmp_path / "large.onnx", tmp_path / "out.onnx"
+    model = onnx.load_model(file)
+    conv = next(node for node in model.graph.node if node.op_type == "Conv")
+    stored = next(tensor for tensor in model.graph.initializer if tensor.name == conv.input[1])
+    weights = numpy_helper.to_array(stored).copy()
+    weights[0] = -1e5  # a channel that the ReLU behind it silences
+    stored.CopyFrom(numpy_helper.from_array(weights, stored.name))
+    onnx.save_model(model, large)
+    halve(large, out)
+    kept = {tensor.name: tensor for tensor in onnx.load_model(out).graph.initializer}
+    assert np.array_equal(numpy_helper.to_array(kept[stored.name]), weights)
+    assert TensorProto.FLOAT16 in {tensor.data_type for tensor in kept.values()}  # the dense layer
+    assert np.isfinite(Detector(out).logits(seen.regions[0])).all()
