@@ -16,10 +16,15 @@ def ensemble(members: Sequence[keras.Model]) -> keras.Model:
 
     Args:
         members: with the same inputs; each ends in a dense layer without an activation.
+
+    Raises:
+        ValueError: one ends otherwise.
     """
     inputs = [keras.Input(tensor.shape[1:], name=tensor.name) for tensor in members[0].inputs]
     fed = inputs[0] if len(inputs) == 1 else inputs
     heads = [member.layers[-1] for member in members]
+    if not all(isinstance(head, keras.layers.Dense) and head.activation is keras.activations.linear for head in heads):
+        raise ValueError("only logits of dense layers are averaged")
     features = [
         keras.Model(member.inputs, head.input, name=f"member_{number}")(fed)
         for number, (member, head) in enumerate(zip(members, heads, strict=True), start=1)

@@ -63,6 +63,13 @@ def test_inputs_keep_their_order(tmp_path):
     assert ensemble(members).predict(fed, verbose=0) == pytest.approx(expected, abs=1e-5)
 
 
+def test_probabilities_are_no_logits():
+    members = [network(seed) for seed in range(2)]
+    members[1].layers[-1].activation = keras.activations.sigmoid
+    with pytest.raises(ValueError, match="only logits"):
+        ensemble(members)
+
+
 @pytest.fixture(scope="module")
 def two_members(recipe):
     training = Training("adam", 3e-3, epochs=2, batch=16, members=2)
