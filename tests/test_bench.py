@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from scanner.header import read_header
+from scanner.model import DEFAULT_MODEL, find_model
 from tests.bench.__main__ import command
 from tests.bench.bars import Bar
 from tests.bench.contenders import OUTCOME, Contender
@@ -122,3 +124,20 @@ def test_help_teaches():
     text = CliRunner().invoke(command, ["--help"]).output
     for word in ("--cold", "--memory", "floor", "spread", "FACESCAN_DATA"):
         assert word in text
+
+
+def test_the_notebook_runs_the_network_that_the_scanner_does():
+    """All of it: as many weights of convolutions as the bundled file has."""
+    pytest.importorskip("tensorflow", reason="needs the extra train")
+    onnx = pytest.importorskip("onnx", reason="needs the extra train")
+    from scanner.card import read_card
+    from tests.bench.peers.notebook import network
+    from train.activation import without_activation
+
+    model = onnx.load_model(find_model(DEFAULT_MODEL))
+    card = read_card({prop.key: prop.value for prop in model.metadata_props}, DEFAULT_MODEL)
+    graph = without_activation(model, card).graph
+    sizes = {tensor.name.removesuffix("/fp16"): math.prod(tensor.dims) for tensor in graph.initializer}
+    scanned = sum(sizes[node.input[1]] for node in graph.node if node.op_type == "Conv")
+    kernels = [weight for weight in network().weights if weight.name == "kernel" and len(weight.shape) == 4]
+    assert sum(math.prod(weight.shape) for weight in kernels) == scanned

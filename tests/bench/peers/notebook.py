@@ -8,7 +8,6 @@ The network's weights are random: they do not matter for speed, and that spares 
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +18,8 @@ import keras
 from scanner.model import DEFAULT_MODEL
 from scanner.runtime import available_cpus
 from tests.bench.peers.work import BATCH, Outcome, files_in, look, main
+from train.ensemble import ensemble
+from train.fit import build
 from train.recipes import find_recipe
 
 
@@ -44,17 +45,19 @@ def crop_faces(folder: Path, crops: Path) -> int:
 
 def predict(folder: Path) -> int:
     """Decoding, resizing and batching as `image_dataset_from_directory` does them by itself; the number of scores."""
-    recipe = find_recipe(DEFAULT_MODEL)
-    (spec,) = recipe.inputs
-    network = importlib.import_module(recipe.architecture).build(
-        spec.size, dict.fromkeys(recipe.backbones), **recipe.options
-    )
+    (spec,) = find_recipe(DEFAULT_MODEL).inputs
     low, high = spec.range
-    model = keras.Sequential([keras.layers.Rescaling((high - low) / 255, low), network])
+    model = keras.Sequential([keras.layers.Rescaling((high - low) / 255, low), network()])
     pictures = keras.utils.image_dataset_from_directory(
         str(folder), labels=None, image_size=spec.size, batch_size=BATCH, shuffle=False, verbose=False
     )
     return len(model.predict(pictures, verbose=0))
+
+
+def network() -> keras.Model:
+    """The default model's, all of its members."""
+    recipe = find_recipe(DEFAULT_MODEL)
+    return ensemble([build(recipe, dict.fromkeys(recipe.backbones)) for _ in range(recipe.training.members)])
 
 
 if __name__ == "__main__":
