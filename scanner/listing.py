@@ -24,7 +24,7 @@ LONG_CARDS = BUNDLED / "README.md"
 _TASKS = {
     "synthesis": "tells wholly generated faces",
     "swap": "tells swapped faces",
-    "manipulation": "tells retouched faces",
+    "manipulation": "tells faces of which parts were replaced or retouched",
     "general": "tells fakes of several kinds",
 }
 _ALWAYS_NOT_FOR = "Deciding about a person, as evidence, or without a human look: it is wrong too often."

@@ -37,8 +37,9 @@ Region = tuple[Picture, ...]
 
 
 def bundled_models() -> list[str]:
-    """Names of the detectors that come with the package."""
-    return sorted(file.stem for file in BUNDLED.glob("*.onnx") if file.stem != FACE_FINDER)
+    """Names of the detectors that come with the package, the one that is used by itself first."""
+    names = (file.stem for file in BUNDLED.glob("*.onnx") if file.stem != FACE_FINDER)
+    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
 
 
 def find_model(name: str) -> Path:

@@ -72,11 +72,25 @@ def saved_anyhow(region: Region, random: np.random.Generator) -> Region:
     return (crop,)
 
 
+def resaved(region: Region, random: np.random.Generator) -> Region:
+    """For one picture: tilt, colours, size and JPEG history at random, but no blur: a blend shows in what is sharp."""
+    (crop,) = region
+    crop = _turn(crop, random)
+    if random.random() < 0.3:
+        crop = _tinted(crop, random)
+    if random.random() < 0.5:
+        crop = _shrink_and_back(crop, random, least=0.5)
+    if random.random() < 0.8:
+        crop = webp(crop, random.integers(50, 96)) if random.random() < 0.2 else jpeg(crop, random.integers(45, 97))
+    return (crop,)
+
+
 AUGMENTATIONS: dict[str, Augmentation] = {
     "arjon": arjon,
     "gautam": gautam,
     "ceng": ceng,
     "saved_anyhow": saved_anyhow,
+    "resaved": resaved,
 }
 
 
@@ -126,9 +140,9 @@ def _turn(crop: Picture, random: np.random.Generator) -> Picture:
     return crop
 
 
-def _shrink_and_back(crop: Picture, random: np.random.Generator) -> Picture:
+def _shrink_and_back(crop: Picture, random: np.random.Generator, least: float = 0.35) -> Picture:
     height, width = crop.shape[:2]
-    factor = random.uniform(0.35, 1.0)
+    factor = random.uniform(least, 1.0)
     size = max(8, round(width * factor)), max(8, round(height * factor))
     small = cv2.resize(crop, size, interpolation=INTERPOLATIONS[random.integers(3)])
     return cv2.resize(small, (width, height), interpolation=INTERPOLATIONS[random.integers(2)])

@@ -203,17 +203,27 @@ def of_sets(samples: Sequence[Sample], sets: Sequence[str]) -> list[Sample]:
     return [sample for sample in samples if sample.set in sets]
 
 
-def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
+def sampling_weights(samples: Sequence[Sample], composed: float = 0.0) -> NDArray[np.float64]:
     """Probabilities of drawing each sample, (n,), summing to 1.
 
     Both classes weigh one half. Within a class a set weighs as the root of its size: a large set teaches more than a
     small one, but not in proportion.
+
+    Args:
+        samples: of one class or both.
+        composed: share of the fakes in whose place come composites of any of the real ones. The other fakes are met by
+            as many real ones of the sets that they are in, so that the set of a picture does not tell its class.
     """
     sizes: dict[tuple[bool, str], int] = {}
     for sample in samples:
         sizes[sample.fake, sample.set] = sizes.get((sample.fake, sample.set), 0) + 1
     totals = {fake: sum(n**0.5 for (label, _), n in sizes.items() if label == fake) for fake in (False, True)}
     weights = np.array([0.5 * sizes[s.fake, s.set] ** -0.5 / totals[s.fake] for s in samples])
+    with_fakes = {sample.set for sample in samples if sample.fake}
+    beside = weights * [not sample.fake and sample.set in with_fakes for sample in samples]
+    if composed and beside.any():
+        real = np.array([not sample.fake for sample in samples])
+        weights[real] = composed * weights[real] + (1 - composed) * 0.5 * beside[real] / beside.sum()
     return weights / weights.sum()
 
 

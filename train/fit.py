@@ -19,6 +19,7 @@ from scanner.errors import FacescanError
 from scanner.model import Region, normalise, to_logits
 from scanner.runtime import available_cpus
 from train.augment import AUGMENTATIONS
+from train.compose import Composer
 from train.data import Crops, sampling_weights
 from train.ensemble import ensemble
 from train.frozen import part
@@ -64,11 +65,14 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, seen: Crops, recipe: Recipe, seed: int, augmented: bool = True, drawn: bool = True) -> None:
         super().__init__(workers=available_cpus(), max_queue_size=QUEUE)
         self._regions, self._recipe, self._seed, self._drawn = seen.regions[0], recipe, seed, drawn
-        self._targets = targets(seen.fake, recipe)
+        self._fake, self._targets = seen.fake, targets(seen.fake, recipe)
         self._augment = (
             AUGMENTATIONS[recipe.training.augmentation] if augmented and recipe.training.augmentation else None
         )
-        self._weights = sampling_weights(seen.samples) if drawn and recipe.training.balanced else None
+        self._compose = _composer(seen) if augmented and recipe.training.composed else None
+        self._weights = (
+            sampling_weights(seen.samples, recipe.training.composed) if drawn and recipe.training.balanced else None
+        )
         self._epoch = 0
         self._order = self._draw()
 
@@ -80,6 +84,13 @@ class Batches(keras.utils.PyDataset):
         batch = self._recipe.training.batch
         chosen = self._order[index * batch : (index + 1) * batch]
         regions = [self._regions[i] for i in chosen]
+        if self._compose is not None:
+            regions = [
+                (self._compose(random),)
+                if self._fake[i] and random.random() < self._recipe.training.composed
+                else region
+                for i, region in zip(chosen, regions, strict=True)
+            ]
         if self._augment is not None:
             regions = [self._augment(region, random) for region in regions]
         return _only(to_tensors(regions, self._recipe.inputs)), self._targets[chosen]
@@ -96,6 +107,11 @@ class Batches(keras.utils.PyDataset):
         if self._weights is None:
             return random.permutation(len(self._regions))
         return random.choice(len(self._regions), len(self) * self._recipe.training.batch, p=self._weights)
+
+
+def _composer(seen: Crops) -> Composer:
+    real = np.flatnonzero(~seen.fake)
+    return Composer([seen.regions[0][i][0] for i in real], sampling_weights([seen.samples[i] for i in real]))
 
 
 def to_tensors(regions: Sequence[Region], inputs: Sequence[InputSpec]) -> Inputs:

@@ -33,6 +33,7 @@ class Training:
         augmentation: a name of `train.augment.AUGMENTATIONS`, or empty.
         augment_validation: whether the validation pictures are changed too.
         balanced: whether pictures are drawn by `train.data.sampling_weights`; otherwise each is seen once an epoch.
+        composed: share of the fakes drawn in whose place comes a composite of real ones (`train.compose`).
         label_smoothing: of the cross-entropy.
         ema: momentum of the running average of the weights that is kept in the end; 0 keeps the last ones.
         keep_best: whether the weights of the epoch with the lowest validation loss are kept.
@@ -54,6 +55,7 @@ class Training:
     augmentation: str = ""
     augment_validation: bool = False
     balanced: bool = False
+    composed: float = 0.0
     label_smoothing: float = 0.0
     ema: float = 0.0
     keep_best: bool = False
@@ -216,6 +218,43 @@ _DEFAULT = Recipe(
     margin=0.25,
     normalise_format=False,  # its augmentation saves every crop anew, anyhow
 )
+
+_COMPOSITES = Recipe(
+    name="composites",
+    version="1",
+    summary="facescan's detector of composites, faces with parts of others: a shortened MobileNet v1 at 192 px",
+    source="Howard et al. 2017, arXiv:1704.04861; composites made while training: train/compose.py",
+    task="manipulation",
+    architecture="train.architectures.mobilenet",
+    inputs=(_picture(192, **_CENTRED),),
+    output="logit",
+    backbones=("mobilenet",),
+    training=Training(
+        optimizer="adam",
+        learning_rate=5e-4,
+        epochs=8,
+        batch=32,
+        weight_decay=1e-4,
+        schedule="cosine",
+        warmup=0.05,
+        augmentation="resaved",
+        balanced=True,
+        composed=0.5,
+        label_smoothing=0.05,
+        ema=0.99,
+    ),
+    split=Split(
+        # Wholly generated faces: another task.
+        excluded=("faces140k/fake", "flux_dev", "gan128", "generated_photos", "hardfake/fake", "roeishc/fake", "sd14",
+                  "sd21", "sdxl", "stylegan3", "tpdne", "vedant"),
+        # As for `default`: real pictures of people and cameras never trained on.
+        test_sets=("team18f",),
+        validation_sets=("congress",),
+    ),
+    region="face",
+    margin=0.15,
+    normalise_format=False,  # its augmentation saves most crops anew
+)  # fmt: skip
 
 # --- Arjon et al.: three convolutions, on ciplab's composites --------------------------------------------------------
 
@@ -538,7 +577,7 @@ _CENG = (
     ),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (_DEFAULT, _ARJON, *_PERISIC, *_GAUTAM, _KIM, *_CENG)}
+RECIPES = {recipe.name: recipe for recipe in (_DEFAULT, _COMPOSITES, _ARJON, *_PERISIC, *_GAUTAM, _KIM, *_CENG)}
 
 
 def find_recipe(name: str) -> Recipe:

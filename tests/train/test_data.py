@@ -118,6 +118,26 @@ def test_both_classes_are_drawn_alike_and_small_sets_more_than_their_share():
     assert weights[fake & small].sum() == pytest.approx(0.5 * 10**0.5 / (10**0.5 + 90**0.5))
 
 
+@pytest.mark.parametrize("composed", [0.25, 0.5, 1.0])
+def test_with_composites_the_set_of_a_picture_does_not_tell_its_class(composed):
+    """A composite counts as one of its base's set, and bases are drawn as real ones are on their own."""
+    sets = ["a"] * 40 + ["b"] * 160 + ["a"] * 25
+    samples = [sample(i, i >= 200, name, "") for i, name in enumerate(sets)]
+    fake, of_a = np.array([s.fake for s in samples]), np.array([s.set == "a" for s in samples])
+    weights = sampling_weights(samples, composed)
+    bases = sampling_weights(samples[:200])
+    real_of_a = weights[~fake & of_a].sum()
+    fake_of_a = (1 - composed) * weights[fake].sum() + composed * weights[fake].sum() * bases[of_a[:200]].sum()
+    assert weights.sum() == pytest.approx(1)
+    assert weights[fake].sum() == pytest.approx(0.5)
+    assert real_of_a == pytest.approx(fake_of_a)
+
+
+def test_fakes_of_a_set_without_real_ones_can_be_drawn_beside_composites():
+    samples = [sample(i, i < 5, "a" if i < 5 else "b", "") for i in range(20)]
+    assert sampling_weights(samples, 0.5) == pytest.approx(sampling_weights(samples))
+
+
 def test_an_index_and_a_folder_say_the_same(index, tmp_path):
     by_index = read_samples(index)
     for s in by_index:

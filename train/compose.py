@@ -1,0 +1,179 @@
+"""Composites made on the spot: eyes, nose or mouth of one photograph put into another, or changed within it.
+
+What experts do by hand in a few hundred pictures, roughly, and without end. The face as its own donor: Shiohara and
+Yamasaki, "Detecting Deepfakes with Self-Blended Images", arXiv:2204.08376 (CVPR 2022). Seamless cloning: Pérez, Gangnet
+and Blake, "Poisson Image Editing", SIGGRAPH 2003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.decode import Picture
+from scanner.errors import FacescanError
+from scanner.faces import MIN_SCORE, MODEL
+
+# Five points in YuNet's order.
+RIGHT_EYE, LEFT_EYE, NOSE, RIGHT_CORNER, LEFT_CORNER = range(5)
+# Half axes of the ellipses that cover an eye, the nose and the mouth, in distances between the eyes.
+EYE, NOSE_SIZE, MOUTH = (0.38, 0.26), (0.32, 0.5), (0.55, 0.3)
+# Shares of composites whose donor is the face itself, and of those that are cloned seamlessly rather than blended.
+OF_ITSELF, CLONED = 0.25, 0.35
+# From among how many photographs the one that suits best is taken: poor composites and good ones.
+OFFERED = (2, 8, 24)
+
+Points = NDArray[np.float32]  # (5, 2): x, y in pixels
+Mask = NDArray[np.float32]  # (height, width), 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A face whose parts can be taken and replaced.
+
+    Attributes:
+        picture: RGB uint8 (height, width, 3).
+        points: of eyes, nose and corners of the mouth.
+        looks: what a donor should have in common with it: the points' shape and the colour of the middle, (13,).
+    """
+
+    picture: Picture
+    points: Points
+    looks: NDArray[np.float64]
+
+
+class Composer:
+    """Holds photographs and makes composites of them.
+
+    Args:
+        pictures: RGB uint8, each of one face, all of one size. Those in which no face is found are left out.
+        weights: (n,), how often each is the one that is changed, in proportion.
+
+    Raises:
+        FacescanError: fewer than two of them show a face.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], weights: NDArray[np.float64]) -> None:
+        found = _portraits(pictures)
+        if len(found) < 2:
+            raise FacescanError("composites are made of at least two photographs of faces: see the counts above")
+        self._portraits = list(found.values())
+        self._weights = weights[list(found)] / weights[list(found)].sum()
+
+    def __call__(self, random: np.random.Generator) -> Picture:
+        """A new composite, RGB uint8, as large as the photographs."""
+        base = self._portraits[random.choice(len(self._portraits), p=self._weights)]
+        mask = _parts(base, random)
+        if random.random() < OF_ITSELF:
+            return _blended(base.picture, _recoloured(_displaced(base.picture, random), random), mask, random)
+        offered = random.integers(len(self._portraits), size=random.choice(OFFERED))
+        donor = min((self._portraits[i] for i in offered), key=lambda one: np.abs(one.looks - base.looks).sum())
+        given = _aligned(donor, base, random)
+        if random.random() < CLONED:
+            return _cloned(base.picture, given, mask)
+        return _blended(base.picture, _matched(given, base.picture, mask, random), mask, random)
+
+
+def _portraits(pictures: Sequence[Picture]) -> dict[int, Portrait]:
+    """By position: those in which a face is found."""
+    if not pictures:
+        return {}
+    height, width = pictures[0].shape[:2]
+    # OpenCV's own wrapper of the same network: unlike `scanner.faces` it gives the points.
+    finder = cv2.FaceDetectorYN.create(str(MODEL), "", (width, height), MIN_SCORE)
+    found = {}
+    for position, picture in enumerate(pictures):
+        _, faces = finder.detect(np.ascontiguousarray(picture[:, :, ::-1]))
+        if faces is None:
+            continue
+        face = max(faces, key=lambda one: one[2] * one[3])
+        points = face[4:14].reshape(5, 2).astype(np.float32)
+        found[position] = Portrait(picture, points, _looks(picture, points))
+    return found
+
+
+def _looks(picture: Picture, points: Points) -> NDArray[np.float64]:
+    centred = (points - points.mean(axis=0)).astype(np.float64)
+    shape = centred / max(float(np.linalg.norm(centred)), 1e-6)
+    height, width = picture.shape[:2]
+    middle = picture[height * 3 // 8 : height * 3 // 4, width * 5 // 16 : width * 11 // 16]
+    return np.concatenate([3 * shape.ravel(), middle.reshape(-1, 3).mean(axis=0) / 255])
+
+
+def _parts(base: Portrait, random: np.random.Generator) -> Mask:
+    """Ellipses over some of the eyes, nose and mouth, each half the time; at least one of them."""
+    points = base.points
+    middle = (points[RIGHT_EYE] + points[LEFT_EYE]) / 2
+    places = (
+        (points[RIGHT_EYE], EYE),
+        (points[LEFT_EYE], EYE),
+        (0.65 * points[NOSE] + 0.35 * middle, NOSE_SIZE),
+        ((points[RIGHT_CORNER] + points[LEFT_CORNER]) / 2, MOUTH),
+    )
+    chosen = random.random(len(places)) < 0.5
+    chosen[random.integers(len(places))] |= not chosen.any()
+    across = points[LEFT_EYE] - points[RIGHT_EYE]
+    distance, tilt = float(np.linalg.norm(across)), float(np.degrees(np.arctan2(across[1], across[0])))
+    mask = np.zeros(base.picture.shape[:2], np.float32)
+    for (centre, size), wanted in zip(places, chosen, strict=True):
+        axes = tuple(max(2, round(distance * half * random.uniform(0.8, 1.4))) for half in size)
+        if wanted:
+            cv2.ellipse(mask, (round(float(centre[0])), round(float(centre[1]))), axes, tilt, 0, 360, 1.0, -1)
+    return mask
+
+
+def _aligned(donor: Portrait, base: Portrait, random: np.random.Generator) -> Picture:
+    """The donor's picture, turned, scaled and moved so that its points come to lie near the base's."""
+    height, width = base.picture.shape[:2]
+    target = base.points + random.normal(0, 0.006 * width, base.points.shape).astype(np.float32)
+    matrix, _ = cv2.estimateAffinePartial2D(donor.points, target, method=cv2.LMEDS)
+    if matrix is None:  # points that coincide
+        return donor.picture
+    return cv2.warpAffine(donor.picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
+def _displaced(picture: Picture, random: np.random.Generator) -> Picture:
+    """A little larger or smaller, turned and moved."""
+    height, width = picture.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-6, 6), random.uniform(0.93, 1.08))
+    matrix[:, 2] += random.uniform(-0.012, 0.012, 2) * width
+    return cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
+def _recoloured(picture: Picture, random: np.random.Generator) -> NDArray[np.float32]:
+    return np.float32(picture * random.uniform(0.88, 1.12, 3) + random.uniform(-10, 10))
+
+
+def _matched(given: Picture, base: Picture, mask: Mask, random: np.random.Generator) -> NDArray[np.float32]:
+    """Brought near the base's colours and contrast, more or less, as a hasty expert would; sometimes not at all."""
+    pixels = given.astype(np.float32)
+    if random.random() < 0.15:
+        return pixels
+    around = cv2.dilate(mask, np.ones((9, 9))) > 0
+    wanted, found = base[around].astype(np.float32), pixels[around]
+    pixels += random.uniform(0.5, 1) * (wanted.mean(axis=0) - found.mean(axis=0))
+    if random.random() < 0.5:
+        mean = pixels[mask > 0].mean(axis=0)
+        pixels = (pixels - mean) * np.clip(wanted.std(axis=0) / (found.std(axis=0) + 1), 0.6, 1.6) + mean
+    return pixels.astype(np.float32)
+
+
+def _blended(base: Picture, given: NDArray[np.float32], mask: Mask, random: np.random.Generator) -> Picture:
+    """With a soft edge, and now and then a little of the base shining through."""
+    softness = random.uniform(0.004, 0.024) * base.shape[1]
+    alpha = cv2.GaussianBlur(mask, (0, 0), softness)[..., None] * random.uniform(0.8, 1)
+    return np.clip(np.rint(base * (1 - alpha) + given * alpha), 0, 255).astype(np.uint8)
+
+
+def _cloned(base: Picture, given: Picture, mask: Mask) -> Picture:
+    """Seamlessly, what of the mask is not at the picture's very edge."""
+    inner = np.zeros(mask.shape, np.uint8)
+    inner[2:-2, 2:-2] = (mask[2:-2, 2:-2] > 0) * 255
+    if not inner.any():
+        return base
+    x, y, width, height = cv2.boundingRect(inner)
+    return cv2.seamlessClone(given, base, inner, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
