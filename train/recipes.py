@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scanner.card import CARD_SCHEMA, Card, InputSpec, OutputSpec
@@ -229,20 +229,7 @@ _COMPOSITES = Recipe(
     inputs=(_picture(192, **_CENTRED),),
     output="logit",
     backbones=("mobilenet",),
-    training=Training(
-        optimizer="adam",
-        learning_rate=5e-4,
-        epochs=8,
-        batch=32,
-        weight_decay=1e-4,
-        schedule="cosine",
-        warmup=0.05,
-        augmentation="resaved",
-        balanced=True,
-        composed=0.5,
-        label_smoothing=0.05,
-        ema=0.99,
-    ),
+    training=replace(_DEFAULT.training, epochs=8, augmentation="resaved", composed=0.5, members=1),
     split=Split(
         # Wholly generated faces: another task.
         excluded=("faces140k/fake", "flux_dev", "gan128", "generated_photos", "hardfake/fake", "roeishc/fake", "sd14",
