@@ -27,6 +27,9 @@ _TASKS = {
     "manipulation": "tells faces of which parts were replaced or retouched",
     "general": "tells fakes of several kinds",
 }
+# What its figures do not tell, by what it looks for.
+_UNKNOWN = {"manipulation": "faces that were altered in other ways", "swap": "swaps made in other ways"}
+_UNKNOWN_FAKES = "generators that it was not trained on"
 _ALWAYS_NOT_FOR = "Deciding about a person, as evidence, or without a human look: it is wrong too often."
 
 
@@ -115,12 +118,12 @@ def _plain(told: Any) -> Any:
 
 
 def _not_for(name: str) -> tuple[str, ...]:
-    """The list below "Not for" in a bundled model's long card."""
+    """The list below "Not for" in a bundled model's long card, without its links."""
     text = LONG_CARDS.read_text("utf-8") if LONG_CARDS.is_file() else ""
     own = re.search(rf"^## {re.escape(name)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     told = re.search(r"^### Not for$(.*?)(?=^#|\Z)", own[1], re.MULTILINE | re.DOTALL) if own else None
     items = re.findall(r"^- (.*?)(?=^- |\Z)", told[1], re.MULTILINE | re.DOTALL) if told else []
-    return tuple(" ".join(item.split()) for item in items)
+    return tuple(re.sub(r"\[(.*?)\]\(.*?\)", r"\1", " ".join(item.split())) for item in items)
 
 
 def _text(model: Listed) -> str:
@@ -193,4 +196,4 @@ def _figures(card: Card) -> str:
     if not told:
         return "none in its card"
     number = f" ({numbers['n']:,.0f} held-out pictures)" if "n" in numbers else ""
-    return ", ".join(told) + number + "; of generators that it was not trained on it may find far fewer"
+    return f"{', '.join(told)}{number}; of {_UNKNOWN.get(card.task, _UNKNOWN_FAKES)} it may find far fewer"

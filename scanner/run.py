@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, fields
+from itertools import chain
 from typing import Any
 
 import click
@@ -56,10 +57,7 @@ def run(options: Mapping[str, Any]) -> int:
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
         if folder:
             _make_folder(option, folder)
-    writers = _open_outputs(options, report.meta)
-    writers += _open_report(options, report.meta, detector)
-    for writer in writers:  # now that each of them can be written
-        writer.begin()
+    writers = _open_all(options, report.meta, detector)
     cache = _cache(options, scope(detector, settings))
     thumbnails = bool(options["report"])
     results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache, thumbnails)
@@ -165,26 +163,37 @@ def _candidates(
             raise FacescanError(f"--files-from {source}: {error.strerror}") from error
 
 
-def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> list[Writer]:
+def _open_all(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> list[Writer]:
+    """Every output, open and begun; or, if one of them cannot be, none."""
+    writers: list[Writer] = []
+    try:
+        for writer in chain(_open_outputs(options, meta), _open_report(options, meta, detector)):
+            writers.append(writer)
+    except BaseException:
+        for writer in writers:
+            writer.withdraw()
+        raise
+    for writer in writers:  # now that each of them can be written
+        writer.begin()
+    return writers
+
+
+def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> Iterator[Writer]:
     outs = options["out"] or (STDOUT,)
     on_stdout = options["format"] or ("csv" if options["out"] else "text")
     formats = [format_of(out, on_stdout if out == STDOUT else options["format"]) for out in outs]
     if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
         raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
-    return [
-        Writer(out, form, meta, options["excel"], out == STDOUT and _color(), options["fail_on"])
-        for out, form in zip(outs, formats, strict=True)
-    ]
+    for out, form in zip(outs, formats, strict=True):
+        yield Writer(out, form, meta, options["excel"], out == STDOUT and _color(), options["fail_on"])
 
 
-def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> list[Writer]:
+def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> Iterator[Writer]:
     """The page, if there is to be one; only then does it cost time to load what it takes."""
-    file = options["report"]
-    if file is None:
-        return []
-    from scanner.html.report import ReportWriter
+    if options["report"] is not None:
+        from scanner.html.report import ReportWriter
 
-    return [ReportWriter(file, detector.card, meta)]
+        yield ReportWriter(options["report"], detector.card, meta)
 
 
 def _color() -> bool:

@@ -104,6 +104,14 @@ class Writer:
         with suppress(OSError):
             self._file.close()
 
+    def withdraw(self) -> None:
+        """Close a file that was not begun. Rows of an earlier run stay; an empty one does not."""
+        if self.partial:
+            if self._in_place() and not os.fstat(self._file.fileno()).st_size:
+                with suppress(OSError):
+                    os.unlink(self.partial)
+            self._file.close()
+
     def _open(self, path: str) -> io.FileIO:
         if path == STDOUT:
             # Not sys.stdout: that translates line ends on Windows and may not speak UTF-8.

@@ -369,8 +369,11 @@ def test_list_models_for_people(here, capfd, monkeypatch):
         "Face swaps and retouched photographs",
         f"{Detector(find_model('default')).card.operating_points['0.05']:.4f} with --fpr 0.05",
         "AUC 0.9",
+        "of generators that it was not trained on it may find far fewer",
+        "of faces that were altered in other ways it may find far fewer",
     ):
         assert line in said
+    assert "](" not in said  # a link of the long card
     (card,) = set(re.findall(r"^more +(.*)$", said, re.MULTILINE))
     assert "### Not for" in Path(card).read_text("utf-8")
 

@@ -95,9 +95,10 @@ def rows_in(file: Path) -> list[str]:
 def test_what_can_be_known_before_the_scan_is_said_then_and_costs_no_rows(here, capfd, arguments, says):
     Path("folder.json").mkdir()
     Path("r.csv.partial").write_text("rows of a scan that was killed")
-    assert main(["uploads", "--out", "r.csv", *arguments.split(), "-q"]) == 2
+    assert main(["uploads", "--out", "r.csv", "--out", "new.csv", *arguments.split(), "-q"]) == 2
     assert said(capfd) == says
     assert Path("r.csv.partial").read_text() == "rows of a scan that was killed"
+    assert not Path("new.csv.partial").exists()
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.jsonl", "r.json"])

@@ -160,6 +160,16 @@ def test_a_file_appears_when_it_is_complete(tmp_path, format):
     assert not partial.exists()
 
 
+@pytest.mark.parametrize(("before", "after"), [(None, None), ("", None), ("rows", "rows")])
+def test_an_output_that_was_not_begun_leaves_what_was_there(tmp_path, before, after):
+    partial = tmp_path / "r.csv.partial"
+    if before is not None:
+        partial.write_text(before)
+    Writer(str(tmp_path / "r.csv"), "csv", META).withdraw()
+    assert (partial.read_text() if partial.exists() else None) == after
+    assert not (tmp_path / "r.csv").exists()
+
+
 def test_what_was_abandoned_is_well_formed_and_beside_the_old_file(tmp_path):
     for name in ("r.csv", "r.json", "r.jsonl"):
         (tmp_path / name).write_text("yesterday")

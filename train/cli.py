@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -237,9 +238,11 @@ def evaluate(
         from train.page import Source, check, page
 
         check()
-    for file in (out, predictions, html):
-        if file is not None and not file.parent.is_dir():
-            raise FacescanError(f"{file}: No such file or directory")
+    for file in filter(None, (out, predictions, html)):
+        try:
+            TemporaryFile(dir=file.parent).close()
+        except OSError as error:
+            raise FacescanError(f"{file}: {error.strerror}") from error
     samples = read_samples(data)
     if record is not None:
         samples = _kept_for_test(samples, record)

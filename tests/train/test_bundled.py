@@ -53,14 +53,13 @@ def test_the_readme_says_what_the_card_says(bundled):
     assert bundled.sha256 in text
     for condition, groups in bundled.card.metrics["pooled"].items():
         for name, figures in groups.items():
-            if "auc" in figures:
-                assert f"{figures['auc']:.3f}" in text, (condition, name)
+            assert f"{figures['auc']:.3f}" in text, (condition, name)
     for generator, figures in bundled.card.metrics["re_encoded"]["generator"].items():
         assert f"| {generator} |" in text
         assert f"{figures['auc']:.3f}" in text, generator
 
 
-@pytest.mark.parametrize(("name", "every", "within"), [("default", 4, 0.03), ("composites", 2, 0.1)])
+@pytest.mark.parametrize(("name", "every", "within"), [("default", 4, 0.03), ("composites", 2, 0.07)])
 def test_it_keeps_its_promise_on_pictures_it_never_saw(name, every, within, picture_sets):
     """A part of the pictures will do; within three standard errors."""
     detector = Detector(find_model(name))

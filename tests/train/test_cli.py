@@ -90,6 +90,7 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
         (["evaluate", "{index}", "--data", "{index}"], "no ONNX file, or not all of it"),
         (["evaluate", "{toy}", "--data", "{index}", "--run", "{index}"], "no record of a run"),
         (["evaluate", "{toy}", "--data", "{index}", "--out", "{tmp}/no/where.json"], "No such file or directory"),
+        (["evaluate", "{toy}", "--data", "{index}", "--html", "/proc/page.html"], "/proc/page.html: No such file"),
     ],
 )
 def test_a_run_that_cannot_go_on_says_so_in_one_line(arguments, complaint, index, toy, tmp_path, capsys):
