@@ -363,7 +363,7 @@ def test_list_models_for_people(here, capfd, monkeypatch):
     assert main(["--list-models"]) == 0
     said, err = capfd.readouterr()
     assert err == ""
-    assert said.startswith("model      default, version 2, in use\n")
+    assert said.startswith("model      default, version 3, in use\n")
     for line in (
         "not for    Deciding about a person",
         "Face swaps and retouched photographs",
@@ -394,7 +394,7 @@ def test_list_models_passes_over_one_that_is_broken(here, capfd):
     (here / "broken\n.onnx").write_bytes(b"no model")
     assert main(["--list-models", "--model", "broken\n.onnx"]) == 2
     said, err = capfd.readouterr()
-    assert said.startswith("model      default, version 2\n")
+    assert said.startswith("model      default, version 3\n")
     assert err == "facescan: broken\\n.onnx: no ONNX file, or not all of it; copy or export it again\n"
     assert main(["--list-models", "--model", "broken\n.onnx", "--format", "json"]) == 2
     *_, broken = json.loads(capfd.readouterr().out)["models"]

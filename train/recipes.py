@@ -186,7 +186,7 @@ def _ela(side: int, **scaling: Any) -> InputSpec:
 
 _DEFAULT = Recipe(
     name="default",
-    version="2",
+    version="3",
     summary="facescan's detector of wholly generated faces: two shortened MobileNets v1 at 160 px",
     source="Howard et al. 2017, arXiv:1704.04861",
     task="synthesis",
