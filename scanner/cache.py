@@ -33,7 +33,7 @@ _LASTING = frozenset(
     "too_long_for_ela".split()
 )
 # Columns of a row that are neither the key of the cache nor a matter of the run.
-_KEPT = ("verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "reason")
+_KEPT = ("verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "reason", "frames")
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _NO_DATABASE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _TABLES = f"""

@@ -68,7 +68,8 @@ class Result:
 
     `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `baseline` says, of a
     finding, whether it was one already in the output that it is held against; None if there is none. `explanation` is
-    the path of a sheet that says why, if one was asked for. `thumbnail` is a small JPEG for reports, empty if there is
+    the path of a sheet that says why, if one was asked for. `frames` counts the frames of an animation, or the pages of
+    a document: 1 for a still picture, None for what is no picture. `thumbnail` is a small JPEG for reports, empty if there is
     none; no other output has it. `cached` rows came from the cache; they are the same rows, and no output says so.
     """
 
@@ -87,6 +88,7 @@ class Result:
     provenance: Mapping[str, Any] | None = None
     baseline: bool | None = None
     explanation: str | None = None
+    frames: int | None = None
     thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
     cached: bool = field(default=False, compare=False)
 
