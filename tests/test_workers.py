@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from scanner import decode as decoding
-from scanner import examine, workers
+from scanner import examine, serving, workers
 from scanner.errors import FacescanError
 from scanner.model import Detector
 from scanner.pipeline import scan
@@ -153,14 +154,14 @@ def test_while_we_are_stopped_no_time_passes(tmp_path, faulty, brightness, monke
     """Ctrl-Z for an hour: what a process is at has not taken an hour."""
     now = time.monotonic()
     monkeypatch.setattr(workers.time, "monotonic", lambda: now)
-    real_wait = workers.wait
 
-    def an_hour_later(connections: list[object], timeout: float) -> list[object]:
-        nonlocal now
-        now += 3600
-        return [] if now % 7200 < 3600 else real_wait(connections, 5)
+    class AnHourLater(selectors.PollSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            nonlocal now
+            now += 3600
+            return [] if now % 7200 < 3600 else super().select(5)
 
-    monkeypatch.setattr(workers, "wait", an_hour_later)
+    monkeypatch.setattr(selectors, "PollSelector", AnHourLater)
     rows = look(write(tmp_path, ["good"] * 5), brightness, workers=1, timeout=30)
     assert {row.reason for row in rows} == {"image"}
 
@@ -194,7 +195,7 @@ def test_large_pictures_wait_for_room(tmp_path, brightness, monkeypatch):
 
 
 def test_a_process_that_cannot_begin(tmp_path, brightness, monkeypatch):
-    monkeypatch.setattr(workers, "_settle_down", lambda *_: os._exit(3))
+    monkeypatch.setattr(serving, "settle_down", lambda *_: os._exit(3))
     with pytest.raises(FacescanError, match="ended before its first picture"):
         look(write(tmp_path, ["good"]), brightness)
 
@@ -212,10 +213,11 @@ def test_elsewhere_processes_are_spawned(tmp_path, toy_for_faces, examples):
     """As on macOS and Windows: nothing is inherited, all is sent."""
     script = """if True:
         import multiprocessing, sys
-        from scanner import workers
+        from scanner import process, trial, workers
         from scanner.cli import main
         if __name__ == "__main__":
-            workers._CONTEXT = multiprocessing.get_context("spawn")
+            for module in (process, trial, workers):
+                module.CONTEXT = multiprocessing.get_context("spawn")
             sys.exit(main(sys.argv[1:]))"""
     (tmp_path / "main.py").write_text(script)
     rows = {}
