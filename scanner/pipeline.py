@@ -21,7 +21,7 @@ from scanner.examine import Examined, Examiner, add_evidence, score, wants_ela
 from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
 from scanner.mark import Mark, mark_of
-from scanner.model import Detector
+from scanner.model import BATCH, Detector
 from scanner.provenance import lying_suffix
 from scanner.read import read, read_stdin
 from scanner.result import Result, Verdict, printable_path
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from scanner.evidence import Evidence
     from scanner.ray_engine import RayWorkers
 
-# Regions scored at once: on a CPU more gains nothing, a GPU wants more.
-BATCH = {"cpu": 8, "cuda": 64}
 # How far the rest may go on while one picture takes its time: rows are small, regions are not.
 AHEAD = {"cpu": 4096, "cuda": 512, "ray": 65_536}
 # Seconds that a row may wait for the next candidate to come.

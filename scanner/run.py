@@ -51,7 +51,7 @@ def run(options: Mapping[str, Any]) -> int:
     _check_engine(settings)
     _check_explain(settings)
     known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
-    detector = Detector(find_model(settings.model), _device(settings))
+    detector = Detector(find_model(settings.model), _device(settings), batch_size=settings.batch_size)
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
