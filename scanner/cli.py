@@ -19,6 +19,7 @@ from click.core import ParameterSource
 from scanner import __version__
 from scanner.errors import FacescanError, InterruptionError, first_line
 from scanner.interrupts import ending_signals
+from scanner.limits import check_memory
 from scanner.report import FAIL_ON
 from scanner.settings import (
     MAX_BYTES,
@@ -264,6 +265,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
     Writes one row for every picture. Without --out, rows for people go to standard output.
     """
+    check_memory()
     if options["version"]:
         click.echo(version(options["verbose"]))
         return 0
