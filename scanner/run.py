@@ -139,7 +139,8 @@ def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
 def _cache(options: Mapping[str, Any], decisive: Mapping[str, Any]) -> Cache | None:
     """The cache of this run. Maps of error levels have to be made, so such a run does not ask it."""
     file = _cache_file(options)
-    return Cache(file, decisive, reads=options["ela_dir"] is None) if file else None
+    limits = (options["timeout"], options["max_memory"])
+    return Cache(file, decisive, reads=options["ela_dir"] is None, limits=limits) if file else None
 
 
 def _cache_file(options: Mapping[str, Any]) -> str | None:
