@@ -276,10 +276,8 @@ class Workers:
     def _end_those_at(self, task: Task) -> list[Outcome]:
         """End all processes that decode the content of a task that was given up."""
         done: list[Outcome] = []
-        for worker in [worker for worker in self._workers if worker.work]:
-            at = worker.work[0].decoding
-            if task.sha256 and at and at.sha256 == task.sha256:
-                done += self._lost(worker, self._schedule.reason_against(task))
+        while worker := next((worker for worker in self._workers if task.sha256 and _is_at(worker, task.sha256)), None):
+            done += self._lost(worker, self._schedule.reason_against(task))
         return done
 
     def _end(self, worker: _Worker) -> None:
@@ -357,3 +355,9 @@ class Workers:
             self._warn(f"warning: {count} worker processes instead of {self._count}: {why}")
             self._count = count
             self._schedule.room = count * ROOM
+
+
+def _is_at(worker: _Worker, sha256: str) -> bool:
+    """Whether a process decodes a content."""
+    decoding = worker.work[0].decoding if worker.work else None
+    return decoding is not None and decoding.sha256 == sha256
