@@ -32,6 +32,8 @@ _LASTING = frozenset(
     "empty not_an_image unsupported_format unsupported_pixels too_many_pixels too_many_scans truncated corrupt "
     "too_long_for_ela".split()
 )
+# Errors that follow from the content and the limits of the scan: with other limits there may be none.
+_LIMITED = frozenset({"decode_timeout", "decoder_crashed"})
 # Columns of a row that are neither the key of the cache nor a matter of the run.
 _KEPT = ("verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "reason", "frames")
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -85,6 +87,8 @@ class Cache:
             only looks after the rows, and sets nothing aside.
         reads: False stores only.
         warn: told of trouble, once.
+        limits: of time and memory that the scan has for a picture. A row that follows from them is found again only by
+            a scan with the same.
 
     Raises:
         FacescanError: without a scope, also from its methods: the file is no cache of ours, or cannot be used.
@@ -96,12 +100,14 @@ class Cache:
         scope: Mapping[str, Any] | None = None,
         reads: bool = True,
         warn: Callable[[str], None] = lambda line: print(f"facescan: {line}", file=sys.stderr),
+        limits: tuple[int, ...] = (),
     ) -> None:
         self.file = os.path.realpath(file)
         self._scope = scope
         self._number = 0
         self._reads = reads
         self._warn = warn
+        self._limits = [*limits]
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         with self._no_trouble():
@@ -140,7 +146,7 @@ class Cache:
                 continue
             sha256 = bytes.fromhex(result.sha256)
             if not result.cached:
-                rows.append((sha256, _to_text(result), now))
+                rows.append((sha256, _to_text(result, self._limits), now))
             if mark is not None and mark.settled and unchanged(mark):
                 files.append((mark.path, mark.state, sha256))
         if not rows and not files:
@@ -294,7 +300,7 @@ class Cache:
         with self._no_trouble(), self._lock:
             if self._connection is not None:
                 found = self._connection.execute(query, (*values, self._number)).fetchone()
-        return _from_text(*found) if found else None
+        return _from_text(found[0], found[1], self._limits) if found else None
 
 
 def _is_broken(error: Exception) -> bool:
@@ -305,10 +311,10 @@ def _lasts(result: Result) -> bool:
     """Whether the row follows from the content."""
     if not result.sha256:
         return False
-    return result.verdict is not Verdict.ERROR or result.reason.partition(":")[0] in _LASTING
+    return result.verdict is not Verdict.ERROR or result.reason.partition(":")[0] in _LASTING | _LIMITED
 
 
-def _to_text(result: Result) -> str:
+def _to_text(result: Result, limits: list[int]) -> str:
     """What is kept of a row. The verdict is, too, but that of a score is drawn anew when it is read."""
     row = {name: value for name in _KEPT if (value := getattr(result, name)) is not None}
     row["faces"] = [(face.box, face.score, face.p_fake, face.models) for face in result.faces]
@@ -316,13 +322,17 @@ def _to_text(result: Result) -> str:
         row["ela"] = (ela.quality, ela.mean, ela.p95, ela.face, ela.background)
     if result.provenance is not None:
         row["provenance"] = result.provenance
+    if result.verdict is Verdict.ERROR and result.reason in _LIMITED:
+        row["limits"] = limits
     return _to_json(row)
 
 
-def _from_text(text: str, sha256: bytes) -> Result | None:
-    """None for what is no row: then the file is simply judged again."""
+def _from_text(text: str, sha256: bytes, limits: list[int]) -> Result | None:
+    """None for what is no row, or follows from other limits: then the file is simply judged again."""
     try:
         row = json.loads(text)
+        if row.pop("limits", limits) != limits:
+            return None
         faces = tuple(Face(tuple(box), score, p, models) for box, score, p, models in row.pop("faces"))
         ela = row.pop("ela", None)
         return Result(

@@ -18,6 +18,8 @@ from click.core import ParameterSource
 
 from scanner import __version__
 from scanner.errors import FacescanError, InterruptionError, first_line
+from scanner.interrupts import ending_signals
+from scanner.limits import check_memory
 from scanner.report import FAIL_ON
 from scanner.settings import (
     MAX_BYTES,
@@ -263,6 +265,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
     Writes one row for every picture. Without --out, rows for people go to standard output.
     """
+    check_memory()
     if options["version"]:
         click.echo(version(options["verbose"]))
         return 0
@@ -294,7 +297,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; click's own codes do not leak through."""
     _open_standard_streams()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely is interrupted: keep what is done
+        for number in ending_signals():  # all of them interrupt, as Ctrl-C does: what is done is kept
+            signal.signal(number, signal.default_int_handler)
     try:
         code = command.main(argv, prog_name="facescan", standalone_mode=False)
         sys.stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Regions in a batch that is not worth padding: so many shapes cost less memory than one picture.
 _FEW = 8
-Known = Callable[[str], Result | None]
+Known = Callable[[str, int], Result | None]
 
 
 @dataclass(slots=True)
@@ -79,14 +79,15 @@ class Examiner:
     evidence: Evidence | None = None
 
     def __call__(
-        self, candidates: Sequence[Candidate], room: int | None = None, known: Known | None = None
+        self, candidates: Iterable[Candidate], room: int | None = None, known: Known | None = None
     ) -> list[Examined]:
         """Examine several pictures, and score their regions together.
 
         Args:
-            candidates: the files.
+            candidates: the files; the next one is asked for when the one before it is examined.
             room: pixels; postpone what is larger.
-            known: the row of a content (SHA-256), if it was judged before.
+            known: called before a picture is decoded, with the SHA-256 and the size of its content: its row, if it was
+                judged before. Raises NoRoomError to postpone it.
 
         Raises:
             FacescanError: an ELA map or a sheet cannot be written, or the model fails.
@@ -95,7 +96,7 @@ class Examiner:
             return [picture for candidate in candidates for picture in self._together([candidate], room, known)]
         return self._together(candidates, room, known)
 
-    def _together(self, candidates: Sequence[Candidate], room: int | None, known: Known | None) -> list[Examined]:
+    def _together(self, candidates: Iterable[Candidate], room: int | None, known: Known | None) -> list[Examined]:
         pictures = [self._read_and_examine(candidate, room, known) for candidate in candidates]
         if self.detector and any(picture.regions for picture in pictures):
             started = time.perf_counter()
@@ -122,11 +123,10 @@ class Examiner:
                 return Examined(row)
             row = replace(row, sha256=hashlib.sha256(content).hexdigest())
             lap("read")
-            if known:
-                before = known(row.sha256)
-                lap("cache")
-                if before and not (self.evidence and self.evidence.lacks(Examined(before), candidate.named)):
-                    return Examined(replace(before, path=row.path), seconds=seconds)
+            before = known(row.sha256, len(content)) if known else None
+            lap("cache" if before else "read")
+            if before and not (self.evidence and self.evidence.lacks(Examined(before), candidate.named)):
+                return Examined(replace(before, path=row.path), seconds=seconds)
             decoded = decode(content, settings.max_pixels, room)
             lap("decode")
             row = replace(

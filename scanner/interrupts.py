@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill end a scan between two rows, never within one."""
+"""Ctrl-C, a polite kill and a lost terminal end a scan between two rows, never within one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+def ending_signals() -> list[signal.Signals]:
+    """Signals that end a scan: SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return signals
 
 
 @contextmanager
@@ -18,7 +24,7 @@ def later() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
     try:
         yield
     finally:
@@ -26,7 +32,7 @@ def later() -> Iterator[None]:
 
 
 class Interrupts:
-    """Raises KeyboardInterrupt for SIGINT and SIGTERM, at once or, within `held`, at its end.
+    """Raises KeyboardInterrupt for the signals that end a scan, at once or, within `held`, at its end.
 
     Signals reach Python in the main thread only; in another one this does nothing.
     """
@@ -37,7 +43,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._arrived) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._arrived) for number in ending_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:

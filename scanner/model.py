@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ from scanner.decode import Picture
 from scanner.ela import ela_map, error_levels
 from scanner.errors import FacescanError, first_line
 from scanner.modelfile import read_model
-from scanner.runtime import RunOptions, deadline, open_session
+from scanner.runtime import RunOptions, deadline, open_session, why_no_cuda
+from scanner.trial import trial_error, try_model
 
 BUNDLED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "default"
 FACE_FINDER = "yunet"  # lies beside the detectors, and is none
 # Of a batch whose size the graph fixes: eight of the largest regions that a card may ask for.
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
-# A trial that takes longer is broken off: three regions, of which the slowest published detector scores ten a second.
+# Regions scored at once: on a CPU more gains nothing, a GPU wants more.
+BATCH = {"cpu": 8, "cuda": 64}
+# A trial that takes longer is broken off: twenty regions, of which the slowest published detector scores ten a second.
 TRIAL_SECONDS = 30.0
 # How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
 SAME = 0.05
@@ -100,6 +104,18 @@ def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 class Detector:
     """Owns a classifier's session. Opening it scores a few regions of noise: what fails there would fail in the scan.
 
+    That trial is in a process of its own, which may hang or crash. A bundled model needs none.
+
+    Args:
+        file: the ONNX file.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads inside an operator.
+        batch_size: regions that will be scored at once; None lets the device decide.
+        tried: SHA-256 of the content, in hexadecimal, if that was tried already.
+
+    Raises:
+        FacescanError: the model cannot be used, or ``cuda`` was asked for and cannot be had.
+
     Attributes:
         card: the model's own description.
         sha256: of the ONNX file.
@@ -107,9 +123,16 @@ class Detector:
         batch: how many regions it takes at once, if it takes one number only.
     """
 
-    def __init__(self, file: Path, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(
+        self, file: Path, device: str = "cpu", threads: int = 1, batch_size: int | None = None, tried: str = ""
+    ) -> None:
         content = read_model(file)
         self.sha256 = hashlib.sha256(content).hexdigest()
+        if tried and self.sha256 != tried:
+            raise FacescanError(f"{file}: it was replaced while it was in use")
+        on_cpu = device == "cpu" or why_no_cuda() is not None
+        if not tried and self.sha256 not in _bundled_hashes():
+            try_model(file, self.sha256, threads, (batch_size or BATCH["cpu"]) if on_cpu else 2, TRIAL_SECONDS)
         self._session, self.device = open_session(content, str(file), device, threads)
         self._file, self._threads = file, threads
         try:
@@ -120,13 +143,12 @@ class Detector:
         first = self._session.get_inputs()[0].shape[0]
         self.batch: int | None = first if isinstance(first, int) else None
         self._check_batch(str(file))
-        try:
-            self._try()
-        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            what = first_line(error)
-            raise FacescanError(
-                f"{file}: a trial on noise failed: {what}; export it again, with a card that holds"
-            ) from error
+        if not on_cpu:  # a trial in another process says nothing of the GPU
+            try:
+                with deadline(TRIAL_SECONDS) as options:
+                    self.score_noise(batch_size or BATCH[self.device.used], options)
+            except Exception as error:  # onnxruntime raises a different class for every kind of trouble
+                raise trial_error(file, first_line(error)) from error
 
     def __reduce__(self) -> tuple[Callable[..., Detector], tuple[Any, ...]]:
         return _reopened, (self._file, self.device.used, self._threads, self.sha256)  # sessions cannot be sent
@@ -169,8 +191,12 @@ class Detector:
         computed: list[NDArray[Any]] = self._session.run(list(outputs), feeds, options)
         return computed
 
-    def _try(self) -> None:
-        """Score two regions of noise, a grey one and a dark one: together, and the first in other company.
+    def score_noise(self, batch_size: int, options: RunOptions | None = None) -> None:
+        """Score a grey region of noise and a dark one: each alone, together, and at every place of a full batch.
+
+        Args:
+            batch_size: regions in a full batch, if the graph does not fix that.
+            options: of the runs.
 
         Raises:
             ValueError: the scores are not what the card says, do not come of the activation, or a region's score is not
@@ -178,22 +204,25 @@ class Detector:
             Exception: of ONNX Runtime.
         """
         noise = np.random.default_rng(0)
-        regions = [
+        grey, dark = (
             tuple(noise.integers(0, top, (*spec.size, 3), np.uint8) for spec in self.card.inputs) for top in (256, 64)
-        ]
-        scores = []
+        )
+        sizes = [self.batch] if self.batch else [2, *{1, batch_size} - {2}]
+        batches = [([pair[0], pair[1]] * size)[:size] for size in sizes for pair in ((grey, dark), (dark, grey))]
         names = [self.card.output.name, *filter(None, [self.card.activation])]
-        with deadline(TRIAL_SECONDS) as options:
-            for size in (self.batch or 2, self.batch or 1):
-                output, *activation = self._run(names, (regions * size)[:size], options)
-                if trouble := disagreement(output, size, self.card):
-                    raise ValueError(trouble)
-                logits = to_logits(output.reshape(size, -1).astype(np.float64), self.card)
-                if activation and (trouble := unexplained(activation[0], logits)):
-                    raise ValueError(trouble)
-                scores += calibrate(logits, self.card)[::2].tolist()  # of the first region
-        if max(scores) - min(scores) > SAME:
-            raise ValueError(f"one picture has scores from {min(scores):.4f} to {max(scores):.4f}")
+        scores: dict[int, list[float]] = {id(grey): [], id(dark): []}
+        for regions in batches:
+            output, *activation = self._run(names, regions, options)
+            if trouble := disagreement(output, len(regions), self.card):
+                raise ValueError(trouble)
+            logits = to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
+            if activation and (trouble := unexplained(activation[0], logits)):
+                raise ValueError(trouble)
+            for region, p_fake in zip(regions, calibrate(logits, self.card).tolist(), strict=True):
+                scores[id(region)].append(p_fake)
+        for found in scores.values():
+            if found and max(found) - min(found) > SAME:
+                raise ValueError(f"one picture has scores from {min(found):.4f} to {max(found):.4f}")
 
     def _check_batch(self, file: str) -> None:
         """Hold a batch that the graph fixes against the memory that it takes."""
@@ -235,10 +264,14 @@ class Detector:
 
 def _reopened(file: Path, device: str, threads: int, sha256: str) -> Detector:
     """The same detector in another process."""
-    detector = Detector(file, device, threads)
-    if detector.sha256 != sha256:
-        raise FacescanError(f"{file}: it was replaced while it was in use")
-    return detector
+    return Detector(file, device, threads, tried=sha256)
+
+
+def _bundled_hashes() -> frozenset[str]:
+    """SHA-256 of the models that come with the package, in hexadecimal. `sha256sum *.onnx` wrote the file."""
+    with suppress(OSError):
+        return frozenset(line.partition(" ")[0] for line in (BUNDLED / "SHA256SUMS").read_text().splitlines())
+    return frozenset()
 
 
 def disagreement(output: NDArray[Any], regions: int, card: Card) -> str:

@@ -21,22 +21,21 @@ from scanner.examine import Examined, Examiner, add_evidence, score, wants_ela
 from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
 from scanner.mark import Mark, mark_of
-from scanner.model import Detector
+from scanner.model import BATCH, Detector
 from scanner.provenance import lying_suffix
 from scanner.read import read, read_stdin
 from scanner.result import Result, Verdict, printable_path
 from scanner.runtime import available_cpus
+from scanner.serving import Look
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
 from scanner.walk import STDIN, Candidate
-from scanner.workers import Failed, Look, Workers
+from scanner.workers import Failed, Workers
 
 if TYPE_CHECKING:
     from scanner.evidence import Evidence
     from scanner.ray_engine import RayWorkers
 
-# Regions scored at once: on a CPU more gains nothing, a GPU wants more.
-BATCH = {"cpu": 8, "cuda": 64}
 # How far the rest may go on while one picture takes its time: rows are small, regions are not.
 AHEAD = {"cpu": 4096, "cuda": 512, "ray": 65_536}
 # Seconds that a row may wait for the next candidate to come.
@@ -240,14 +239,21 @@ def _in_order(
         mark = mark_of(candidate.path, max_bytes) if askable else None
         seen = candidate.mark or mark  # objects are marked once more when they are read
         row = cache.by_file(seen) if cache and seen else None
-        if row and (row.bytes or 0) <= max_bytes and not (evidence and evidence.lacks(Examined(row), candidate.named)):
+        if candidate.path == STDIN:
+            candidate = read_stdin(candidate, max_bytes)
+        if candidate.trouble:  # there is nothing to examine
+            path = printable_path(candidate.path)
+            underway.append(Examined(Result(path, Verdict.ERROR, bytes=candidate.size, reason=candidate.trouble)))
+        elif (
+            row and (row.bytes or 0) <= max_bytes and not (evidence and evidence.lacks(Examined(row), candidate.named))
+        ):
             seconds = {"cache": time.perf_counter() - started}
             underway.append(Examined(replace(row, path=printable_path(candidate.path)), seconds=seconds))
         else:
             number = first + len(underway)
             marks[number] = mark
             underway.append(None)
-            workers.put(number, read_stdin(candidate, max_bytes) if candidate.path == STDIN else candidate)
+            workers.put(number, candidate)
         while workers.full or len(underway) >= ahead:
             if done := collect(patient=True):
                 yield done
@@ -259,10 +265,20 @@ def _in_order(
             yield done
 
 
-def _failed(candidate: Candidate, reason: str, max_bytes: int) -> Examined:
-    """The row of a file that cost a process its life."""
-    row = Result(printable_path(candidate.path), Verdict.ERROR, reason=reason)
-    if reason != "decode_timeout":  # else reading it may be what took so long
+def _failed(
+    candidate: Candidate, reason: str, sha256: str = "", size: int | None = None, *, max_bytes: int
+) -> Examined:
+    """Make the row of a file that cost a process its life.
+
+    Args:
+        candidate: the file.
+        reason: of the row.
+        sha256: of its content, in hexadecimal, if the process has read it.
+        size: of its content, in bytes, likewise.
+        max_bytes: larger files are not read.
+    """
+    row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=size, sha256=sha256, reason=reason)
+    if not sha256 and reason != "decode_timeout":  # else reading it may be what took so long
         content, size, _ = read(candidate, max_bytes)
         row = replace(row, bytes=size, sha256=hashlib.sha256(content).hexdigest() if content is not None else "")
     return Examined(row)

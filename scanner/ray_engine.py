@@ -41,9 +41,10 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from scanner.examine import Examined
+    from scanner.serving import Look
     from scanner.settings import Settings
     from scanner.walk import Candidate
-    from scanner.workers import Failed, Look, Workers
+    from scanner.workers import Failed, Workers
 
 # Candidates handed out at once: some tenths of a second of work, against the milliseconds that Ray takes for it.
 CHUNK = 32
@@ -282,7 +283,7 @@ class _Actor:
         done: dict[int, Examined] = {}
         for position, candidate in enumerate(chunk):
             if position in guilty:
-                done[position] = self._failed(candidate, "decoder_crashed")
+                done[position] = self._failed(candidate, "decoder_crashed", "", None)
                 continue
             if suspect:
                 ray.get(self._feed.at.remote(number, position))

@@ -51,7 +51,7 @@ def run(options: Mapping[str, Any]) -> int:
     _check_engine(settings)
     _check_explain(settings)
     known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
-    detector = Detector(find_model(settings.model), _device(settings))
+    detector = Detector(find_model(settings.model), _device(settings), batch_size=settings.batch_size)
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
@@ -139,7 +139,8 @@ def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
 def _cache(options: Mapping[str, Any], decisive: Mapping[str, Any]) -> Cache | None:
     """The cache of this run. Maps of error levels have to be made, so such a run does not ask it."""
     file = _cache_file(options)
-    return Cache(file, decisive, reads=options["ela_dir"] is None) if file else None
+    limits = (options["timeout"], options["max_memory"])
+    return Cache(file, decisive, reads=options["ela_dir"] is None, limits=limits) if file else None
 
 
 def _cache_file(options: Mapping[str, Any]) -> str | None:

@@ -106,7 +106,7 @@ def open_session(model: bytes, file: str, device: str, threads: int) -> tuple[or
     Raises:
         FacescanError: the file is no usable model, or ``cuda`` was asked for and cannot be had.
     """
-    trouble = None if device == "cpu" else _why_no_cuda()
+    trouble = None if device == "cpu" else why_no_cuda()
     try:
         if device != "cpu" and trouble is None:
             with stdout_to_stderr():  # preload_dlls prints its troubles there
@@ -144,7 +144,7 @@ def _options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _why_no_cuda() -> tuple[str, str] | None:
+def why_no_cuda() -> tuple[str, str] | None:
     """What is missing and what helps; None if CUDA is worth trying, which costs half a second to find out."""
     if CUDA not in ort.get_available_providers():
         return "this onnxruntime has no CUDA provider", "pip uninstall onnxruntime, pip install onnxruntime-gpu"

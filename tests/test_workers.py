@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from scanner import decode as decoding
-from scanner import examine, workers
+from scanner import examine, serving, workers
 from scanner.errors import FacescanError
 from scanner.model import Detector
 from scanner.pipeline import scan
@@ -132,6 +133,65 @@ def test_what_is_known_of_a_file_that_crashes_its_decoder(tmp_path, faulty, brig
     assert (row.bytes, row.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
 
+@pytest.fixture
+def attempts(monkeypatch, faulty, tmp_path) -> Path:
+    """A file with a line for each picture that was decoded: the end of its content."""
+    log = tmp_path / "attempts"
+    log.touch()
+    decode = examine.decode
+
+    def logged(data: bytes, *limits: object) -> decoding.Decoded:
+        with log.open("ab") as lines:
+            lines.write(data[len(GOOD) :] + b"\n")
+        return decode(data, *limits)
+
+    monkeypatch.setattr(examine, "decode", logged)
+    return log
+
+
+@pytest.mark.parametrize("word", ["segfault", "hang"])
+def test_a_picture_that_was_alone_is_not_tried_again(tmp_path, attempts, brightness, word):
+    (file,) = write(tmp_path, [word])
+    assert look([file], brightness, workers=1)[0].reason == FAULTS[word.encode()][1]
+    assert attempts.read_text() == f"{word}\n"
+
+
+@pytest.mark.parametrize("word", ["segfault", "hang"])
+def test_one_of_several_is_tried_once_more(tmp_path, attempts, brightness, word):
+    files = write(tmp_path, [*["good"] * 50, word, *["good"] * 50])
+    rows = look(files, brightness, workers=1)
+    assert rows[50].reason == FAULTS[word.encode()][1]
+    assert attempts.read_text().split().count(word) == 2
+
+
+@pytest.mark.parametrize("word", ["segfault", "hang", "killed"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_copies_of_a_bad_picture_cost_no_more_than_one(tmp_path, attempts, brightness, word, count):
+    """Each process may have begun with one of them before the first of them shows what they are."""
+    names = ["good" if i % 6 else word for i in range(60)]
+    rows = look(write(tmp_path, names), brightness, workers=count)
+    assert [row.reason for row in rows] == ["image" if name == "good" else FAULTS[word.encode()][1] for name in names]
+    assert len({(row.sha256, row.bytes) for row, name in zip(rows, names, strict=True) if name == word}) == 1
+    assert attempts.read_text().split().count(word) <= 3 + count - 1
+
+
+def test_somebody_kills_processes(tmp_path, attempts, brightness):
+    """Not a picture's fault: it is examined again, also where it was alone."""
+    killed = tmp_path / "killed"
+    decode = examine.decode
+
+    def once(data: bytes, *limits: object) -> decoding.Decoded:
+        if not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decode(data, *limits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examine, "decode", once)
+        rows = look(write(tmp_path, ["good"] * 5), brightness, workers=1)
+    assert [row.reason for row in rows] == ["image"] * 5
+
+
 def test_a_slow_picture_does_not_hold_the_others_up(tmp_path, faulty, brightness):
     """Rows wait for it, so that they come in order; the work goes on."""
     log = tmp_path / "log"
@@ -153,14 +213,14 @@ def test_while_we_are_stopped_no_time_passes(tmp_path, faulty, brightness, monke
     """Ctrl-Z for an hour: what a process is at has not taken an hour."""
     now = time.monotonic()
     monkeypatch.setattr(workers.time, "monotonic", lambda: now)
-    real_wait = workers.wait
 
-    def an_hour_later(connections: list[object], timeout: float) -> list[object]:
-        nonlocal now
-        now += 3600
-        return [] if now % 7200 < 3600 else real_wait(connections, 5)
+    class AnHourLater(selectors.PollSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            nonlocal now
+            now += 3600
+            return [] if now % 7200 < 3600 else super().select(5)
 
-    monkeypatch.setattr(workers, "wait", an_hour_later)
+    monkeypatch.setattr(selectors, "PollSelector", AnHourLater)
     rows = look(write(tmp_path, ["good"] * 5), brightness, workers=1, timeout=30)
     assert {row.reason for row in rows} == {"image"}
 
@@ -193,10 +253,51 @@ def test_large_pictures_wait_for_room(tmp_path, brightness, monkeypatch):
     assert held.max() <= 100 * 100 + 1000
 
 
-def test_a_process_that_cannot_begin(tmp_path, brightness, monkeypatch):
-    monkeypatch.setattr(workers, "_settle_down", lambda *_: os._exit(3))
-    with pytest.raises(FacescanError, match="ended before its first picture"):
+@pytest.fixture
+def starts(monkeypatch, tmp_path) -> Callable[[Callable[[int], object]], Path]:
+    """Have something happen when processes start: told the number of the start, from 1. A file has a byte for each."""
+    log = tmp_path / "starts"
+    settle_down = serving.settle_down
+
+    def patch(happens: Callable[[int], object]) -> Path:
+        def settle(*arguments: object) -> None:
+            with log.open("ab") as file:
+                file.write(b".")
+            happens(log.stat().st_size)
+            settle_down(*arguments)
+
+        monkeypatch.setattr(serving, "settle_down", settle)
+        return log
+
+    return patch
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_processes_that_are_killed_before_their_first_picture_are_started_again(tmp_path, starts, brightness, count):
+    log = starts(lambda number: number > 5 or os.kill(os.getpid(), signal.SIGKILL))
+    rows = look(write(tmp_path, ["good"] * 20), brightness, workers=count)
+    assert [row.reason for row in rows] == ["image"] * 20
+    assert log.stat().st_size == 5 + count
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"), [(lambda _: os._exit(3), "exit code 3"), (lambda _: segfault(), "killed by SIGSEGV")]
+)
+def test_processes_that_never_get_as_far_as_a_picture(tmp_path, starts, brightness, ends, says):
+    log = starts(ends)
+    with pytest.raises(FacescanError, match=rf"ended before its first picture, 10 times in a row \({says}\); "):
+        look(write(tmp_path, ["good"] * 20), brightness, workers=2)
+    assert log.stat().st_size <= 11
+
+
+def test_what_a_process_cannot_do_when_it_starts_is_said(tmp_path, starts, brightness):
+    def fail(_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    log = starts(fail)
+    with pytest.raises(FacescanError, match=r"^a worker process cannot start: \[Errno 1\] Operation not permitted$"):
         look(write(tmp_path, ["good"]), brightness)
+    assert log.stat().st_size == 1
 
 
 def test_no_more_processes(tmp_path, brightness, monkeypatch):
@@ -208,14 +309,32 @@ def test_no_more_processes(tmp_path, brightness, monkeypatch):
         look(write(tmp_path, ["good"]), brightness)
 
 
+def test_fewer_processes_than_asked_for_are_enough(tmp_path, brightness, monkeypatch, capfd):
+    forks = []
+
+    def fork() -> int:
+        if len(forks) == 2:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        forks.append(real_fork())
+        return forks[-1]
+
+    real_fork = os.fork
+    monkeypatch.setattr(os, "fork", fork)
+    rows = look(write(tmp_path, ["good"] * 60), brightness, workers=5)
+    assert [row.reason for row in rows] == ["image"] * 60
+    warning = "facescan: warning: 2 worker processes instead of 5: Resource temporarily unavailable\n"
+    assert capfd.readouterr().err == warning
+
+
 def test_elsewhere_processes_are_spawned(tmp_path, toy_for_faces, examples):
     """As on macOS and Windows: nothing is inherited, all is sent."""
     script = """if True:
         import multiprocessing, sys
-        from scanner import workers
+        from scanner import process, trial, workers
         from scanner.cli import main
         if __name__ == "__main__":
-            workers._CONTEXT = multiprocessing.get_context("spawn")
+            for module in (process, trial, workers):
+                module.CONTEXT = multiprocessing.get_context("spawn")
             sys.exit(main(sys.argv[1:]))"""
     (tmp_path / "main.py").write_text(script)
     rows = {}

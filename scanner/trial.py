@@ -1,0 +1,75 @@
+"""The trial of a model file, in a process that can be killed.
+
+What is in the file may hang or crash ONNX Runtime, when it loads the graph (it computes what is constant) or when it
+runs it. Neither a time limit nor Ctrl-C ends that in our own process.
+"""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from scanner.errors import FacescanError, first_line
+from scanner.process import CONTEXT, end_process, how_it_ended, settle_down, start_process
+
+
+def try_model(file: Path, sha256: str, threads: int, batch_size: int, seconds: float) -> None:
+    """Open a model on the CPU and have it score noise, in a process of its own.
+
+    Args:
+        file: the ONNX file.
+        sha256: of its content, in hexadecimal.
+        threads: CPU threads inside an operator.
+        batch_size: regions that the scan will score at once.
+        seconds: that this may take.
+
+    Raises:
+        FacescanError: the model cannot be used; or the process died or took too long.
+    """
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    try:
+        process = start_process(_try, theirs, file, sha256, threads, batch_size, os.getpid())
+    except OSError as error:
+        raise FacescanError(f"cannot start a process to try {file}: {error.strerror}") from error
+    finally:
+        theirs.close()
+    try:
+        if not ours.poll(seconds):
+            raise trial_error(file, f"no answer within {seconds:g} seconds")
+        trouble: FacescanError | None = ours.recv()
+    except EOFError:
+        end_process(process)
+        raise trial_error(file, f"onnxruntime crashed ({how_it_ended(process.exitcode)})") from None
+    finally:
+        process.kill()
+        end_process(process)
+        ours.close()
+    if trouble:
+        raise trouble
+
+
+def trial_error(file: Path, what: str) -> FacescanError:
+    """What went wrong in a trial, in one line."""
+    return FacescanError(f"{file}: a trial on noise failed: {what}; export it again, with a card that holds")
+
+
+def _try(
+    answer: Connection, file: Path, sha256: str, threads: int, batch_size: int, parent: int
+) -> None:  # pragma: no cover - in a process that is not measured
+    """Live as the process of a trial. Sends a FacescanError, or None if all is well."""
+    code = 1
+    try:
+        settle_down({answer.fileno()}, parent)
+        from scanner.model import Detector
+
+        try:
+            Detector(file, "cpu", threads, tried=sha256).score_noise(batch_size)
+            answer.send(None)
+        except FacescanError as error:
+            answer.send(error)
+        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
+            answer.send(trial_error(file, first_line(error)))
+        code = 0
+    finally:
+        os._exit(code)  # without clearing up what was inherited
