@@ -56,7 +56,8 @@ def list_recipes(recipe: str | None) -> None:
         return
     click.echo(f"{'recipe':24} {'accuracy':>8}  {'published by':21}  network")
     for found in RECIPES.values():
-        accuracy, study = (f"{found.study.accuracy:.2%}", found.study.name) if found.study else ("-", "facescan")
+        study = found.study.name if found.study else "facescan"
+        accuracy = f"{found.study.accuracy:.2%}" if found.study and found.study.accuracy is not None else "-"
         click.echo(f"{found.name:24} {accuracy:>8}  {study:21}  {found.summary}")
 
 
@@ -84,8 +85,10 @@ def _training_options(command: Callable) -> Callable:
             "--normalise-format/--as-found",
             default=None,
             help="Bring all pictures to one size and save them as JPEG 85 first, so that no file format gives a class "
-            "away; or take the files as they are. By default as the recipe says: all of the studies' normalise.",
+            "away; or take the files as they are. By default as the recipe says: the studies took them as found.",
         ),
+        click.option("--resume", is_flag=True, help="Continue a run that was stopped; leave one that is finished."),
+        click.option("--force", is_flag=True, help="Replace the run that the folder holds."),
     )
     for option in reversed(options):
         command = option(command)
@@ -142,8 +145,8 @@ def fit(recipe: str, data: Path, out: Path, validation: float | None, test: floa
 def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
     """Repeat the study behind RECIPE: its data, split and hyper-parameters; its figures beside the published ones.
 
-    If DATA is an index that names sets, only that of the study is used. Do it twice, with --normalise-format and with
-    --as-found, to see how much of the figure was the file format.
+    If DATA is an index that names sets, only that of the study is used. By default the files are taken as found, which
+    is what the studies did; --normalise-format is the control: how much of the figure was the file format.
     """
     from train.data import read_samples
     from train.recipes import find_recipe

@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -308,29 +308,32 @@ def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Split
     groups: dict[tuple[str, ...], list[Sample]] = {}
     for sample in samples:
         groups.setdefault(_group(sample), []).append(sample)
-    missing, for_validation = Counter(rule.test_counts), rule.validation_count
-    test, rest = [], []
-    for group in sorted(groups, key=lambda group: _lot(group, seed)):
-        parts = Counter(_part(sample) for sample in groups[group])
-        if parts <= missing:
-            missing -= parts
-            test += groups[group]
-        else:
-            rest.append(group)
-    train, validation = [], []
-    for group in sorted(rest, key=lambda group: _lot(("validation", *group), seed)):
-        if len(groups[group]) <= for_validation:
-            for_validation -= len(groups[group])
-            validation += groups[group]
-        else:
-            train += groups[group]
-    if missing or for_validation or not train:
-        wanted = ", ".join(f"{count} {part}" for part, count in rule.test_counts.items())
-        raise FacescanError(
-            f"too few pictures for a test of {wanted} and a validation of {rule.validation_count}: "
-            "see --test and --validation"
-        )
-    return Splits(tuple(train), tuple(validation), tuple(test))
+
+    def fill(names: Iterable[tuple[str, ...]], counts: Mapping[str, int]) -> tuple[list[Sample], list[tuple[str, ...]]]:
+        """Draw groups until every part has its count; return their samples and the groups that are left."""
+        missing, chosen, left = Counter(counts), [], []
+        for name in names:
+            parts = Counter(_part(sample) for sample in groups[name])
+            if parts <= missing:
+                missing -= parts
+                chosen += groups[name]
+            else:
+                left.append(name)
+        if missing:
+            raise FacescanError(
+                f"too few pictures for a test of {_listed(rule.test_counts)} and a validation of "
+                f"{_listed(rule.validation_counts)}: see --test and --validation"
+            )
+        return chosen, left
+
+    test, rest = fill(sorted(groups, key=lambda group: _lot(group, seed)), rule.test_counts)
+    by_new_lot = sorted(rest, key=lambda group: _lot(("validation", *group), seed))
+    validation, rest = fill(by_new_lot, rule.validation_counts)
+    return Splits(tuple(sample for group in rest for sample in groups[group]), tuple(validation), tuple(test))
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {part}" for part, count in counts.items())
 
 
 def _part(sample: Sample) -> str:

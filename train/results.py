@@ -72,7 +72,7 @@ def read_records(folder: Path) -> list[Record]:
             name, form = record["recipe"]["name"], record["format"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FacescanError(f"{file}: no record of a run: {error}") from error
-        if name in RECIPES and RECIPES[name].study and form in FORMS:
+        if name in RECIPES and RECIPES[name].study and form in FORMS and not record.get("partial"):
             records.append(record)
     return sorted(records, key=_place)
 
@@ -145,7 +145,7 @@ def _line(record: Record) -> tuple[str, ...]:
     starts = [f"{name} {_start(file)}" for name, file in record["weights"].items()]
     return (
         recipe["name"],
-        f"{recipe['study']['accuracy']:.4f}",
+        figure(recipe["study"]["accuracy"], 4),
         FORMS[record["format"]] + (f", seed {record['seed']}" if record["seed"] else ""),
         figure(trained["accuracy"]),
         f"**{held_out['accuracy']:.3f}**",

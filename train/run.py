@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import platform
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,9 +21,11 @@ from scanner.card import Card
 from scanner.errors import FacescanError
 from scanner.model import Detector
 from scanner.runtime import available_cpus
+from scanner.writers import replace_file
 from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
+from train.checkpoint import Checkpoint
 from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, read_samples, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
@@ -35,6 +36,20 @@ from train.probe import PROBES, probe_aucs
 from train.recipes import Recipe, Split
 from train.weights import resolve
 
+RECORD = "run.json"
+# What of a recipe decides the weights; its texts and published figures do not.
+TRAINED_BY = (
+    "architecture",
+    "options",
+    "inputs",
+    "output",
+    "labels",
+    "training",
+    "split",
+    "region",
+    "margin",
+    "framework",
+)
 PACKAGES = (
     "facescan",
     "keras",
@@ -68,6 +83,8 @@ class Plan:
         left_out: sets kept for the test whole, besides the recipe's, as `set`, `set/real` or `set/fake`; groups that
             reach into them follow, and a recipe that counts its test pictures is split by shares.
         normalise_format: whether every picture is brought to one size and saved alike first.
+        resume: whether a run that was stopped is continued, and one that is finished left as it is.
+        force: whether the run that the folder holds is replaced.
     """
 
     weights: tuple[str, ...] = ()
@@ -76,19 +93,28 @@ class Plan:
     seed: int = 0
     sets: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    normalise_format: bool = True
+    normalise_format: bool = False
+    resume: bool = False
+    force: bool = False
 
 
 def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str], None] = print) -> Path:
     """Make the recipe's detector, `out`/NAME.onnx.
 
     Beside it come NAME.keras, run.json (all that is needed to repeat the run), history.csv, curves.png,
-    evaluation.json and .txt, and the plots of `train.evaluate.plot`.
+    evaluation.json and .txt, and the plots of `train.evaluate.plot`. While it trains, a checkpoint is written after
+    every epoch. Ctrl-C ends the training after the last whole epoch; what comes of it is measured, and run.json says
+    `partial`.
 
     Raises:
-        FacescanError: the data cannot be read, a split lacks a class, `out` cannot be written, or the export differs
-            from Keras.
+        FacescanError: the data cannot be read, a split lacks a class, `out` cannot be written or holds another run, or
+            the export differs from Keras.
+        KeyboardInterrupt: Ctrl-C ended the training; the files are those of the partial run.
     """
+    file = out / f"{recipe.name}.onnx"
+    if _finished(out) and plan.resume and not plan.force:
+        report(f"{out}: is finished already")
+        return file
     training = replace(
         recipe.training,
         epochs=plan.epochs or recipe.training.epochs,
@@ -106,6 +132,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     except OSError as error:
         raise FacescanError(f"{out}: {error.strerror}") from error
     hashed = data_hash(samples)
+    checkpoints = _checkpoints(planned, out, plan, hashed)
     card = recipe.card()
     ways = conditions(card)
     form = FAIR if plan.normalise_format else AS_FOUND
@@ -113,12 +140,9 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     validation = _crops("validation", splits.validation, card, list(ways.values()), report)
     test = _crops("test", splits.test, card, list(ways.values()), report)
 
-    started = time.monotonic()
-    fitted = fit(planned, train, _under(validation, form), plan.seed, weights, report)
-    minutes = (time.monotonic() - started) / 60
+    fitted = fit(planned, train, _under(validation, form), plan.seed, weights, report, checkpoints)
     fitted.model.save(out / f"{recipe.name}.keras")
     _write_history(fitted.history, out)
-    file = out / f"{recipe.name}.onnx"
     compared = [*test.regions[0][:: max(1, len(test.samples) // COMPARED)]]
     difference = export(fitted.model, recipe, card, file, compared)
     report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
@@ -141,7 +165,8 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "format": form,
         "epochs": len(fitted.history) // training.members,
         "planned": {"epochs": training.epochs, "learning_rate": training.learning_rate},
-        "minutes": round(minutes, 2),
+        "partial": fitted.partial,
+        "minutes": round(sum(point["seconds"] for point in fitted.history) / 60, 2),
         "machine": machine(),
         "parameters": fitted.model.count_params(),
         "weights": {name: Path(path).name if path else None for name, path in weights.items()},
@@ -160,11 +185,49 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "history": fitted.history,
         "splits": {name: [s.path for s in getattr(splits, name)] for name in ("train", "validation", "test")},
     }
-    (out / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.json").write_text(json.dumps(evaluation.to_json(), indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.txt").write_text("\n\n".join(table(evaluation, c) for c in CONDITIONS) + "\n", encoding="utf-8")
     plot(evaluation, out)
+    # Last, and in one piece: a folder with run.json is a whole run.
+    replace_file(str(out / RECORD), (json.dumps(record, indent=1) + "\n").encode())
+    if fitted.partial:
+        report(f"{out}: a partial run, of {record['epochs']} of {training.epochs} epochs: --resume continues it")
+        raise KeyboardInterrupt
+    for checkpoint in checkpoints:
+        checkpoint.remove()
     return file
+
+
+def _finished(out: Path) -> bool:
+    """Whether the folder holds a run that went to its end."""
+    try:
+        return not json.loads((out / RECORD).read_text("utf-8")).get("partial", False)
+    except OSError:
+        return False
+    except (ValueError, AttributeError) as error:
+        raise FacescanError(f"{out / RECORD}: no record of a run: --force replaces it") from error
+
+
+def _checkpoints(recipe: Recipe, out: Path, plan: Plan, hashed: str) -> list[Checkpoint]:
+    """The checkpoints of a run, one for each member; those of another run are in the way unless `force` removes them.
+
+    Raises:
+        FacescanError: the folder holds a run that nobody asked to continue or to replace.
+    """
+    files = [out / f"checkpoint_{number}.npz" for number in range(1, recipe.training.members + 1)]
+    if plan.force:
+        (out / RECORD).unlink(missing_ok=True)
+        for file in out.glob("checkpoint_*.npz"):
+            file.unlink()
+    elif _finished(out):
+        raise FacescanError(f"{out}: holds a finished run: --force replaces it, --out names another folder")
+    elif not plan.resume and any(file.exists() for file in files):
+        raise FacescanError(f"{out}: holds a run that was stopped: --resume continues it, --force starts anew")
+    form = FAIR if plan.normalise_format else AS_FOUND
+    made_by = {key: value for key, value in asdict(recipe).items() if key in TRAINED_BY}
+    values = json.dumps([made_by, plan.seed, plan.weights, form, hashed], sort_keys=True)
+    identity = hashlib.sha256(values.encode()).hexdigest()
+    return [Checkpoint(file, identity) for file in files]
 
 
 def finish(

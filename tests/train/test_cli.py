@@ -32,7 +32,7 @@ def test_list_names_every_recipe(capsys):
 def test_list_shows_one_recipe_whole(capsys):
     assert main(["list", "gautam-fusion-3"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown["options"] == {"branches": ["cnn", "mobilenet"]}
+    assert shown["options"] == {"branches": ["mobilenet", "cnn"]}
     assert "custom CNN and MobileNet" in shown["notes"]
 
 

@@ -93,8 +93,11 @@ def test_a_split_by_counts_has_the_counts_of_the_study_and_parts_no_group(seed):
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [1359, 171, 511]
     assert Counter(s.path.split("_")[0] for s in splits.test) == {"real": 300, "easy": 56, "mid": 102, "hard": 53}
     assert_parted(samples, splits)
-    # Of what the test leaves, 781 are real: so about half of the validation pictures should be.
-    assert sum(not s.fake for s in splits.validation) == pytest.approx(171 * 781 / 1530, abs=4 * 6.5)
+    parts = [Counter(s.path.split("_")[0] for s in part) for part in (splits.train, splits.validation)]
+    assert parts == [
+        {"real": 720, "easy": 158, "mid": 324, "hard": 157},
+        {"real": 61, "easy": 26, "mid": 54, "hard": 30},
+    ]
 
 
 def test_a_split_by_counts_of_too_few_pictures_says_so():

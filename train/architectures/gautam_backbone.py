@@ -1,8 +1,8 @@
 """Gautam and Chandra's ImageNet networks, trained whole, for the picture or its Error Level Analysis.
 
 The backbones: VGG16, Simonyan and Zisserman, arXiv:1409.1556 (2014); ResNet50, He et al., "Deep Residual Learning for
-Image Recognition", arXiv:1512.03385 (2015); MobileNet v1, Howard et al., arXiv:1704.04861 (2017). Pixels come as the
-backbone's ImageNet weights want them: -1..1 for MobileNet, otherwise BGR, 0..255, less the mean.
+Image Recognition", arXiv:1512.03385 (2015); MobileNet v1, Howard et al., arXiv:1704.04861 (2017). Pixels come with
+ImageNet's mean and deviation, as the report normalises them for all its networks.
 """
 
 from __future__ import annotations
