@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -123,7 +124,7 @@ class Checkpoint:
     def _read(self) -> Any:
         try:
             return np.load(self._file, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, BadZipFile) as error:
             raise FacescanError(f"{self._file}: a damaged checkpoint ({error}): --force starts anew") from error
 
 

@@ -26,6 +26,7 @@ from train.ensemble import ensemble
 from train.frozen import part
 from train.pytorch import ADAM_EPSILON, as_pytorch
 from train.recipes import Recipe, Training
+from train.settle import settle
 
 # Batches made ahead of the step that takes them.
 QUEUE = 8
@@ -231,6 +232,8 @@ def _fit_one(
         report(f"stopped by Ctrl-C: the weights are those after epoch {len(curve.history)} of {training.epochs}")
         checkpoint.restore(trained, callbacks)
         return Fitted(model, tuple(curve.history), partial=True)
+    if settle(model, Batches(train, recipe, seed), len(curve.history) * _steps(recipe, train)):
+        report("batch normalisation: too few steps for its moving averages; its statistics were measured anew")
     if checkpoint:
         checkpoint.write(model, (), curve.history, finished=True)
     return Fitted(model, tuple(curve.history))
