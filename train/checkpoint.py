@@ -80,7 +80,7 @@ class Checkpoint:
             arrays |= {f"optimizer_{i}": v.numpy() for i, v in enumerate(model.optimizer.variables)}
             for name, attribute, value in _watched(callbacks):
                 if isinstance(value, list):  # of weights
-                    arrays |= {f"{name}_{attribute}_{i}": array for i, array in enumerate(value)}
+                    arrays |= {f"{name}.{attribute}:{i}": array for i, array in enumerate(value)}
                 else:
                     seen.setdefault(name, {})[attribute] = None if value is None else float(value)
         about = {
@@ -112,7 +112,7 @@ class Checkpoint:
             for callback in callbacks:
                 name = type(callback).__name__
                 for attribute in WATCHED.get(name, ()):
-                    weights = [content[key] for key in _in_order(content, f"{name}_{attribute}_")]
+                    weights = [content[key] for key in _in_order(content, f"{name}.{attribute}:")]
                     value = weights or about["seen"].get(name, {}).get(attribute)
                     if value is not None:
                         setattr(callback, attribute, _like(value, getattr(callback, attribute)))
