@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from scanner.faces import FaceFinder
 from scanner.model import Box, Region, prepare
 from scanner.result import Face
 from scanner.runtime import available_cpus
+from train import lots
 from train.recipes import Split
 
 COLUMNS = ("path", "label")  # of an index; set, generator and group are optional
@@ -45,6 +46,8 @@ class Sample:
         set: the data set it came in.
         generator: what made it; for a real picture, where it was taken from.
         group: one person, one video or one source picture; empty if it stands alone.
+        split: `train`, `validation` or `test`, where the data set comes split; otherwise empty.
+        content: the hash of the file's bytes (`train.lots.with_contents`); empty where it was not needed.
     """
 
     path: str
@@ -53,6 +56,8 @@ class Sample:
     set: str
     generator: str
     group: str
+    split: str = ""
+    content: str = ""
 
     @property
     def maker(self) -> str:
@@ -109,7 +114,8 @@ def read_samples(data: Path) -> list[Sample]:
 def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     """Part the samples, group by group.
 
-    A group's lot depends on the seed and its name only: adding pictures moves no others, unless the rule counts them.
+    A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's lot depends on the seed
+    and its name only: adding pictures moves no others.
 
     Raises:
         FacescanError: the rule counts pictures that are not there.
@@ -117,6 +123,8 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     samples = without(samples, rule.excluded)
     if rule.test_counts:
         return _split_by_counts(samples, rule, seed)
+    if rule.stratified and not rule.test_sets and not rule.validation_sets:
+        return _split_by_class(samples, rule, seed)
     tests, validations = set(rule.test_sets), set(rule.validation_sets)
     # A group that reaches into a held-out set follows it.
     in_test = {_group(sample) for sample in samples if names(sample) & tests}
@@ -239,15 +247,9 @@ def set_names(samples: Iterable[Sample]) -> list[str]:
 
 def data_hash(samples: Iterable[Sample]) -> str:
     """SHA-256 over the labels, groups and contents of the samples, whatever their order."""
-    lines = sorted(f"{_content_hash(s.file)} {LABELS[s.fake]} {s.set} {s.group}" for s in samples)
+    hashed = [sample if sample.content else lots.with_contents([sample])[0] for sample in samples]
+    lines = sorted(f"{s.content.split()[0]} {LABELS[s.fake]} {s.set} {s.group}" for s in hashed)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _content_hash(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return "unreadable"
 
 
 def _read_index(index: Path) -> list[Sample]:
@@ -300,36 +302,35 @@ def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
-    """Groups in the order of their lots into the test, until each part of it is full; then, by new lots, validation.
+    """The test and the validation with as many pictures of each part as the rule says; the rest is to train on."""
+    test, rest, short = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), rule.test_counts, _part)
+    validation, rest, short_too = lots.fill(lots.by_lot(rest, seed, "validation"), rule.validation_counts, _part)
+    if short or short_too or not rest:
+        raise FacescanError(
+            f"too few pictures for a test of {_listed(rule.test_counts)} and a validation of "
+            f"{_listed(rule.validation_counts)}: see --test and --validation"
+        )
+    return Splits(_in_order(samples, rest), tuple(validation), tuple(test))
 
-    New ones, because the parts fill at different lots: what is left of the old order is first of the parts that are
-    full. A group that would overfill a part is passed over.
-    """
-    groups: dict[tuple[str, ...], list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault(_group(sample), []).append(sample)
 
-    def fill(names: Iterable[tuple[str, ...]], counts: Mapping[str, int]) -> tuple[list[Sample], list[tuple[str, ...]]]:
-        """Draw groups until every part has its count; return their samples and the groups that are left."""
-        missing, chosen, left = Counter(counts), [], []
-        for name in names:
-            parts = Counter(_part(sample) for sample in groups[name])
-            if parts <= missing:
-                missing -= parts
-                chosen += groups[name]
-            else:
-                left.append(name)
-        if missing:
-            raise FacescanError(
-                f"too few pictures for a test of {_listed(rule.test_counts)} and a validation of "
-                f"{_listed(rule.validation_counts)}: see --test and --validation"
-            )
-        return chosen, left
+def _split_by_class(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
+    """The rule's share of each class of each set, as nearly as whole groups allow."""
 
-    test, rest = fill(sorted(groups, key=lambda group: _lot(group, seed)), rule.test_counts)
-    by_new_lot = sorted(rest, key=lambda group: _lot(("validation", *group), seed))
-    validation, rest = fill(by_new_lot, rule.validation_counts)
-    return Splits(tuple(sample for group in rest for sample in groups[group]), tuple(validation), tuple(test))
+    def counts(share: float) -> dict[Hashable, int]:
+        return {part: round(share * number) for part, number in Counter(map(_class, samples)).items()}
+
+    test, rest, _ = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), counts(rule.test), _class)
+    validation, rest, _ = lots.fill(lots.by_lot(rest, seed, "validation"), counts(rule.validation), _class)
+    return Splits(_in_order(samples, rest), tuple(validation), tuple(test))
+
+
+def _in_order(samples: Sequence[Sample], chosen: Iterable[Iterable[Sample]]) -> tuple[Sample, ...]:
+    paths = {sample.path for members in chosen for sample in members}
+    return tuple(sample for sample in samples if sample.path in paths)
+
+
+def _class(sample: Sample) -> Hashable:
+    return sample.set, sample.fake
 
 
 def _listed(counts: Mapping[str, int]) -> str:

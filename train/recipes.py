@@ -77,6 +77,7 @@ class Split:
             a fake's file name.
         validation_counts: with `test_counts`, the same for validation.
         excluded: sets not used at all.
+        stratified: whether each class of each set gives its share, drawn by the contents of the files.
         test_sets: sets kept for the test entirely, as `set`, `set/real` or `set/fake`.
         validation_sets: the same for validation.
     """
@@ -85,6 +86,7 @@ class Split:
     test: float = 0.15
     test_counts: Mapping[str, int] = field(default_factory=dict)
     validation_counts: Mapping[str, int] = field(default_factory=dict)
+    stratified: bool = False
     excluded: tuple[str, ...] = ()
     test_sets: tuple[str, ...] = ()
     validation_sets: tuple[str, ...] = ()
@@ -243,7 +245,7 @@ _ARJON = Recipe(
     inputs=(_picture(224),),
     output="softmax",
     training=Training("adam", 1e-6, epochs=500, batch=32, augmentation="arjon"),
-    split=Split(validation=0.1, test=0.2),
+    split=Split(validation=0.1, test=0.2, stratified=True),
     study=Study(
         ARJON,
         "all 2,041 pictures (the supports of its table are 1,081 and 960)",
@@ -271,7 +273,7 @@ _ARJON = Recipe(
 
 # --- Perisic and Jovanovic: a VGG-like network and VGG16, on 140k faces ----------------------------------------------
 
-_PERISIC_SPLIT = Split(validation=1 / 7, test=1 / 7)  # 100,000 / 20,000 / 20,000
+_PERISIC_SPLIT = Split(validation=1 / 7, test=1 / 7, stratified=True)  # 100,000 / 20,000 / 20,000
 
 
 def _perisic(name: str, summary: str, architecture: str, figures: tuple[float, ...], **more: Any) -> Recipe:
@@ -535,7 +537,7 @@ _KIM = Recipe(
     output="softmax",
     labels=FAKE_FIRST,
     training=Training("adam", 1e-4, epochs=10, batch=32),
-    split=Split(validation=0.08, test=0.2),
+    split=Split(validation=0.08, test=0.2, stratified=True),
     study=Study(
         KIM,
         "258 of 1,289 pictures, which steered nothing but were the validation set too",
@@ -557,7 +559,7 @@ _KIM = Recipe(
 
 # --- CENG 476: a small network and ResNet50 --------------------------------------------------------------------------
 
-_CENG_SPLIT = Split(validation=1 / 6, test=1 / 6)  # 20,000 / 5,000 / 5,000
+_CENG_SPLIT = Split(validation=1 / 6, test=1 / 6, stratified=True)  # 20,000 / 5,000 / 5,000
 # The report applies all of this across all models (3.3, 3.4, 4, 4.1).
 _CENG_TRAINING = Training(
     "adam",

@@ -31,6 +31,7 @@ from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
 from train.export import OPSET, export
 from train.fit import fit, logits
+from train.lots import with_contents
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_aucs
 from train.recipes import Recipe, Split
@@ -123,6 +124,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     planned = replace(recipe, training=training)
     samples = read_samples(data)
     samples = of_sets(samples, plan.sets) if plan.sets else samples
+    samples = with_contents(samples)
     splits = split(samples, _rule(recipe, samples, plan.left_out), plan.seed)
     weights = resolve(plan.weights, recipe.backbones)
     try:
