@@ -23,7 +23,7 @@ def test_list_names_every_recipe(capsys):
     assert main(["list"]) == 0
     _, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
-    assert len(lines) == 20
+    assert len(lines) == 24
     (kim,) = [line for line in lines if line.startswith("kim-cnn ")]
     assert "99.61%" in kim
     assert "HaeLee Kim" in kim
