@@ -32,7 +32,8 @@ DATA = click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="A folder with real/ and fake/, or an index: CSV with path,label and, if known, set,generator,group.",
+    help="A data set's folder as it is unpacked: folders named real and fake, alone or inside train, valid and test; "
+    "or an index: CSV with path,label and, if known, set,generator,group,split.",
 )
 
 
@@ -117,7 +118,7 @@ def fit(recipe: str, data: Path, out: Path, validation: float | None, test: floa
 
     chosen = find_recipe(recipe)
     if validation is not None or test is not None:
-        split = replace(chosen.split, test_counts={})
+        split = replace(chosen.split, test_counts={}, redraw=True)
         if validation is not None:
             split = replace(split, validation=validation, validation_sets=())
         if test is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import os
@@ -10,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,45 +23,15 @@ from scanner.model import Box, Region, prepare
 from scanner.result import Face
 from scanner.runtime import available_cpus
 from train import lots
+from train.layouts import read_layout
 from train.recipes import Split
+from train.samples import LABELS, Sample
 
-COLUMNS = ("path", "label")  # of an index; set, generator and group are optional
-LABELS = ("real", "fake")
 # Bytes of pixels of one split and input up to which they are kept in memory.
 IN_MEMORY = 4 * 2**30
 
 # (picture, face box or None) -> the same, changed: a condition of `train.degrade`.
 Condition = Callable[[Picture, Box | None], tuple[Picture, Box | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One labelled picture.
-
-    Attributes:
-        path: as the index has it, relative to the index.
-        file: where it lies.
-        fake: its label.
-        set: the data set it came in.
-        generator: what made it; for a real picture, where it was taken from.
-        group: one person, one video or one source picture; empty if it stands alone.
-        split: `train`, `validation` or `test`, where the data set comes split; otherwise empty.
-        content: the hash of the file's bytes (`train.lots.with_contents`); empty where it was not needed.
-    """
-
-    path: str
-    file: Path
-    fake: bool
-    set: str
-    generator: str
-    group: str
-    split: str = ""
-    content: str = ""
-
-    @property
-    def maker(self) -> str:
-        """Generator and set, as tables name them."""
-        return f"{self.generator} ({self.set})" if self.generator else self.set
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +66,29 @@ class Crops:
 
 
 def read_samples(data: Path) -> list[Sample]:
-    """An index, or a folder with `real/` and `fake/`, -> its samples.
+    """An index, or a data set's folders as it is unpacked, -> its samples (`train.layouts`).
 
-    An index is CSV with the columns path (relative to it), label and, if known, set, generator and group.
+    An index is CSV with the columns path (relative to it), label and, if known, set, generator, group and split.
 
     Raises:
         FacescanError: it is neither, or it has no pictures of one of the classes.
     """
-    samples = _read_folder(data) if data.is_dir() else _read_index(data)
-    for label, fake in zip(LABELS, (False, True), strict=True):
-        if not any(sample.fake == fake for sample in samples):
-            raise FacescanError(f"{data}: no {label} pictures")
-    return samples
+    return read_layout(data).samples
 
 
 def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     """Part the samples, group by group.
 
-    A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's lot depends on the seed
-    and its name only: adding pictures moves no others.
+    Samples that come split stay as they are, unless the rule redraws them; a part that they lack is drawn from those to
+    train on. A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's lot depends
+    on the seed and its name only: adding pictures moves no others.
 
     Raises:
         FacescanError: the rule counts pictures that are not there.
     """
     samples = without(samples, rule.excluded)
+    if any(sample.split for sample in samples) and not rule.redraw:
+        return _as_they_come(samples, rule, seed)
     if rule.test_counts:
         return _split_by_counts(samples, rule, seed)
     if rule.stratified and not rule.test_sets and not rule.validation_sets:
@@ -252,38 +220,6 @@ def data_hash(samples: Iterable[Sample]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _read_index(index: Path) -> list[Sample]:
-    try:
-        with index.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FacescanError(f"{index}: no index of pictures: {error}") from error
-    missing = [column for column in COLUMNS if not rows or column not in rows[0]]
-    if missing:
-        raise FacescanError(f"{index}: no index of pictures: without {', '.join(missing)}")
-    samples = []
-    for line, row in enumerate(rows, start=2):
-        if not row["path"] or "\0" in row["path"]:
-            raise FacescanError(f"{index}: line {line}: no path of a picture")
-        if row["label"] not in LABELS:
-            raise FacescanError(f"{index}: line {line}: label {row['label']!r} is neither real nor fake")
-        fake = row["label"] == "fake"
-        about = (row.get(column) or "" for column in ("set", "generator", "group"))
-        samples.append(Sample(row["path"], index.parent / row["path"], fake, *about))
-    return samples
-
-
-def _read_folder(folder: Path) -> list[Sample]:
-    if not all((folder / label).is_dir() for label in LABELS):
-        raise FacescanError(f"{folder}: neither an index nor a folder with real/ and fake/")
-    return [
-        Sample(file.relative_to(folder).as_posix(), file, label == "fake", folder.resolve().name, "", "")
-        for label in LABELS
-        for file in sorted((folder / label).rglob("*"))
-        if file.is_file()
-    ]
-
-
 def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Room for pixels: in memory or, if they are many, in a file without a name in the folder for temporary files."""
     size = math.prod(shape)
@@ -299,6 +235,16 @@ def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
             f"{tempfile.gettempdir()}: no room for {size / 1e9:.1f} GB of pixels ({error.strerror}): "
             "set TMPDIR to a folder that has it"
         ) from error
+
+
+def _as_they_come(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
+    train, validation, test = (
+        tuple(sample for sample in samples if sample.split == part) for part in ("train", "validation", "test")
+    )
+    drawn = _split_by_class(
+        train, replace(rule, test=0.0 if test else rule.test, validation=0.0 if validation else rule.validation), seed
+    )
+    return Splits(drawn.train, validation or drawn.validation, test or drawn.test)
 
 
 def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:

@@ -7,12 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from scanner.runtime import available_cpus
-
-if TYPE_CHECKING:
-    from train.data import Sample
+from train.samples import Sample
 
 UNREADABLE = "unreadable"
 

@@ -76,6 +76,7 @@ class Split:
         test_counts: instead of shares, so many pictures for the test of each part of a set: `real`, or the prefix of
             a fake's file name.
         validation_counts: with `test_counts`, the same for validation.
+        redraw: whether the split that a data set comes with is set aside.
         excluded: sets not used at all.
         stratified: whether each class of each set gives its share, drawn by the contents of the files.
         test_sets: sets kept for the test entirely, as `set`, `set/real` or `set/fake`.
@@ -87,6 +88,7 @@ class Split:
     test_counts: Mapping[str, int] = field(default_factory=dict)
     validation_counts: Mapping[str, int] = field(default_factory=dict)
     stratified: bool = False
+    redraw: bool = False
     excluded: tuple[str, ...] = ()
     test_sets: tuple[str, ...] = ()
     validation_sets: tuple[str, ...] = ()

@@ -26,15 +26,17 @@ from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
 from train.checkpoint import Checkpoint
-from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, read_samples, set_names, split
+from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
 from train.export import OPSET, export
 from train.fit import fit, logits
+from train.layouts import read_layout
 from train.lots import with_contents
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_aucs
 from train.recipes import Recipe, Split
+from train.sift import sift
 from train.weights import resolve
 
 RECORD = "run.json"
@@ -122,9 +124,12 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         learning_rate=plan.learning_rate or recipe.training.learning_rate,
     )
     planned = replace(recipe, training=training)
-    samples = read_samples(data)
-    samples = of_sets(samples, plan.sets) if plan.sets else samples
-    samples = with_contents(samples)
+    layout = read_layout(data)
+    report(layout.summary)
+    sifted = sift(with_contents(of_sets(layout.samples, plan.sets) if plan.sets else layout.samples))
+    samples = sifted.samples
+    if sifted.summary:
+        report(sifted.summary)
     splits = split(samples, _rule(recipe, samples, plan.left_out), plan.seed)
     weights = resolve(plan.weights, recipe.backbones)
     try:
@@ -184,6 +189,11 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "own_rule": {name: figures(found) for name, found in own_rule.items()},
         "test_auc": {condition: evaluation.row("pooled", "all", condition).auc for condition in CONDITIONS},
         "probes": probes,
+        "unused": dict(sifted.left_out)
+        | {
+            kind: [sample.path for part in (train, validation, test) for sample in getattr(part, kind)]
+            for kind in ("broken", "faceless")
+        },
         "history": fitted.history,
         "splits": {name: [s.path for s in getattr(splits, name)] for name in ("train", "validation", "test")},
     }
