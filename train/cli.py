@@ -135,20 +135,29 @@ def fit(recipe: str, data: Path, out: Path, validation: float | None, test: floa
 
 @cli.command(short_help="Repeat the study behind a recipe.")
 @_training_options
+@click.option("--both", is_flag=True, help="Two runs: the files as found, and with --normalise-format.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="So many runs, from --seed on, with the mean and standard deviation of their figures.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
-    help="Folder of runs; the run goes to OUT/RECIPE/re_encoded or OUT/RECIPE/as_found; _seed_N is added to another "
+    help="Folder of runs; the run goes to OUT/RECIPE/as_found or OUT/RECIPE/re_encoded; _seed_N is added to another "
     "seed's than 0.",
 )
-def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
+def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **changes: Any) -> None:
     """Repeat the study behind RECIPE: its data, split and hyper-parameters; its figures beside the published ones.
 
     If DATA is an index that names sets, only that of the study is used. By default the files are taken as found, which
     is what the studies did; --normalise-format is the control: how much of the figure was the file format.
     """
+    from train.comparison import comparison, over_seeds
     from train.data import read_samples
     from train.recipes import find_recipe
     from train.results import read_records, table
@@ -156,14 +165,23 @@ def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
     chosen = find_recipe(recipe)
     if chosen.study is None:
         raise FacescanError(f"{chosen.name} comes of no study: use facescan-train fit {chosen.name}")
-    if changes["normalise_format"] is None:
-        changes["normalise_format"] = chosen.normalise_format
-    form = "re_encoded" if changes["normalise_format"] else "as_found"
-    folder = form if changes["seed"] == 0 else f"{form}_seed_{changes['seed']}"
     if not changes["sets"] and not data.is_dir() and any(sample.set for sample in read_samples(data)):
         changes["sets"] = chosen.study.sets
-    _run(chosen, data, out / chosen.name / folder, changes)
+    forms = (False, True) if both else (bool(changes["normalise_format"]),)
+    texts = []
+    for normalise_format in forms:
+        records = []
+        for seed in range(changes["seed"], changes["seed"] + seeds):
+            form = "re_encoded" if normalise_format else "as_found"
+            folder = out / chosen.name / (form if seed == 0 else f"{form}_seed_{seed}")
+            _run(chosen, data, folder, changes | {"normalise_format": normalise_format, "seed": seed})
+            if (folder / "run.json").is_file():
+                records.append(json.loads((folder / "run.json").read_text("utf-8")))
+                texts.append(comparison(records[-1], chosen.study))
+        if len(records) > 1:
+            texts.append(over_seeds(records, chosen.study))
     click.echo(table(read_records(out / chosen.name)))
+    click.echo("\n" + "\n\n".join(texts))
 
 
 def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
 from train.checkpoint import Checkpoint
+from train.comparison import RULES, other_pictures
 from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
@@ -126,8 +127,9 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     planned = replace(recipe, training=training)
     layout = read_layout(data)
     report(layout.summary)
-    sifted = sift(with_contents(of_sets(layout.samples, plan.sets) if plan.sets else layout.samples))
-    samples = sifted.samples
+    found = with_contents(of_sets(layout.samples, plan.sets) if plan.sets else layout.samples)
+    sifted = sift(found)
+    samples, hashed = sifted.samples, data_hash(found)
     if sifted.summary:
         report(sifted.summary)
     splits = split(samples, _rule(recipe, samples, plan.left_out), plan.seed)
@@ -138,7 +140,6 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
             pass
     except OSError as error:
         raise FacescanError(f"{out}: {error.strerror}") from error
-    hashed = data_hash(samples)
     checkpoints = _checkpoints(planned, out, plan, hashed)
     card = recipe.card()
     ways = conditions(card)
@@ -185,6 +186,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "versions": _versions(),
         "opset": OPSET,
         "data_sha256": hashed,
+        "other_pictures": other_pictures(samples, recipe.study.paper) if recipe.study else "",
         "onnx_minus_keras": difference,
         "own_rule": {name: figures(found) for name, found in own_rule.items()},
         "test_auc": {condition: evaluation.row("pooled", "all", condition).auc for condition in CONDITIONS},
@@ -200,6 +202,12 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     (out / "evaluation.json").write_text(json.dumps(evaluation.to_json(), indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.txt").write_text("\n\n".join(table(evaluation, c) for c in CONDITIONS) + "\n", encoding="utf-8")
     plot(evaluation, out)
+    if recipe.study:
+        # The study's own rule; the card's operating point stands beside, under its name.
+        os.replace(out / "confusion.png", out / "confusion_at_5_percent_false_alarms.png")
+        plots.confusion_matrix(
+            out / "confusion.png", own_rule["test"], f"{recipe.name} ({form}): {RULES[recipe.output]}"
+        )
     # Last, and in one piece: a folder with run.json is a whole run.
     replace_file(str(out / RECORD), (json.dumps(record, indent=1) + "\n").encode())
     if fitted.partial:

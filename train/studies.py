@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 NOT_SAID = "not said"
@@ -16,6 +17,7 @@ class Paper:
         title: as printed.
         venue: where and when it was published, as far as its own text says.
         data: the pictures it used, by the name under which they can be had, and how many they are.
+        pictures: how many of each class or, of ciplab's fakes, of each prefix of their names.
         sets: names of these pictures in an index with the column `set`.
     """
 
@@ -23,6 +25,7 @@ class Paper:
     title: str
     venue: str
     data: str
+    pictures: Mapping[str, int]
     sets: tuple[str, ...]
 
 
@@ -69,12 +72,14 @@ class Study:
 _CIPLAB = (
     "Kaggle, ciplab/real-and-fake-face-detection: 1,081 photographs and 960 composites (240 easy, 480 mid, 240 hard)"
 )
+_CIPLAB_PICTURES = {"real": 1081, "easy": 240, "mid": 480, "hard": 240}
 
 ARJON = Paper(
     "Arjon et al.",
     "Deep Learning-based Classification of Real and Fake Face Images Using Convolutional Neural Networks",
     "venue and year not said (it looked up its pictures on 19 December 2024)",
     _CIPLAB,
+    _CIPLAB_PICTURES,
     ("ciplab",),
 )
 PERISIC = Paper(
@@ -82,6 +87,7 @@ PERISIC = Paper(
     "Convolutional Neural Networks for Real and Fake Face Classification",
     "Faculty of Mechanical Engineering, Belgrade; venue not said, 2022 by its grants and look-ups",
     "Kaggle, xhlulu/140k-real-and-fake-faces: 70,000 photographs of FFHQ and 70,000 faces by StyleGAN, 256 px",
+    {"real": 70_000, "fake": 70_000},
     ("faces140k",),
 )
 GAUTAM = Paper(
@@ -89,6 +95,7 @@ GAUTAM = Paper(
     "Classification of Real and Fake Human Faces Using Deep Learning",
     "group project report, COMP 4026 Computer Vision and Pattern Recognition, Hong Kong Baptist University, 2023",
     f"{_CIPLAB}; the report says only 'provided by the instructor', and has its counts",
+    _CIPLAB_PICTURES,
     ("ciplab",),
 )
 KIM = Paper(
@@ -96,6 +103,7 @@ KIM = Paper(
     "Real vs. Fake Faces Image Classification",
     "slides, Statistical Deep Learning, fall 2023",
     "Kaggle, hamzaboulahia/hardfakevsrealfaces: 589 photographs and 700 faces by StyleGAN2, 300 px",
+    {"real": 589, "fake": 700},
     ("hardfake",),
 )
 CENG = Paper(
@@ -104,5 +112,6 @@ CENG = Paper(
     "project report, CENG 476 Deep Learning; year and authors not said",
     "a set of 15,000 photographs and 15,000 generated faces in train, validation and test folders; the report links "
     "ciplab's, which has 2,041 pictures of another kind, so the set it used is not known",
+    {"real": 15_000, "fake": 15_000},
     ("faces140k",),
 )

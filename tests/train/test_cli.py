@@ -50,9 +50,11 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
         csv.writer(file).writerows(rows)
     arguments = ["reproduce", "ceng-simplecnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path / "runs")]
     assert main([*arguments, "--epochs", "1", "--seed", "3"]) == 0
-    *_, last = capsys.readouterr().out.splitlines()
-    assert last.startswith("| ceng-simplecnn | 0.9800 | re-encoded, seed 3 |")
-    folder = tmp_path / "runs" / "ceng-simplecnn" / "re_encoded_seed_3"
+    printed = capsys.readouterr().out
+    assert "| ceng-simplecnn | 0.9800 | as found, seed 3 |" in printed
+    assert "ceng-simplecnn, as found, seed 3, 1 of 30 epochs\ntest: " in printed
+    assert "not the study's pictures: here 30 real, 30 fake; there 15,000 real, 15,000 fake" in printed
+    folder = tmp_path / "runs" / "ceng-simplecnn" / "as_found_seed_3"
     record = json.loads((folder / "run.json").read_text())
     assert record["sets"] == ["faces140k"]
     assert record["tf_enable_onednn_opts"] == "1"
@@ -60,8 +62,12 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
     assert record["planned"]["epochs"] == record["epochs"] == 1
     assert {file.name for file in folder.iterdir()} >= {
         "ceng-simplecnn.onnx", "ceng-simplecnn.keras", "run.json", "history.csv", "curves.png", "roc.png",
-        "confusion.png", "evaluation.json",
+        "confusion.png", "confusion_at_5_percent_false_alarms.png", "evaluation.json",
     }  # fmt: skip
+    assert main([*arguments, "--epochs", "1", "--seed", "3"]) == 2
+    assert "holds a finished run: --force replaces it" in capsys.readouterr().err
+    assert main([*arguments, "--epochs", "1", "--seed", "3", "--resume"]) == 0
+    assert f"{folder}: is finished already" in capsys.readouterr().out
     scanned = ["--model", str(folder / "ceng-simplecnn.onnx"), "--out", str(tmp_path / "out.csv"), "--exit-zero", "-q"]
     assert scan([str(tmp_path / "0.png"), *scanned]) == 0
 
@@ -142,6 +148,26 @@ def test_only_an_index_that_names_sets_is_asked_for_the_studys(index, sets, tmp_
     (tmp_path / "index.csv").write_text(index)
     assert main(["reproduce", "kim-cnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path)]) == 0
     assert asked == [sets]
+
+
+@pytest.mark.parametrize(
+    ("options", "folders"),
+    [
+        ([], ["as_found"]),
+        (["--normalise-format"], ["re_encoded"]),
+        (["--both"], ["as_found", "re_encoded"]),
+        (["--both", "--seeds", "2"], ["as_found", "as_found_seed_1", "re_encoded", "re_encoded_seed_1"]),
+        (["--seed", "3", "--seeds", "2"], ["as_found_seed_3", "as_found_seed_4"]),
+    ],
+)
+def test_a_study_is_repeated_as_found_unless_asked_otherwise(options, folders, index, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("train.cli._run", lambda recipe, data, out, changes: asked.append((out.name, changes)))
+    assert main(["reproduce", "kim-cnn", "--data", str(index), "--out", str(tmp_path), *options]) == 0
+    assert [name for name, _ in asked] == folders
+    for name, changes in asked:
+        assert changes["normalise_format"] == name.startswith("re_encoded")
+        assert changes["seed"] == int(name.partition("_seed_")[2] or 0)
 
 
 def test_one_share_changes_the_rule_of_its_own_split_only(monkeypatch):
