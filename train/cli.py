@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner import __version__
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, first_line
 from scanner.memory import keep_memory
 from scanner.quiet import silent_libraries
 
@@ -88,6 +89,7 @@ def _training_options(command: Callable) -> Callable:
             help="Bring all pictures to one size and save them as JPEG 85 first, so that no file format gives a class "
             "away; or take the files as they are. By default as the recipe says: the studies took them as found.",
         ),
+        click.option("--terms", default="", help="Terms of use of the pictures, for the card of the model."),
         click.option("--resume", is_flag=True, help="Continue a run that was stopped; leave one that is finished."),
         click.option("--force", is_flag=True, help="Replace the run that the folder holds."),
     )
@@ -250,7 +252,7 @@ def evaluate(
     from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on
-    from train.evaluate import plot, table
+    from train.evaluate import plot, table, trained_on
     from train.score import write_predictions
 
     # What would fail in the end fails now.
@@ -269,13 +271,20 @@ def evaluate(
     if record is not None:
         samples = _kept_for_test(samples, record)
     detector = Detector(find_model(model), threads=available_cpus())
+    known = trained_on(detector.card, samples)
+    if known:
+        click.echo(
+            f"facescan-train: WARNING: the model was trained on {len(known)} of these {len(samples)} pictures: the "
+            "figures below are no test of it; --run RUN/run.json keeps to the pictures that its run kept for the test",
+            err=True,
+        )
     evaluation = measured_on(detector, samples)
     click.echo("\n\n".join(table(evaluation, condition) for condition in CONDITIONS))
     if evaluation.faceless or evaluation.broken:
         click.echo(f"\nleft out: {len(evaluation.faceless)} without a face, {len(evaluation.broken)} broken")
     try:
         if out is not None:
-            out.write_text(json.dumps(evaluation.to_json(), indent=1) + "\n", encoding="utf-8")
+            out.write_text(json.dumps(evaluation.to_json() | {"trained_on": known}, indent=1) + "\n", encoding="utf-8")
         if predictions is not None:
             write_predictions(predictions, evaluation.scores)
         if plots is not None:
@@ -393,7 +402,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package not in EXTRA | BACKENDS:
-            raise
+            return _fail_internally(error)
         wanted = "'facescan[train]'" if package in EXTRA else f"{package}, or unset KERAS_BACKEND"
         click.echo(f"facescan-train: {package} is missing: pip install {wanted}", err=True)
         return USAGE_ERROR
@@ -406,7 +415,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except Exception as error:  # a bug, or a library's
+        return _fail_internally(error)
     return 0
+
+
+def _fail_internally(error: Exception) -> int:
+    if os.environ.get("FACESCAN_TRACEBACK"):
+        traceback.print_exception(error)
+    hint = "please report it, with what FACESCAN_TRACEBACK=1 shows"
+    click.echo(f"facescan-train: internal error: {type(error).__name__}: {first_line(error)}; {hint}", err=True)
+    return USAGE_ERROR
 
 
 if __name__ == "__main__":

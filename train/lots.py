@@ -12,6 +12,8 @@ from scanner.runtime import available_cpus
 from train.samples import Sample
 
 UNREADABLE = "unreadable"
+# Hexadecimal digits of a hash that a card keeps of each training picture.
+SHORT = 10
 
 
 def content_hash(content: bytes) -> str:
@@ -31,6 +33,11 @@ def with_contents(samples: Sequence[Sample]) -> list[Sample]:
 
     with ThreadPoolExecutor(available_cpus()) as pool:
         return list(pool.map(hashed, samples))
+
+
+def short_hash(content: str) -> str:
+    """Ten digits of a content hash, as a card keeps them: two in a billion pictures pass for another of 100,000."""
+    return content[:SHORT]
 
 
 def groups(samples: Iterable[Sample]) -> list[list[Sample]]:

@@ -33,7 +33,7 @@ from train.evaluate import Evaluation, measure, plot, table
 from train.export import OPSET, export
 from train.fit import fit, logits
 from train.layouts import read_layout
-from train.lots import with_contents
+from train.lots import short_hash, with_contents
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_aucs
 from train.recipes import Recipe, Split
@@ -41,6 +41,8 @@ from train.sift import sift
 from train.weights import resolve
 
 RECORD = "run.json"
+# Of a card whose user stated no terms of use.
+NO_TERMS = "not stated"
 # What of a recipe decides the weights; its texts and published figures do not.
 TRAINED_BY = (
     "architecture",
@@ -87,6 +89,7 @@ class Plan:
         left_out: sets kept for the test whole, besides the recipe's, as `set`, `set/real` or `set/fake`; groups that
             reach into them follow, and a recipe that counts its test pictures is split by shares.
         normalise_format: whether every picture is brought to one size and saved alike first.
+        terms: of use of the pictures, for the card, in the user's words.
         resume: whether a run that was stopped is continued, and one that is finished left as it is.
         force: whether the run that the folder holds is replaced.
     """
@@ -98,6 +101,7 @@ class Plan:
     sets: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     normalise_format: bool = False
+    terms: str = ""
     resume: bool = False
     force: bool = False
 
@@ -116,7 +120,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         KeyboardInterrupt: Ctrl-C ended the training; the files are those of the partial run.
     """
     file = out / f"{recipe.name}.onnx"
-    if _finished(out) and plan.resume and not plan.force:
+    if plan.resume and not plan.force and _finished(out):
         report(f"{out}: is finished already")
         return file
     training = replace(
@@ -156,7 +160,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
 
     probes = {name: dict(zip(CONDITIONS, probe_aucs(name, train, test), strict=True)) for name in PROBES}
-    evaluation = finish(file, splits, validation, test, plan.seed, probes, report)
+    evaluation = finish(file, splits, validation, test, plan.seed, probes, plan.terms, report)
     for condition in CONDITIONS:
         report(table(evaluation, condition))
         told = ", ".join(f"{name} {areas[condition]:.3f}" for name, areas in probes.items())
@@ -245,7 +249,7 @@ def _checkpoints(recipe: Recipe, out: Path, plan: Plan, hashed: str) -> list[Che
         raise FacescanError(f"{out}: holds a run that was stopped: --resume continues it, --force starts anew")
     form = FAIR if plan.normalise_format else AS_FOUND
     made_by = {key: value for key, value in asdict(recipe).items() if key in TRAINED_BY}
-    values = json.dumps([made_by, plan.seed, plan.weights, form, hashed], sort_keys=True)
+    values = json.dumps([made_by, plan.seed, plan.weights, plan.left_out, form, hashed], sort_keys=True)
     identity = hashlib.sha256(values.encode()).hexdigest()
     return [Checkpoint(file, identity) for file in files]
 
@@ -257,9 +261,21 @@ def finish(
     test: Crops,
     seed: int,
     probes: Probes,
+    terms: str = "",
     report: Callable[[str], None] = print,
 ) -> Evaluation:
-    """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card."""
+    """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card.
+
+    Args:
+        file: the exported detector; its card is replaced.
+        splits: whose pictures were used for what.
+        validation: to calibrate on.
+        test: to measure on.
+        seed: of the run.
+        probes: areas under the ROC curve of what does not look at the face.
+        terms: of use of the training pictures, as the user states them.
+        report: told what a user must know.
+    """
     detector = Detector(file, threads=available_cpus())
     trained_on = set_names(splits.train)
     scores, labels, weights = calibration_scores(detector, validation, trained_on)
@@ -277,7 +293,8 @@ def finish(
             "test_sets": set_names(splits.test),
             "pictures": {name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
             "seed": seed,
-            "terms": "research or non-commercial use for most of the sets, no stated licence for many",
+            "terms": terms or NO_TERMS,
+            "picture_hashes": " ".join(sorted({short_hash(sample.content) for sample in splits.train})),
         },
     )
     write_card(file, card)

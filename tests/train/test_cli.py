@@ -210,6 +210,17 @@ def test_a_closed_pipe_is_one_line_and_exits_with_2():
     assert (done.returncode, done.stderr) == (2, "facescan-train: standard output was closed by its reader\n")
 
 
+def test_an_internal_error_is_one_line_and_exits_with_2(monkeypatch, capsys):
+    def broken(name: str) -> None:
+        raise KeyError("a bug\nof two lines")
+
+    monkeypatch.setattr("train.recipes.find_recipe", broken)
+    assert main(["list", "kim-cnn"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("facescan-train: internal error: KeyError: ")
+    assert line.endswith("please report it, with what FACESCAN_TRACEBACK=1 shows")
+
+
 def test_help_loads_nothing_heavy():
     script = (
         "import sys; from train.cli import main; assert main(['--help']) == main(['fit', '--help']) == 0;"
