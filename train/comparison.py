@@ -37,7 +37,7 @@ def comparison(record: Mapping[str, Any], study: Study) -> str:
     values = figures_of(found, study.positive)
     for name in FIGURES:
         published = getattr(study, name)
-        low_high = _interval(found, study.positive, name)
+        low_high = share_interval(found, study.positive, name)
         lines.append(
             f"{_title(name, study.positive):18}{_number(published):>10}{_number(values[name]):>10}"
             + (f"   {low_high[0]:.4f} to {low_high[1]:.4f}" if low_high else "")
@@ -89,8 +89,8 @@ def figures_of(found: Confusion, positive: str) -> dict[str, float | None]:
     return {name: getattr(turned, name) for name in FIGURES}
 
 
-def _interval(found: Confusion, positive: str, name: str) -> tuple[float, float] | None:
-    """Wilson's, of a share of pictures; F1 is no share."""
+def share_interval(found: Confusion, positive: str, name: str) -> tuple[float, float] | None:
+    """The 95 % interval of a figure that is a share of pictures, by Wilson; None for F1, which is none."""
     turned = Confusion(found.tn, found.fn, found.tp, found.fp) if positive == "real" else found
     part, whole = {
         "accuracy": (turned.tp + turned.tn, turned.tp + turned.fp + turned.tn + turned.fn),
