@@ -49,13 +49,27 @@ def cli() -> None:
 
 @cli.command("list", short_help="Name the recipes, or show one.")
 @click.argument("recipe", required=False)
-def list_recipes(recipe: str | None) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "toml"]),
+    default="text",
+    show_default=True,
+    help="Of one RECIPE: a page to read; for machines; or a file that fit takes, to change and train.",
+)
+def list_recipes(recipe: str | None, form: str) -> None:
     """Name the recipes, with what was published of each; or show one RECIPE whole."""
-    from train.recipes import RECIPES, find_recipe
+    from train.recipes import RECIPES
 
     if recipe is not None:
-        click.echo(json.dumps(asdict(find_recipe(recipe)), indent=2))
+        from train.listing import describe
+        from train.own_recipes import as_toml, load_recipe
+
+        write = {"text": describe, "toml": as_toml, "json": lambda found: json.dumps(asdict(found), indent=2)}
+        click.echo(write[form](load_recipe(recipe)))
         return
+    if form != "text":
+        raise click.UsageError("--format goes with a RECIPE")
     click.echo(f"{'recipe':24} {'accuracy':>8}  {'published by':21}  network")
     for found in RECIPES.values():
         study = found.study.name if found.study else "facescan"
@@ -101,6 +115,14 @@ def _training_options(command: Callable) -> Callable:
 @cli.command(short_help="Fit a recipe to any pictures.")
 @_training_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe: learning_rate, epochs, batch, optimizer, schedule, augmentation, dropout, "
+    "patience and others, named as list RECIPE --format toml names them. Repeatable.",
+)
 @click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's rule.")
 @click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's rule.")
 @click.option(
@@ -110,15 +132,24 @@ def _training_options(command: Callable) -> Callable:
     metavar="SET[/real|/fake]",
     help="Keep this set whole for the test, to see how the model does on what it has never seen. Repeatable.",
 )
-def fit(recipe: str, data: Path, out: Path, validation: float | None, test: float | None, **changes: Any) -> None:
+def fit(
+    recipe: str,
+    data: Path,
+    out: Path,
+    validation: float | None,
+    test: float | None,
+    settings: tuple[str, ...],
+    **changes: Any,
+) -> None:
     """Fit RECIPE to any pictures: trained, exported, calibrated, measured.
 
-    OUT gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with
-    all that is needed to repeat the run.
+    RECIPE is one of the list, or a TOML file: facescan-train list kim-cnn --format toml prints one to start from. OUT
+    gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with all
+    that is needed to repeat the run.
     """
-    from train.recipes import find_recipe
+    from train.own_recipes import load_recipe
 
-    chosen = find_recipe(recipe)
+    chosen = load_recipe(recipe, settings)
     if validation is not None or test is not None:
         split = replace(chosen.split, test_counts={}, redraw=True)
         if validation is not None:

@@ -262,9 +262,24 @@ def build(recipe: Recipe, weights: Mapping[str, str | None]) -> keras.Model:
     sizes = {spec.size for spec in recipe.inputs}
     (size,) = sizes
     model = importlib.import_module(recipe.architecture).build(size, weights, **recipe.options)
+    _set_dropout(model, recipe)
     if recipe.framework == "pytorch":
         as_pytorch(model, pretrained=bool(recipe.backbones))
     return model
+
+
+def _set_dropout(model: keras.Model, recipe: Recipe) -> None:
+    """Give the network's dropout layers the recipe's rates, where it has some.
+
+    Raises:
+        FacescanError: there are not as many rates as layers.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    rates = recipe.dropout * len(layers) if len(recipe.dropout) == 1 else recipe.dropout
+    if rates and len(rates) != len(layers):
+        raise FacescanError(f"{recipe.name}: {len(rates)} rates of dropout for {len(layers)} layers of it")
+    for layer, rate in zip(layers, rates, strict=False):
+        layer.rate = rate
 
 
 def logits(model: keras.Model, regions: Sequence[Region], recipe: Recipe) -> NDArray[np.float64]:

@@ -110,6 +110,7 @@ class Recipe:
         training: how it is trained.
         split: of the pictures.
         options: further arguments of `build`.
+        dropout: rates of the network's dropout layers, from top to bottom, or one for all; empty for its own.
         backbones: networks within it that may start from ImageNet weights (see `train.weights`).
         labels: in the order of the output's columns; of a single column, that of label 1.
         region: `face` or `image`.
@@ -131,6 +132,7 @@ class Recipe:
     training: Training
     split: Split = field(default_factory=Split)
     options: Mapping[str, Any] = field(default_factory=dict)
+    dropout: tuple[float, ...] = ()
     backbones: tuple[str, ...] = ()
     labels: tuple[str, ...] = REAL_FIRST
     region: str = "image"
@@ -642,7 +644,7 @@ def _ceng_simplecnn(name: str, dropout: tuple[float, float], accuracy: float, **
     )
 
 
-def _ceng_resnet50(name: str, summary: str, accuracy: float | None, trainable_from: str | None, **more: Any) -> Recipe:
+def _ceng_resnet50(name: str, summary: str, accuracy: float | None, trainable_from: str, **more: Any) -> Recipe:
     return _ceng(
         name,
         f"{summary}, under two dense layers at 224 px",
@@ -665,7 +667,7 @@ _CENG = (
     _ceng_simplecnn(
         "ceng-simplecnn-v3", (0.4, 0.6), 0.96, validation_accuracy=0.97, in_table_1=False, remark="v3 of its table 3."
     ),
-    _ceng_resnet50("ceng-resnet50-frozen", "A frozen ResNet50", 0.91, None, validation_accuracy=0.91),
+    _ceng_resnet50("ceng-resnet50-frozen", "A frozen ResNet50", 0.91, "", validation_accuracy=0.91),
     _ceng_resnet50(
         "ceng-resnet50-finetuned",
         "ResNet50 with its last stage trained at a tenth of the rate",

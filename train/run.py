@@ -47,6 +47,7 @@ NO_TERMS = "not stated"
 TRAINED_BY = (
     "architecture",
     "options",
+    "dropout",
     "inputs",
     "output",
     "labels",

@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow", reason="needs TensorFlow, of the extra [train]
 from scanner.cli import main as scan
 from scanner.model import DEFAULT_MODEL
 from train.cli import main
+from train.own_recipes import as_toml
 from train.recipes import RECIPES, Split
 
 
@@ -29,8 +30,8 @@ def test_list_names_every_recipe(capsys):
     assert "HaeLee Kim" in kim
 
 
-def test_list_shows_one_recipe_whole(capsys):
-    assert main(["list", "gautam-fusion-3"]) == 0
+def test_list_shows_one_recipe_whole_for_machines(capsys):
+    assert main(["list", "gautam-fusion-3", "--format", "json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["options"] == {"branches": ["mobilenet", "cnn"]}
     assert "custom CNN and MobileNet" in shown["notes"]
@@ -148,6 +149,45 @@ def test_only_an_index_that_names_sets_is_asked_for_the_studys(index, sets, tmp_
     (tmp_path / "index.csv").write_text(index)
     assert main(["reproduce", "kim-cnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path)]) == 0
     assert asked == [sets]
+
+
+def test_a_run_that_is_killed_goes_on_after_its_last_whole_epoch(index, tmp_path):
+    pytest.importorskip("tensorflow")
+    file = tmp_path / "small.toml"
+    text = as_toml(RECIPES["arjon-cnn"]).replace("epochs = 500", "epochs = 4")
+    file.write_text(text.replace("size = [224, 224]", "size = [32, 32]"))
+    command = [
+        sys.executable,
+        "-m",
+        "train.cli",
+        "fit",
+        str(file),
+        "--data",
+        str(index),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as run:
+        for line in run.stdout:
+            if line.startswith("epoch 2/"):  # the checkpoint of the first is written
+                run.kill()
+                break
+    assert not (tmp_path / "out" / "run.json").exists()
+    stopped = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert stopped.returncode == 2
+    assert "holds a run that was stopped: --resume continues it" in stopped.stderr
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    epochs = [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith(("epoch", "resumed"))]
+    assert epochs in (
+        ["resumed after epoch 1", "epoch 2/4", "epoch 3/4", "epoch 4/4"],
+        ["resumed after epoch 2", "epoch 3/4", "epoch 4/4"],
+    )
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["epochs"], record["partial"]) == (4, False)
+    assert not list((tmp_path / "out").glob("checkpoint*"))
 
 
 @pytest.mark.parametrize(
