@@ -282,6 +282,20 @@ def _set_dropout(model: keras.Model, recipe: Recipe) -> None:
         layer.rate = rate
 
 
+def layer_table(model: keras.Model, prefix: str = "") -> list[dict[str, Any]]:
+    """Every layer with weights or a shape of its own: name, kind, output shape and parameters, from top to bottom."""
+    rows: list[dict[str, Any]] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            rows += layer_table(layer, f"{prefix}{layer.name}/")
+            continue
+        output = layer.output[0] if isinstance(layer.output, list) else layer.output
+        shape = [size for size in output.shape if size is not None]
+        kind = type(layer).__name__
+        rows.append({"name": prefix + layer.name, "kind": kind, "output": shape, "parameters": layer.count_params()})
+    return rows
+
+
 def logits(model: keras.Model, regions: Sequence[Region], recipe: Recipe) -> NDArray[np.float64]:
     """The network's log-odds of fake for n regions, (n,), by Keras."""
     # Compiled, in small batches: calling the model on 256 at once took four to five times as long.

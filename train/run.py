@@ -31,7 +31,7 @@ from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, o
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
 from train.export import OPSET, export
-from train.fit import fit, logits
+from train.fit import fit, layer_table, logits
 from train.layouts import read_layout
 from train.lots import short_hash, with_contents
 from train.metrics import Confusion, confusion
@@ -182,6 +182,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "minutes": round(sum(point["seconds"] for point in fitted.history) / 60, 2),
         "machine": machine(),
         "parameters": fitted.model.count_params(),
+        "layers": layer_table(fitted.model),
         "weights": {name: Path(path).name if path else None for name, path in weights.items()},
         "weights_sha256": {
             name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in weights.items() if path
