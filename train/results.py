@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from train.comparison import FIGURES, confusion_of, figures_of, share_interval
 from train.degrade import AS_FOUND, FAIR
 from train.markdown import figure, fill
 from train.markdown import table as as_markdown
-from train.recipes import RECIPES, Recipe
+from train.recipes import RECIPES, Recipe, Training
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 RECORDS = Path(__file__).parent / "records.jsonl"
@@ -96,10 +95,13 @@ def keep(records: Sequence[Record], file: Path = RECORDS) -> None:
 
 def is_whole(record: Record) -> bool:
     """Whether a run is all that its recipe asks for, as the recipe is now."""
-    recipe = RECIPES[record["recipe"]["name"]]
-    training = json.loads(json.dumps(asdict(recipe.training)))
-    planned = {key: training[key] for key in ("epochs", "learning_rate")}
-    return record["recipe"]["training"] == training and record["planned"] == planned and all(record["weights"].values())
+    training = RECIPES[record["recipe"]["name"]].training
+    planned = {"epochs": training.epochs, "learning_rate": training.learning_rate}
+    try:  # a field that the record lacks came later, and had its default
+        as_now = Training(**record["recipe"]["training"]) == training
+    except TypeError:
+        as_now = False
+    return as_now and record["planned"] == planned and all(record["weights"].values())
 
 
 def table(records: Sequence[Record]) -> str:

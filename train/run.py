@@ -9,7 +9,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -250,10 +250,22 @@ def _checkpoints(recipe: Recipe, out: Path, plan: Plan, hashed: str) -> list[Che
     elif not plan.resume and any(file.exists() for file in files):
         raise FacescanError(f"{out}: holds a run that was stopped: --resume continues it, --force starts anew")
     form = FAIR if plan.normalise_format else AS_FOUND
-    made_by = {key: value for key, value in asdict(recipe).items() if key in TRAINED_BY}
+    made_by = {key: value for key, value in _stated(recipe).items() if key in TRAINED_BY}
     values = json.dumps([made_by, plan.seed, plan.weights, plan.left_out, form, hashed], sort_keys=True)
     identity = hashlib.sha256(values.encode()).hexdigest()
     return [Checkpoint(file, identity) for file in files]
+
+
+def _stated(value: Any) -> Any:
+    """Fields that differ from their defaults: a field that is added later leaves the identity of older runs alone."""
+    if not is_dataclass(value):
+        return [_stated(one) for one in value] if isinstance(value, tuple) else value
+    stated = {}
+    for field in fields(value):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if getattr(value, field.name) != default:
+            stated[field.name] = _stated(getattr(value, field.name))
+    return stated
 
 
 def finish(
