@@ -27,26 +27,22 @@ def arjon(region: Region, random: np.random.Generator) -> Region:
     return tuple(_moved(_mirrored(p, mirrored), angle, zoom, shifts, cv2.BORDER_REPLICATE) for p in region)
 
 
-def gautam(region: Region, random: np.random.Generator) -> Region:
-    """Six changes, each made half the time: both mirrorings, a quarter turn, brightness, contrast and saturation."""
-    left_right, up_down, turned, bright, contrasted, saturated = random.random(6) < 0.5
-    brightness, contrast, saturation = random.uniform(-0.2, 0.2), random.uniform(0.8, 1.2), random.uniform(0.8, 1.2)
+def ceng(region: Region, random: np.random.Generator) -> Region:
+    """Mirrored half the time, turned up to 10 degrees, and its colours jittered by up to 0.2, as torchvision does.
+
+    RandomHorizontalFlip, RandomRotation (nearest pixel, corners filled with black) and ColorJitter (factors of
+    brightness, contrast and saturation, one after the other in random order).
+    """
+    mirrored, angle = random.random() < 0.5, random.uniform(-10, 10)
+    factors, order = random.uniform(0.8, 1.2, 3), random.permutation(3)
 
     def change(pixels: Picture) -> Picture:
-        pixels = _mirrored(pixels, left_right)
-        pixels = pixels[::-1] if up_down else pixels
-        pixels = np.rot90(pixels) if turned else pixels
-        pixels = _coloured(pixels, brightness if bright else 0.0, contrast if contrasted else 1.0)
-        return _saturated(pixels, saturation) if saturated else pixels
+        pixels = _moved(_mirrored(pixels, mirrored), angle, border=cv2.BORDER_CONSTANT, interpolation=cv2.INTER_NEAREST)
+        for step in order:
+            pixels = _JITTER[step](pixels, factors[step])
+        return pixels
 
     return tuple(change(pixels) for pixels in region)
-
-
-def ceng(region: Region, random: np.random.Generator) -> Region:
-    """Mirrored half the time, turned up to 10 degrees, with brightness, contrast and saturation up to 0.2 off."""
-    mirrored, angle = random.random() < 0.5, random.uniform(-10, 10)
-    brightness, contrast, saturation = random.uniform(-0.2, 0.2), random.uniform(0.8, 1.2), random.uniform(0.8, 1.2)
-    return tuple(_coloured(_moved(_mirrored(p, mirrored), angle), brightness, contrast, saturation) for p in region)
 
 
 def saved_anyhow(region: Region, random: np.random.Generator) -> Region:
@@ -87,10 +83,43 @@ def resaved(region: Region, random: np.random.Generator) -> Region:
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "arjon": arjon,
-    "gautam": gautam,
     "ceng": ceng,
     "saved_anyhow": saved_anyhow,
     "resaved": resaved,
+}
+
+
+def _all_inputs(change: Callable[[Picture], Picture]) -> Augmentation:
+    return lambda region, random: tuple(change(pixels) for pixels in region)
+
+
+def _brightened(region: Region, random: np.random.Generator) -> Region:
+    added = random.uniform(-0.2, 0.2)
+    return tuple(_coloured(pixels, added, 1.0) for pixels in region)
+
+
+def _contrasted(region: Region, random: np.random.Generator) -> Region:
+    factor = random.uniform(0.8, 1.2)
+    return tuple(_coloured(pixels, 0.0, factor) for pixels in region)
+
+
+def _more_or_less_saturated(region: Region, random: np.random.Generator) -> Region:
+    factor = random.uniform(0.8, 1.2)
+    return tuple(_saturated(pixels, factor) for pixels in region)
+
+
+# Changes of which each makes one more copy of a picture, beside the picture itself.
+COPIES: dict[str, tuple[Augmentation, ...]] = {
+    # Gautam and Chandra, 3.6: flip_left_right, flip_up_down, rot90, random_brightness, random_contrast and
+    # random_saturation of tf.image.
+    "gautam": (
+        _all_inputs(lambda pixels: np.ascontiguousarray(pixels[:, ::-1])),
+        _all_inputs(lambda pixels: np.ascontiguousarray(pixels[::-1])),
+        _all_inputs(lambda pixels: np.ascontiguousarray(np.rot90(pixels))),
+        _brightened,
+        _contrasted,
+        _more_or_less_saturated,
+    ),
 }
 
 
@@ -113,13 +142,34 @@ def _moved(
     return cv2.warpAffine(np.ascontiguousarray(pixels), matrix, (width, height), flags=interpolation, borderMode=border)
 
 
-def _coloured(pixels: Picture, brightness: float, contrast: float, saturation: float = 1.0) -> Picture:
-    """Brightness in parts of the range and contrast about each channel's mean, as tf.image's; saturation about grey."""
+def _coloured(pixels: Picture, brightness: float, contrast: float) -> Picture:
+    """Brightness in parts of the range and contrast about each channel's mean, as tf.image's."""
     values = pixels.astype(np.float32) + 255 * brightness
     mean = values.mean(axis=(0, 1), keepdims=True)
-    values = (values - mean) * contrast + mean
-    grey = values @ np.float32([0.299, 0.587, 0.114])
-    values = (values - grey[..., None]) * saturation + grey[..., None]
+    return _as_pixels((values - mean) * contrast + mean)
+
+
+def _multiplied(pixels: Picture, factor: float) -> Picture:
+    """Brightness, as torchvision's."""
+    return _as_pixels(pixels.astype(np.float32) * factor)
+
+
+def _spread_about_grey_mean(pixels: Picture, factor: float) -> Picture:
+    """Contrast, as torchvision's: about the mean of the grey picture."""
+    mean = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).mean()
+    return _as_pixels((pixels.astype(np.float32) - mean) * factor + mean)
+
+
+def _spread_about_grey(pixels: Picture, factor: float) -> Picture:
+    """Saturation, as torchvision's: about the grey picture."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+    return _as_pixels((pixels - grey) * factor + grey)
+
+
+_JITTER = (_multiplied, _spread_about_grey_mean, _spread_about_grey)
+
+
+def _as_pixels(values: np.ndarray) -> Picture:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,6 +133,17 @@ def robustness(evaluation: Evaluation) -> Markup | str:
     chart.grid(axis="x", color=charts.LINE, linewidth=0.6)
     told = ", ".join(f"{TITLES[name]} {area:.3f}" for name, area in pooled.items())
     return charts.svg(chart, "robustness", f"AUC by condition: {told}")
+
+
+def history(epochs: Sequence[Mapping[str, float]], name: str) -> Markup:
+    """`loss` or `accuracy` of the training and validation pictures over the epochs."""
+    chart = charts.axes("epoch", name, TALL)
+    steps = range(1, len(epochs) + 1)
+    for key, told, colour in ((name, "training", charts.QUIET), (f"val_{name}", "validation", charts.ACCENT)):
+        values = [epoch.get(key, np.nan) for epoch in epochs]
+        chart.plot(steps, values, color=colour, marker="o", markersize=3, linewidth=1.6, label=told)
+    chart.legend(frameon=False, fontsize=charts.TEXT, labelcolor=charts.INK)
+    return charts.svg(chart, f"history-{name}", f"{name} over {len(epochs)} epochs")
 
 
 def _rates(chart: Axes, labels: Bools) -> Axes:

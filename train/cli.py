@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner import __version__
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, first_line
 from scanner.memory import keep_memory
 from scanner.quiet import silent_libraries
 
@@ -32,7 +33,8 @@ DATA = click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="A folder with real/ and fake/, or an index: CSV with path,label and, if known, set,generator,group.",
+    help="A data set's folder as it is unpacked: folders named real and fake, alone or inside train, valid and test; "
+    "or an index: CSV with path,label and, if known, set,generator,group,split.",
 )
 
 
@@ -47,16 +49,31 @@ def cli() -> None:
 
 @cli.command("list", short_help="Name the recipes, or show one.")
 @click.argument("recipe", required=False)
-def list_recipes(recipe: str | None) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "toml"]),
+    default="text",
+    show_default=True,
+    help="Of one RECIPE: a page to read; for machines; or a file that fit takes, to change and train.",
+)
+def list_recipes(recipe: str | None, form: str) -> None:
     """Name the recipes, with what was published of each; or show one RECIPE whole."""
-    from train.recipes import RECIPES, find_recipe
+    from train.recipes import RECIPES
 
     if recipe is not None:
-        click.echo(json.dumps(asdict(find_recipe(recipe)), indent=2))
+        from train.listing import describe
+        from train.own_recipes import as_toml, load_recipe
+
+        write = {"text": describe, "toml": as_toml, "json": lambda found: json.dumps(asdict(found), indent=2)}
+        click.echo(write[form](load_recipe(recipe)))
         return
+    if form != "text":
+        raise click.UsageError("--format goes with a RECIPE")
     click.echo(f"{'recipe':24} {'accuracy':>8}  {'published by':21}  network")
     for found in RECIPES.values():
-        accuracy, study = (f"{found.study.accuracy:.2%}", found.study.name) if found.study else ("-", "facescan")
+        study = found.study.name if found.study else "facescan"
+        accuracy = f"{found.study.accuracy:.2%}" if found.study and found.study.accuracy is not None else "-"
         click.echo(f"{found.name:24} {accuracy:>8}  {study:21}  {found.summary}")
 
 
@@ -84,8 +101,11 @@ def _training_options(command: Callable) -> Callable:
             "--normalise-format/--as-found",
             default=None,
             help="Bring all pictures to one size and save them as JPEG 85 first, so that no file format gives a class "
-            "away; or take the files as they are. By default as the recipe says: all of the studies' normalise.",
+            "away; or take the files as they are. By default as the recipe says: the studies took them as found.",
         ),
+        click.option("--terms", default="", help="Terms of use of the pictures, for the card of the model."),
+        click.option("--resume", is_flag=True, help="Continue a run that was stopped; leave one that is finished."),
+        click.option("--force", is_flag=True, help="Replace the run that the folder holds."),
     )
     for option in reversed(options):
         command = option(command)
@@ -95,6 +115,14 @@ def _training_options(command: Callable) -> Callable:
 @cli.command(short_help="Fit a recipe to any pictures.")
 @_training_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe: learning_rate, epochs, batch, optimizer, schedule, augmentation, dropout, "
+    "patience and others, named as list RECIPE --format toml names them. Repeatable.",
+)
 @click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's rule.")
 @click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's rule.")
 @click.option(
@@ -104,17 +132,26 @@ def _training_options(command: Callable) -> Callable:
     metavar="SET[/real|/fake]",
     help="Keep this set whole for the test, to see how the model does on what it has never seen. Repeatable.",
 )
-def fit(recipe: str, data: Path, out: Path, validation: float | None, test: float | None, **changes: Any) -> None:
+def fit(
+    recipe: str,
+    data: Path,
+    out: Path,
+    validation: float | None,
+    test: float | None,
+    settings: tuple[str, ...],
+    **changes: Any,
+) -> None:
     """Fit RECIPE to any pictures: trained, exported, calibrated, measured.
 
-    OUT gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with
-    all that is needed to repeat the run.
+    RECIPE is one of the list, or a TOML file: facescan-train list kim-cnn --format toml prints one to start from. OUT
+    gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with all
+    that is needed to repeat the run.
     """
-    from train.recipes import find_recipe
+    from train.own_recipes import load_recipe
 
-    chosen = find_recipe(recipe)
+    chosen = load_recipe(recipe, settings)
     if validation is not None or test is not None:
-        split = replace(chosen.split, test_counts={})
+        split = replace(chosen.split, test_counts={}, redraw=True)
         if validation is not None:
             split = replace(split, validation=validation, validation_sets=())
         if test is not None:
@@ -131,20 +168,29 @@ def fit(recipe: str, data: Path, out: Path, validation: float | None, test: floa
 
 @cli.command(short_help="Repeat the study behind a recipe.")
 @_training_options
+@click.option("--both", is_flag=True, help="Two runs: the files as found, and with --normalise-format.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="So many runs, from --seed on, with the mean and standard deviation of their figures.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
-    help="Folder of runs; the run goes to OUT/RECIPE/re_encoded or OUT/RECIPE/as_found; _seed_N is added to another "
+    help="Folder of runs; the run goes to OUT/RECIPE/as_found or OUT/RECIPE/re_encoded; _seed_N is added to another "
     "seed's than 0.",
 )
-def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
+def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **changes: Any) -> None:
     """Repeat the study behind RECIPE: its data, split and hyper-parameters; its figures beside the published ones.
 
-    If DATA is an index that names sets, only that of the study is used. Do it twice, with --normalise-format and with
-    --as-found, to see how much of the figure was the file format.
+    If DATA is an index that names sets, only that of the study is used. By default the files are taken as found, which
+    is what the studies did; --normalise-format is the control: how much of the figure was the file format.
     """
+    from train.comparison import comparison, over_seeds
     from train.data import read_samples
     from train.recipes import find_recipe
     from train.results import read_records, table
@@ -152,14 +198,23 @@ def reproduce(recipe: str, data: Path, out: Path, **changes: Any) -> None:
     chosen = find_recipe(recipe)
     if chosen.study is None:
         raise FacescanError(f"{chosen.name} comes of no study: use facescan-train fit {chosen.name}")
-    if changes["normalise_format"] is None:
-        changes["normalise_format"] = chosen.normalise_format
-    form = "re_encoded" if changes["normalise_format"] else "as_found"
-    folder = form if changes["seed"] == 0 else f"{form}_seed_{changes['seed']}"
     if not changes["sets"] and not data.is_dir() and any(sample.set for sample in read_samples(data)):
         changes["sets"] = chosen.study.sets
-    _run(chosen, data, out / chosen.name / folder, changes)
+    forms = (False, True) if both else (bool(changes["normalise_format"]),)
+    texts = []
+    for normalise_format in forms:
+        records = []
+        for seed in range(changes["seed"], changes["seed"] + seeds):
+            form = "re_encoded" if normalise_format else "as_found"
+            folder = out / chosen.name / (form if seed == 0 else f"{form}_seed_{seed}")
+            _run(chosen, data, folder, changes | {"normalise_format": normalise_format, "seed": seed})
+            if (folder / "run.json").is_file():
+                records.append(json.loads((folder / "run.json").read_text("utf-8")))
+                texts.append(comparison(records[-1], chosen.study))
+        if len(records) > 1:
+            texts.append(over_seeds(records, chosen.study))
     click.echo(table(read_records(out / chosen.name)))
+    click.echo("\n" + "\n\n".join(texts))
 
 
 def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None:
@@ -228,7 +283,7 @@ def evaluate(
     from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on
-    from train.evaluate import plot, table
+    from train.evaluate import plot, table, trained_on
     from train.score import write_predictions
 
     # What would fail in the end fails now.
@@ -247,13 +302,20 @@ def evaluate(
     if record is not None:
         samples = _kept_for_test(samples, record)
     detector = Detector(find_model(model), threads=available_cpus())
+    known = trained_on(detector.card, samples)
+    if known:
+        click.echo(
+            f"facescan-train: WARNING: the model was trained on {len(known)} of these {len(samples)} pictures: the "
+            "figures below are no test of it; --run RUN/run.json keeps to the pictures that its run kept for the test",
+            err=True,
+        )
     evaluation = measured_on(detector, samples)
     click.echo("\n\n".join(table(evaluation, condition) for condition in CONDITIONS))
     if evaluation.faceless or evaluation.broken:
         click.echo(f"\nleft out: {len(evaluation.faceless)} without a face, {len(evaluation.broken)} broken")
     try:
         if out is not None:
-            out.write_text(json.dumps(evaluation.to_json(), indent=1) + "\n", encoding="utf-8")
+            out.write_text(json.dumps(evaluation.to_json() | {"trained_on": known}, indent=1) + "\n", encoding="utf-8")
         if predictions is not None:
             write_predictions(predictions, evaluation.scores)
         if plots is not None:
@@ -371,7 +433,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package not in EXTRA | BACKENDS:
-            raise
+            return _fail_internally(error)
         wanted = "'facescan[train]'" if package in EXTRA else f"{package}, or unset KERAS_BACKEND"
         click.echo(f"facescan-train: {package} is missing: pip install {wanted}", err=True)
         return USAGE_ERROR
@@ -384,7 +446,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except Exception as error:  # a bug, or a library's
+        return _fail_internally(error)
     return 0
+
+
+def _fail_internally(error: Exception) -> int:
+    if os.environ.get("FACESCAN_TRACEBACK"):
+        traceback.print_exception(error)
+    hint = "please report it, with what FACESCAN_TRACEBACK=1 shows"
+    click.echo(f"facescan-train: internal error: {type(error).__name__}: {first_line(error)}; {hint}", err=True)
+    return USAGE_ERROR
 
 
 if __name__ == "__main__":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,41 +22,16 @@ from scanner.faces import FaceFinder
 from scanner.model import Box, Region, prepare
 from scanner.result import Face
 from scanner.runtime import available_cpus
+from train import lots
+from train.layouts import read_layout
 from train.recipes import Split
+from train.samples import LABELS, Sample
 
-COLUMNS = ("path", "label")  # of an index; set, generator and group are optional
-LABELS = ("real", "fake")
 # Bytes of pixels of one split and input up to which they are kept in memory.
 IN_MEMORY = 4 * 2**30
 
 # (picture, face box or None) -> the same, changed: a condition of `train.degrade`.
 Condition = Callable[[Picture, Box | None], tuple[Picture, Box | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One labelled picture.
-
-    Attributes:
-        path: as the index has it, relative to the index.
-        file: where it lies.
-        fake: its label.
-        set: the data set it came in.
-        generator: what made it; for a real picture, where it was taken from.
-        group: one person, one video or one source picture; empty if it stands alone.
-    """
-
-    path: str
-    file: Path
-    fake: bool
-    set: str
-    generator: str
-    group: str
-
-    @property
-    def maker(self) -> str:
-        """Generator and set, as tables name them."""
-        return f"{self.generator} ({self.set})" if self.generator else self.set
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +66,33 @@ class Crops:
 
 
 def read_samples(data: Path) -> list[Sample]:
-    """An index, or a folder with `real/` and `fake/`, -> its samples.
+    """An index, or a data set's folders as it is unpacked, -> its samples (`train.layouts`).
 
-    An index is CSV with the columns path (relative to it), label and, if known, set, generator and group.
+    An index is CSV with the columns path (relative to it), label and, if known, set, generator, group and split.
 
     Raises:
         FacescanError: it is neither, or it has no pictures of one of the classes.
     """
-    samples = _read_folder(data) if data.is_dir() else _read_index(data)
-    for label, fake in zip(LABELS, (False, True), strict=True):
-        if not any(sample.fake == fake for sample in samples):
-            raise FacescanError(f"{data}: no {label} pictures")
-    return samples
+    return read_layout(data).samples
 
 
 def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     """Part the samples, group by group.
 
-    A group's lot depends on the seed and its name only: adding pictures moves no others, unless the rule counts them.
+    Samples that come split stay as they are, unless the rule redraws them; a part that they lack is drawn from those to
+    train on. A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's lot depends
+    on the seed and its name only: adding pictures moves no others.
 
     Raises:
         FacescanError: the rule counts pictures that are not there.
     """
     samples = without(samples, rule.excluded)
+    if any(sample.split for sample in samples) and not rule.redraw:
+        return _as_they_come(samples, rule, seed)
     if rule.test_counts:
         return _split_by_counts(samples, rule, seed)
+    if rule.stratified and not rule.test_sets and not rule.validation_sets:
+        return _split_by_class(samples, rule, seed)
     tests, validations = set(rule.test_sets), set(rule.validation_sets)
     # A group that reaches into a held-out set follows it.
     in_test = {_group(sample) for sample in samples if names(sample) & tests}
@@ -239,47 +215,9 @@ def set_names(samples: Iterable[Sample]) -> list[str]:
 
 def data_hash(samples: Iterable[Sample]) -> str:
     """SHA-256 over the labels, groups and contents of the samples, whatever their order."""
-    lines = sorted(f"{_content_hash(s.file)} {LABELS[s.fake]} {s.set} {s.group}" for s in samples)
+    hashed = [sample if sample.content else lots.with_contents([sample])[0] for sample in samples]
+    lines = sorted(f"{s.content.split()[0]} {LABELS[s.fake]} {s.set} {s.group}" for s in hashed)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _content_hash(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return "unreadable"
-
-
-def _read_index(index: Path) -> list[Sample]:
-    try:
-        with index.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FacescanError(f"{index}: no index of pictures: {error}") from error
-    missing = [column for column in COLUMNS if not rows or column not in rows[0]]
-    if missing:
-        raise FacescanError(f"{index}: no index of pictures: without {', '.join(missing)}")
-    samples = []
-    for line, row in enumerate(rows, start=2):
-        if not row["path"] or "\0" in row["path"]:
-            raise FacescanError(f"{index}: line {line}: no path of a picture")
-        if row["label"] not in LABELS:
-            raise FacescanError(f"{index}: line {line}: label {row['label']!r} is neither real nor fake")
-        fake = row["label"] == "fake"
-        about = (row.get(column) or "" for column in ("set", "generator", "group"))
-        samples.append(Sample(row["path"], index.parent / row["path"], fake, *about))
-    return samples
-
-
-def _read_folder(folder: Path) -> list[Sample]:
-    if not all((folder / label).is_dir() for label in LABELS):
-        raise FacescanError(f"{folder}: neither an index nor a folder with real/ and fake/")
-    return [
-        Sample(file.relative_to(folder).as_posix(), file, label == "fake", folder.resolve().name, "", "")
-        for label in LABELS
-        for file in sorted((folder / label).rglob("*"))
-        if file.is_file()
-    ]
 
 
 def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -299,38 +237,50 @@ def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
         ) from error
 
 
-def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
-    """Groups in the order of their lots into the test, until each part of it is full; then, by new lots, validation.
+def _as_they_come(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
+    train, validation, test = (
+        tuple(sample for sample in samples if sample.split == part) for part in ("train", "validation", "test")
+    )
+    drawn = _split_by_class(
+        train, replace(rule, test=0.0 if test else rule.test, validation=0.0 if validation else rule.validation), seed
+    )
+    return Splits(drawn.train, validation or drawn.validation, test or drawn.test)
 
-    New ones, because the parts fill at different lots: what is left of the old order is first of the parts that are
-    full. A group that would overfill a part is passed over.
-    """
-    groups: dict[tuple[str, ...], list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault(_group(sample), []).append(sample)
-    missing, for_validation = Counter(rule.test_counts), rule.validation_count
-    test, rest = [], []
-    for group in sorted(groups, key=lambda group: _lot(group, seed)):
-        parts = Counter(_part(sample) for sample in groups[group])
-        if parts <= missing:
-            missing -= parts
-            test += groups[group]
-        else:
-            rest.append(group)
-    train, validation = [], []
-    for group in sorted(rest, key=lambda group: _lot(("validation", *group), seed)):
-        if len(groups[group]) <= for_validation:
-            for_validation -= len(groups[group])
-            validation += groups[group]
-        else:
-            train += groups[group]
-    if missing or for_validation or not train:
-        wanted = ", ".join(f"{count} {part}" for part, count in rule.test_counts.items())
+
+def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
+    """The test and the validation with as many pictures of each part as the rule says; the rest is to train on."""
+    test, rest, short = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), rule.test_counts, _part)
+    validation, rest, short_too = lots.fill(lots.by_lot(rest, seed, "validation"), rule.validation_counts, _part)
+    if short or short_too or not rest:
         raise FacescanError(
-            f"too few pictures for a test of {wanted} and a validation of {rule.validation_count}: "
-            "see --test and --validation"
+            f"too few pictures for a test of {_listed(rule.test_counts)} and a validation of "
+            f"{_listed(rule.validation_counts)}: see --test and --validation"
         )
-    return Splits(tuple(train), tuple(validation), tuple(test))
+    return Splits(_in_order(samples, rest), tuple(validation), tuple(test))
+
+
+def _split_by_class(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
+    """The rule's share of each class of each set, as nearly as whole groups allow."""
+
+    def counts(share: float) -> dict[Hashable, int]:
+        return {part: round(share * number) for part, number in Counter(map(_class, samples)).items()}
+
+    test, rest, _ = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), counts(rule.test), _class)
+    validation, rest, _ = lots.fill(lots.by_lot(rest, seed, "validation"), counts(rule.validation), _class)
+    return Splits(_in_order(samples, rest), tuple(validation), tuple(test))
+
+
+def _in_order(samples: Sequence[Sample], chosen: Iterable[Iterable[Sample]]) -> tuple[Sample, ...]:
+    paths = {sample.path for members in chosen for sample in members}
+    return tuple(sample for sample in samples if sample.path in paths)
+
+
+def _class(sample: Sample) -> Hashable:
+    return sample.set, sample.fake
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {part}" for part, count in counts.items())
 
 
 def _part(sample: Sample) -> str:

@@ -5,7 +5,7 @@ Everything goes through the scanner's own code and its ONNX file; nothing is nee
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from scanner.result import Verdict
 from scanner.thresholds import choose
 from train.data import Crops, Sample
 from train.degrade import FAIR, TITLES
+from train.lots import short_hash, with_contents
 from train.metrics import (
     Confusion,
     auc,
@@ -125,7 +126,7 @@ class Evaluation:
 
 
 def evaluate(detector: Detector, samples: Sequence[Sample]) -> Evaluation:
-    """Score the samples under every condition.
+    """Score the samples under every condition, as a scan would.
 
     Whether a set was trained on is read from the card (`training.sets`).
     """
@@ -135,6 +136,19 @@ def evaluate(detector: Detector, samples: Sequence[Sample]) -> Evaluation:
 def measure(detector: Detector, seen: Crops) -> Evaluation:
     """The same for crops that were made already, one region for each of `CONDITIONS`."""
     return _evaluation(detector, score_crops(detector, [seen]))
+
+
+def trained_on(card: Card, samples: Sequence[Sample]) -> list[str]:
+    """Paths of the pictures that a model was trained on, by the content hashes that its card keeps, if it does."""
+    hashes = set(str(training_facts(card).get("picture_hashes", "")).split())
+    if not hashes:
+        return []
+    return [sample.path for sample in with_contents(samples) if short_hash(sample.content) in hashes]
+
+
+def training_facts(card: Card) -> Mapping[str, Any]:
+    """What a card says of the training; empty if it says nothing, or not as our own cards do."""
+    return card.training if isinstance(card.training, dict) else {}
 
 
 def fake_from(card: Card) -> float:
@@ -187,7 +201,7 @@ def plot(evaluation: Evaluation, folder: Path) -> None:
 
 def _evaluation(detector: Detector, scores: Scores) -> Evaluation:
     card = detector.card
-    trained_on = card.training.get("sets", []) if isinstance(card.training, dict) else []
+    trained_on = training_facts(card).get("sets", [])
     return Evaluation(
         model=card.name,
         sha256=detector.sha256,

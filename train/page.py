@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from train.data import LABELS, Sample
 from train.degrade import CONDITIONS, FAIR, TITLES
 from train.evaluate import CALLED_AT, Evaluation, Row
 from train.metrics import tpr_at_fpr
+from train.mistakes import class_reports, worst_mistakes
 
 HTML = Path(__file__).parent / "html"
 # The rates that people ask for: of false alarms, with the threshold chosen on these very pictures.
@@ -121,7 +123,21 @@ def page(evaluation: Evaluation, card: Card, source: Source) -> str:
         robustness=charts.robustness(evaluation),
         curves=_curves(evaluation, generators),
         curves_at_most=CURVES,
+        mistakes=worst_mistakes(evaluation),
+        reports=class_reports(by_scope["pooled"][0].confusion),
+        **_of_the_run(source.record),
     )
+
+
+def _of_the_run(record: Path | None) -> dict[str, Any]:
+    """The training's curves and the network's layers, where a run's record is at hand and has them."""
+    found: dict[str, Any] = {"histories": [], "layers": []}
+    if record is not None:
+        values = json.loads(record.read_text("utf-8"))
+        epochs = values.get("history") or []
+        found["histories"] = [(name, charts.history(epochs, name)) for name in ("loss", "accuracy") if epochs]
+        found["layers"] = values.get("layers") or []
+    return found
 
 
 def _points(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) -> list[Point]:

@@ -18,7 +18,7 @@ from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
 from train.data import Crops, Sample, crops, data_hash, of_sets, read_samples
 from train.degrade import AS_FOUND, FAIR, conditions
-from train.evaluate import measure
+from train.evaluate import measure, training_facts
 from train.export import export
 from train.metrics import auc
 from train.quantise import halve, quantise
@@ -175,7 +175,7 @@ def export_smaller(
 def recalibrate(file: Path, validation: Crops) -> None:
     """Calibration, operating points and uncertain band anew, as `train.run.finish` finds them."""
     detector = Detector(file)
-    fitted = calibrate_on(*calibration_scores(detector, validation, detector.card.training.get("sets", ())))
+    fitted = calibrate_on(*calibration_scores(detector, validation, training_facts(detector.card).get("sets", ())))
     card = replace(
         detector.card,
         calibration=fitted.calibration,

@@ -4,7 +4,8 @@ python -m train.results runs
 
 A run's own record, run.json, stays where the run was made. What a table needs of it is kept in ``train/records.jsonl``,
 one line for each recipe, form of the pictures and seed: a later run takes the place of an earlier one. Without a folder
-the tables are written from what is kept.
+the tables are written from what is kept. Only whole runs are shown: all epochs, at the recipe's rate, as the recipe is
+now, every backbone from ImageNet weights.
 """
 
 from __future__ import annotations
@@ -16,30 +17,33 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import FacescanError
+from train.comparison import FIGURES, confusion_of, figures_of, share_interval
 from train.degrade import AS_FOUND, FAIR
 from train.markdown import figure, fill
 from train.markdown import table as as_markdown
-from train.recipes import RECIPES
+from train.recipes import RECIPES, Recipe, Training
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 RECORDS = Path(__file__).parent / "records.jsonl"
-FORMS = {FAIR: "re-encoded", AS_FOUND: "as found"}
+FORMS = {AS_FOUND: "as found", FAIR: "one format"}
 HEAD = (
     "recipe",
-    "published accuracy",
     "pictures",
-    "on its training pictures",
-    "held out",
-    "precision",
-    "recall",
-    "F1",
+    "test",
+    "accuracy: published",
+    "here",
+    "95 % interval",
+    "precision, recall, F1 of",
+    "published",
+    "here",
     "AUC",
     "AUC of the file",
     "AUC of the framing",
     "epochs",
-    "started from",
     "minutes",
 )
+# Backbones whose ImageNet weights were not to be had where the runs were made.
+WITHOUT_WEIGHTS = ("vgg16", "resnet50", "mobilenet_v2")
 # Of a run.json, as they are.
 KEPT = (
     "format",
@@ -54,6 +58,7 @@ KEPT = (
     "versions",
     "parameters",
     "data_sha256",
+    "other_pictures",
 )
 
 Record = Mapping[str, Any]
@@ -72,7 +77,7 @@ def read_records(folder: Path) -> list[Record]:
             name, form = record["recipe"]["name"], record["format"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FacescanError(f"{file}: no record of a run: {error}") from error
-        if name in RECIPES and RECIPES[name].study and form in FORMS:
+        if name in RECIPES and RECIPES[name].study and form in FORMS and not record.get("partial"):
             records.append(record)
     return sorted(records, key=_place)
 
@@ -88,30 +93,32 @@ def keep(records: Sequence[Record], file: Path = RECORDS) -> None:
     file.write_text("".join(f"{json.dumps(kept[place])}\n" for place in sorted(kept)), "utf-8")
 
 
-def table(records: Sequence[Record]) -> str:
-    """One line for each run: the accuracy that was published, and what came out here, as the network itself decides.
+def is_whole(record: Record) -> bool:
+    """Whether a run is all that its recipe asks for, as the recipe is now."""
+    training = RECIPES[record["recipe"]["name"]].training
+    planned = {"epochs": training.epochs, "learning_rate": training.learning_rate}
+    try:  # a field that the record lacks came later, and had its default
+        as_now = Training(**record["recipe"]["training"]) == training
+    except TypeError:
+        as_now = False
+    return as_now and record["planned"] == planned and all(record["weights"].values())
 
-    Held out are the re-encoded pictures of a run on re-encoded ones, and the files themselves of a run as found.
-    """
+
+def table(records: Sequence[Record]) -> str:
+    """One line for each run: what was published, and what came out here, decided as the study decided."""
     return as_markdown(HEAD, [_line(record) for record in records])
 
 
 def blocks(records: Sequence[Record]) -> dict[str, str]:
-    """The parts of RESULTS.md by the name of their marker: a table for each study, and what all the runs share."""
-    studies = dict.fromkeys(recipe.study.name for recipe in RECIPES.values() if recipe.study)
-    tables = {}
-    for study in studies:
-        of_study = [r for r in records if RECIPES[r["recipe"]["name"]].study.name == study]
-        missing = [
-            f"{recipe.name} ({FORMS[form]})"
-            for recipe in RECIPES.values()
-            if recipe.study and recipe.study.name == study
-            for form in FORMS
-            if not any(r["recipe"]["name"] == recipe.name and r["format"] == form for r in of_study)
-        ]
-        parts = [table(of_study)] if of_study else []
-        tables[study] = "\n\n".join([*parts, *([f"Not run yet: {', '.join(missing)}."] if missing else [])])
-    return tables | {"circumstances": _circumstances(records)}
+    """The parts of RESULTS.md by the name of their marker."""
+    whole = [record for record in records if is_whole(record)]
+    return {
+        "whole runs": table(whole) if whole else "No whole run is finished yet.",
+        "not run yet": _not_run(whole),
+        "not reproduced here": _without_weights(),
+        "papers": _papers(),
+        "circumstances": _circumstances(whole),
+    }
 
 
 def main(folder: str | None = None) -> None:
@@ -129,48 +136,81 @@ def _excerpt(record: Record) -> Record:
     """What a line says of a run, and by what it can be told whether another run is its like."""
     recipe, form = record["recipe"], record["format"]
     return {
-        "recipe": {
-            "name": recipe["name"],
-            "study": {"accuracy": recipe["study"]["accuracy"]},
-            "training": {key: recipe["training"][key] for key in ("epochs", "learning_rate")},
-        },
+        "recipe": {"name": recipe["name"], "training": recipe["training"]},
         "test_auc": {form: record["test_auc"][form]},
         "probes": {name: {form: areas[form]} for name, areas in record["probes"].items()},
     } | {key: record[key] for key in KEPT if key in record}
 
 
 def _line(record: Record) -> tuple[str, ...]:
-    recipe = record["recipe"]
-    held_out, trained = record["own_rule"]["test"], record["own_rule"]["train"]
-    starts = [f"{name} {_start(file)}" for name, file in record["weights"].items()]
+    recipe, form = RECIPES[record["recipe"]["name"]], record["format"]
+    study, found = recipe.study, confusion_of(record["own_rule"]["test"])
+    here = figures_of(found, study.positive)
+    low, high = share_interval(found, study.positive, "accuracy") or (None, None)
     return (
-        recipe["name"],
-        f"{recipe['study']['accuracy']:.4f}",
-        FORMS[record["format"]] + (f", seed {record['seed']}" if record["seed"] else ""),
-        figure(trained["accuracy"]),
-        f"**{held_out['accuracy']:.3f}**",
-        *(figure(held_out[key]) for key in ("precision", "recall", "f1")),
-        figure(record["test_auc"][record["format"]]),
-        *(figure(record["probes"][name][record["format"]]) for name in ("file", "framing")),
+        recipe.name,
+        FORMS[form] + (f", seed {record['seed']}" if record["seed"] else ""),
+        f"{found.tn + found.fp} real, {found.tp + found.fn} fake",
+        figure(study.accuracy, 4),
+        f"**{figure(here['accuracy'], 4)}**",
+        f"{figure(low)} to {figure(high)}",
+        "fake (not said)" if study.positive == "not said" else study.positive,
+        ", ".join(figure(getattr(study, name)) for name in FIGURES[1:]),
+        ", ".join(figure(here[name]) for name in FIGURES[1:]),
+        figure(record["test_auc"][form]),
+        *(figure(record["probes"][name][form]) for name in ("file", "framing")),
         _epochs(record),
-        ", ".join(starts) or "-",
         f"{record['minutes']:.1f}",
     )
 
 
 def _epochs(record: Record) -> str:
     """How many, of how many, and what else was changed to make do with them."""
-    published, planned = record["recipe"]["training"], record["planned"]
+    published, planned = RECIPES[record["recipe"]["name"]].training, record["planned"]
     text = str(record["epochs"])
-    if record["epochs"] < published["epochs"]:
-        early = " (halted early)" if planned["epochs"] == published["epochs"] else ""
-        text += f" of {published['epochs']}{early}"
-    factor = planned["learning_rate"] / published["learning_rate"]
+    if record["epochs"] < published.epochs:
+        early = " (stopped early, as the study did)" if planned["epochs"] == published.epochs else ""
+        text += f" of {published.epochs}{early}"
+    factor = planned["learning_rate"] / published.learning_rate
     return text if factor == 1 else f"{text}, at {factor:.3g} times the rate"
 
 
-def _start(file: str | None) -> str:
-    return "ImageNet" if file else "random"
+def _not_run(whole: Sequence[Record]) -> str:
+    done = {(record["recipe"]["name"], record["format"]) for record in whole}
+    missing = [
+        f"{recipe.name} ({FORMS[form]})"
+        for recipe in _of_studies()
+        if not set(recipe.backbones) & set(WITHOUT_WEIGHTS)
+        for form in FORMS
+        if (recipe.name, form) not in done
+    ]
+    return f"Not run whole yet: {', '.join(missing)}." if missing else ""
+
+
+def _without_weights() -> str:
+    rows = [
+        (
+            recipe.name,
+            recipe.study.name,
+            figure(recipe.study.accuracy, 4),
+            ", ".join(name for name in recipe.backbones if name in WITHOUT_WEIGHTS),
+            f"`facescan-train reproduce {recipe.name} --data DATA --both`",
+        )
+        for recipe in _of_studies()
+        if set(recipe.backbones) & set(WITHOUT_WEIGHTS)
+    ]
+    return as_markdown(("recipe", "study", "published accuracy", "weights that were missing", "command"), rows)
+
+
+def _papers() -> str:
+    papers = dict.fromkeys(recipe.study.paper.name for recipe in _of_studies())
+    by_name = {recipe.study.paper.name: recipe.study.paper for recipe in _of_studies()}
+    rows = [(name, by_name[name].title, by_name[name].venue, by_name[name].data) for name in papers]
+    return as_markdown(("study", "title", "published", "pictures"), rows)
+
+
+def _of_studies() -> list[Recipe]:
+    return [recipe for recipe in RECIPES.values() if recipe.study]
 
 
 def _circumstances(records: Sequence[Record]) -> str:
@@ -179,6 +219,8 @@ def _circumstances(records: Sequence[Record]) -> str:
     def several(values: Sequence[str]) -> str:
         return ", ".join(dict.fromkeys(values))
 
+    if not records:
+        return ""
     versions = several([f"Keras {r['versions']['keras']} on {r['backend']}" for r in records])
     minutes = sum(record["minutes"] for record in records)
     return (

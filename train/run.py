@@ -7,10 +7,9 @@ import hashlib
 import json
 import os
 import platform
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,19 +21,42 @@ from scanner.card import Card
 from scanner.errors import FacescanError
 from scanner.model import Detector
 from scanner.runtime import available_cpus
+from scanner.writers import replace_file
 from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
-from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, read_samples, set_names, split
+from train.checkpoint import Checkpoint
+from train.comparison import RULES, other_pictures
+from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
 from train.export import OPSET, export
-from train.fit import fit, logits
+from train.fit import fit, layer_table, logits
+from train.layouts import read_layout
+from train.lots import short_hash, with_contents
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_aucs
 from train.recipes import Recipe, Split
+from train.sift import sift
 from train.weights import resolve
 
+RECORD = "run.json"
+# Of a card whose user stated no terms of use.
+NO_TERMS = "not stated"
+# What of a recipe decides the weights; its texts and published figures do not.
+TRAINED_BY = (
+    "architecture",
+    "options",
+    "dropout",
+    "inputs",
+    "output",
+    "labels",
+    "training",
+    "split",
+    "region",
+    "margin",
+    "framework",
+)
 PACKAGES = (
     "facescan",
     "keras",
@@ -68,6 +90,9 @@ class Plan:
         left_out: sets kept for the test whole, besides the recipe's, as `set`, `set/real` or `set/fake`; groups that
             reach into them follow, and a recipe that counts its test pictures is split by shares.
         normalise_format: whether every picture is brought to one size and saved alike first.
+        terms: of use of the pictures, for the card, in the user's words.
+        resume: whether a run that was stopped is continued, and one that is finished left as it is.
+        force: whether the run that the folder holds is replaced.
     """
 
     weights: tuple[str, ...] = ()
@@ -76,27 +101,42 @@ class Plan:
     seed: int = 0
     sets: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    normalise_format: bool = True
+    normalise_format: bool = False
+    terms: str = ""
+    resume: bool = False
+    force: bool = False
 
 
 def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str], None] = print) -> Path:
     """Make the recipe's detector, `out`/NAME.onnx.
 
     Beside it come NAME.keras, run.json (all that is needed to repeat the run), history.csv, curves.png,
-    evaluation.json and .txt, and the plots of `train.evaluate.plot`.
+    evaluation.json and .txt, and the plots of `train.evaluate.plot`. While it trains, a checkpoint is written after
+    every epoch. Ctrl-C ends the training after the last whole epoch; what comes of it is measured, and run.json says
+    `partial`.
 
     Raises:
-        FacescanError: the data cannot be read, a split lacks a class, `out` cannot be written, or the export differs
-            from Keras.
+        FacescanError: the data cannot be read, a split lacks a class, `out` cannot be written or holds another run, or
+            the export differs from Keras.
+        KeyboardInterrupt: Ctrl-C ended the training; the files are those of the partial run.
     """
+    file = out / f"{recipe.name}.onnx"
+    if plan.resume and not plan.force and _finished(out):
+        report(f"{out}: is finished already")
+        return file
     training = replace(
         recipe.training,
         epochs=plan.epochs or recipe.training.epochs,
         learning_rate=plan.learning_rate or recipe.training.learning_rate,
     )
     planned = replace(recipe, training=training)
-    samples = read_samples(data)
-    samples = of_sets(samples, plan.sets) if plan.sets else samples
+    layout = read_layout(data)
+    report(layout.summary)
+    found = with_contents(of_sets(layout.samples, plan.sets) if plan.sets else layout.samples)
+    sifted = sift(found)
+    samples, hashed = sifted.samples, data_hash(found)
+    if sifted.summary:
+        report(sifted.summary)
     splits = split(samples, _rule(recipe, samples, plan.left_out), plan.seed)
     weights = resolve(plan.weights, recipe.backbones)
     try:
@@ -105,7 +145,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
             pass
     except OSError as error:
         raise FacescanError(f"{out}: {error.strerror}") from error
-    hashed = data_hash(samples)
+    checkpoints = _checkpoints(planned, out, plan, hashed)
     card = recipe.card()
     ways = conditions(card)
     form = FAIR if plan.normalise_format else AS_FOUND
@@ -113,18 +153,15 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     validation = _crops("validation", splits.validation, card, list(ways.values()), report)
     test = _crops("test", splits.test, card, list(ways.values()), report)
 
-    started = time.monotonic()
-    fitted = fit(planned, train, _under(validation, form), plan.seed, weights, report)
-    minutes = (time.monotonic() - started) / 60
+    fitted = fit(planned, train, _under(validation, form), plan.seed, weights, report, checkpoints)
     fitted.model.save(out / f"{recipe.name}.keras")
     _write_history(fitted.history, out)
-    file = out / f"{recipe.name}.onnx"
     compared = [*test.regions[0][:: max(1, len(test.samples) // COMPARED)]]
     difference = export(fitted.model, recipe, card, file, compared)
     report(f"{file.name}: probabilities differ from Keras' by at most {difference:.1e} on {len(compared)} pictures")
 
     probes = {name: dict(zip(CONDITIONS, probe_aucs(name, train, test), strict=True)) for name in PROBES}
-    evaluation = finish(file, splits, validation, test, plan.seed, probes, report)
+    evaluation = finish(file, splits, validation, test, plan.seed, probes, plan.terms, report)
     for condition in CONDITIONS:
         report(table(evaluation, condition))
         told = ", ".join(f"{name} {areas[condition]:.3f}" for name, areas in probes.items())
@@ -141,9 +178,11 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "format": form,
         "epochs": len(fitted.history) // training.members,
         "planned": {"epochs": training.epochs, "learning_rate": training.learning_rate},
-        "minutes": round(minutes, 2),
+        "partial": fitted.partial,
+        "minutes": round(sum(point["seconds"] for point in fitted.history) / 60, 2),
         "machine": machine(),
         "parameters": fitted.model.count_params(),
+        "layers": layer_table(fitted.model),
         "weights": {name: Path(path).name if path else None for name, path in weights.items()},
         "weights_sha256": {
             name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in weights.items() if path
@@ -153,18 +192,80 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "versions": _versions(),
         "opset": OPSET,
         "data_sha256": hashed,
+        "other_pictures": other_pictures(samples, recipe.study.paper) if recipe.study else "",
         "onnx_minus_keras": difference,
         "own_rule": {name: figures(found) for name, found in own_rule.items()},
         "test_auc": {condition: evaluation.row("pooled", "all", condition).auc for condition in CONDITIONS},
         "probes": probes,
+        "unused": dict(sifted.left_out)
+        | {
+            kind: [sample.path for part in (train, validation, test) for sample in getattr(part, kind)]
+            for kind in ("broken", "faceless")
+        },
         "history": fitted.history,
         "splits": {name: [s.path for s in getattr(splits, name)] for name in ("train", "validation", "test")},
     }
-    (out / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.json").write_text(json.dumps(evaluation.to_json(), indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.txt").write_text("\n\n".join(table(evaluation, c) for c in CONDITIONS) + "\n", encoding="utf-8")
     plot(evaluation, out)
+    if recipe.study:
+        # The study's own rule; the card's operating point stands beside, under its name.
+        os.replace(out / "confusion.png", out / "confusion_at_5_percent_false_alarms.png")
+        plots.confusion_matrix(
+            out / "confusion.png", own_rule["test"], f"{recipe.name} ({form}): {RULES[recipe.output]}"
+        )
+    # Last, and in one piece: a folder with run.json is a whole run.
+    replace_file(str(out / RECORD), (json.dumps(record, indent=1) + "\n").encode())
+    if fitted.partial:
+        report(f"{out}: a partial run, of {record['epochs']} of {training.epochs} epochs: --resume continues it")
+        raise KeyboardInterrupt
+    for checkpoint in checkpoints:
+        checkpoint.remove()
     return file
+
+
+def _finished(out: Path) -> bool:
+    """Whether the folder holds a run that went to its end."""
+    try:
+        return not json.loads((out / RECORD).read_text("utf-8")).get("partial", False)
+    except OSError:
+        return False
+    except (ValueError, AttributeError) as error:
+        raise FacescanError(f"{out / RECORD}: no record of a run: --force replaces it") from error
+
+
+def _checkpoints(recipe: Recipe, out: Path, plan: Plan, hashed: str) -> list[Checkpoint]:
+    """The checkpoints of a run, one for each member; those of another run are in the way unless `force` removes them.
+
+    Raises:
+        FacescanError: the folder holds a run that nobody asked to continue or to replace.
+    """
+    files = [out / f"checkpoint_{number}.npz" for number in range(1, recipe.training.members + 1)]
+    if plan.force:
+        (out / RECORD).unlink(missing_ok=True)
+        for file in out.glob("checkpoint_*.npz"):
+            file.unlink()
+    elif _finished(out):
+        raise FacescanError(f"{out}: holds a finished run: --force replaces it, --out names another folder")
+    elif not plan.resume and any(file.exists() for file in files):
+        raise FacescanError(f"{out}: holds a run that was stopped: --resume continues it, --force starts anew")
+    form = FAIR if plan.normalise_format else AS_FOUND
+    made_by = {key: value for key, value in _stated(recipe).items() if key in TRAINED_BY}
+    values = json.dumps([made_by, plan.seed, plan.weights, plan.left_out, form, hashed], sort_keys=True)
+    identity = hashlib.sha256(values.encode()).hexdigest()
+    return [Checkpoint(file, identity) for file in files]
+
+
+def _stated(value: Any) -> Any:
+    """Fields that differ from their defaults: a field that is added later leaves the identity of older runs alone."""
+    if not is_dataclass(value):
+        return [_stated(one) for one in value] if isinstance(value, tuple) else value
+    stated = {}
+    for field in fields(value):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if getattr(value, field.name) != default:
+            stated[field.name] = _stated(getattr(value, field.name))
+    return stated
 
 
 def finish(
@@ -174,9 +275,21 @@ def finish(
     test: Crops,
     seed: int,
     probes: Probes,
+    terms: str = "",
     report: Callable[[str], None] = print,
 ) -> Evaluation:
-    """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card."""
+    """Calibrate an exported file on pictures it has not been trained on, measure it, and write both into its card.
+
+    Args:
+        file: the exported detector; its card is replaced.
+        splits: whose pictures were used for what.
+        validation: to calibrate on.
+        test: to measure on.
+        seed: of the run.
+        probes: areas under the ROC curve of what does not look at the face.
+        terms: of use of the training pictures, as the user states them.
+        report: told what a user must know.
+    """
     detector = Detector(file, threads=available_cpus())
     trained_on = set_names(splits.train)
     scores, labels, weights = calibration_scores(detector, validation, trained_on)
@@ -194,7 +307,8 @@ def finish(
             "test_sets": set_names(splits.test),
             "pictures": {name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
             "seed": seed,
-            "terms": "research or non-commercial use for most of the sets, no stated licence for many",
+            "terms": terms or NO_TERMS,
+            "picture_hashes": " ".join(sorted({short_hash(sample.content) for sample in splits.train})),
         },
     )
     write_card(file, card)

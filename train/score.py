@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.model import Detector, Region
+from scanner.decode import decode
+from scanner.faces import FaceFinder
+from scanner.model import Detector, Region, prepare
+from scanner.runtime import available_cpus
+from scanner.settings import MIN_FACE
 from train.data import LABELS, Crops, Sample, crops
 from train.degrade import CONDITIONS, conditions
 
 BATCH = 64
 # Pictures whose crops are held at a time: at 300 px, with two inputs and all conditions, they take 0.8 GB.
 CHUNK = 256
+# Pictures whose faces are held at a time: there may be thirty in one.
+FACES_CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,12 @@ class Scores:
 
 
 def score(detector: Detector, samples: Sequence[Sample]) -> Scores:
-    """Decode, change, crop and score the samples, some at a time: any number of them fits in memory."""
+    """Decode, change, crop and score the samples, some at a time: any number of them fits in memory.
+
+    A picture is judged as a scan judges it: by all its faces that are large enough, of which the highest score decides.
+    """
+    if detector.card.source == "face":
+        return _score_all_faces(detector, samples)
     changes = list(conditions(detector.card).values())
     chunks = (samples[start : start + CHUNK] for start in range(0, len(samples), CHUNK))
     return score_crops(detector, (crops(chunk, detector.card, changes) for chunk in chunks))
@@ -64,6 +76,46 @@ def score_crops(detector: Detector, parts: Iterable[Crops]) -> Scores:
         faceless += seen.faceless
     by_condition = dict(zip(CONDITIONS, np.concatenate(found, axis=1), strict=True))
     return Scores(tuple(samples), by_condition, tuple(faceless), tuple(broken))
+
+
+def _score_all_faces(detector: Detector, samples: Sequence[Sample]) -> Scores:
+    finder, changes = FaceFinder(), list(conditions(detector.card).values())
+
+    def look(sample: Sample) -> list[tuple[Region, ...]] | None:
+        """For each face, its region under each condition; None for a broken picture."""
+        try:
+            picture = decode(sample.file.read_bytes()).picture
+        except OSError:
+            return None
+        if picture is None:
+            return None
+        boxes = [face.box for face in finder.find(picture) if min(face.box[2:]) >= MIN_FACE]
+        return [tuple(prepare(*change(picture, box), detector.card) for change in changes) for box in boxes]
+
+    judged: list[Sample] = []
+    faceless: list[Sample] = []
+    broken: list[Sample] = []
+    found = [np.empty((len(CONDITIONS), 0))]
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        for start in range(0, len(samples), FACES_CHUNK):
+            chunk = samples[start : start + FACES_CHUNK]
+            looked = list(pool.map(look, chunk))
+            by_condition = zip(*(face for faces in looked for face in faces or ()), strict=True)
+            scores = np.array([p_fake(detector, regions) for regions in by_condition])
+            first = 0
+            for sample, faces in zip(chunk, looked, strict=True):
+                if not faces:
+                    (broken if faces is None else faceless).append(sample)
+                    continue
+                highest = scores[:, first : first + len(faces)].max(axis=1, keepdims=True)
+                first += len(faces)
+                if np.isfinite(highest).all():
+                    judged.append(sample)
+                    found.append(highest)
+                else:
+                    broken.append(sample)
+    values = dict(zip(CONDITIONS, np.concatenate(found, axis=1), strict=True))
+    return Scores(tuple(judged), values, tuple(faceless), tuple(broken))
 
 
 def p_fake(detector: Detector, regions: Sequence[Region]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from scanner.model import BUNDLED, Detector, find_model
 from train.degrade import FAIR, TITLES
+from train.evaluate import training_facts
 from train.markdown import figure, fill, table
 
 README = BUNDLED / "README.md"
@@ -37,7 +38,7 @@ def blocks(detector: Detector, rows: dict[str, list[dict[str, Any]]]) -> dict[st
         ("uncertain", f"from {card.uncertain[0]} up to, but not including, {card.uncertain[1]}"),
         ("pictures", ", ".join(f"{n} for {use}" for use, n in card.training["pictures"].items())),
         ("trained on", ", ".join(card.training["sets"])),
-        ("terms of the sets", card.training["terms"]),
+        ("terms of the sets", training_facts(card).get("terms", "not stated")),
         ("probe", ", ".join(f"{TITLES[c]} {auc}" for c, auc in card.metrics["probe_auc"].items())),
     ]
     pooled = [

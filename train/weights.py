@@ -39,6 +39,11 @@ BACKBONES = {
         None,
         3_228_864,
     ),
+    "mobilenet_v2": Backbone(
+        f"{_STORE}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        None,
+        2_257_984,
+    ),
     "resnet50": Backbone(
         f"{_STORE}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "4d473c1dd8becc155b73f8504c6f6626",

@@ -33,13 +33,19 @@ PARAMETERS = {
     "gautam-vgg16": 14_714_688 + 512 * 256 + 256 + 257,
     "gautam-resnet50": 23_587_712 + 2_048 * 256 + 256 + 514,
     "gautam-mobilenet": 3_228_864 + 1_024 * 256 + 256 + 514,
+    "gautam-mobilenet-v2": 2_257_984 + 1_280 * 256 + 256 + 514,
     "gautam-fusion-1": 3_228_864 + 23_587_712 + (1_024 + 2_048) * 256 + 256 + 514,
     "gautam-fusion-2": 2 * 139_424 + (2_048 + 2_048) * 256 + 256 + 514,
     "gautam-fusion-3": 139_424 + 3_228_864 + (2_048 + 1_024) * 256 + 256 + 514,
     "kim-cnn": 46_099_778,  # as published
-    "ceng-simplecnn": 896 + 128 + 18_496 + 256 + 73_856 + 512 + 32_768 * 256 + 256 + 514,
-    "ceng-resnet50-frozen": 23_587_712 + 2_048 * 256 + 256 + 514,
-    "ceng-resnet50-finetuned": 23_587_712 + 2_048 * 256 + 256 + 514,
+    **dict.fromkeys(
+        ("ceng-simplecnn", "ceng-simplecnn-v1", "ceng-simplecnn-v3"),
+        896 + 128 + 18_496 + 256 + 73_856 + 512 + 32_768 * 256 + 256 + 514,
+    ),
+    **dict.fromkeys(
+        ("ceng-resnet50-frozen", "ceng-resnet50-finetuned", "ceng-resnet50-single-rate"),
+        23_587_712 + 2_048 * 256 + 256 + 514,
+    ),
 }
 FLATTENED = {
     "arjon-cnn": 50_176,
@@ -54,6 +60,7 @@ TRAINED = {
     "perisic-vgg16": ("hidden", "probabilities"),
     "ceng-resnet50-frozen": ("hidden", "probabilities"),
     "ceng-resnet50-finetuned": ("conv5", "hidden", "probabilities"),
+    "ceng-resnet50-single-rate": ("conv5", "hidden", "probabilities"),
 }
 
 
@@ -160,8 +167,8 @@ def test_each_branch_of_a_fusion_starts_from_its_own_file_and_sees_its_own_input
     file = tmp_path / "mobilenet.weights.h5"
     trained = keras.applications.MobileNet(input_shape=(32, 32, 3), include_top=False, weights=None)
     trained.save_weights(file)
-    model = gautam_fusion.build((32, 32), {"mobilenet": str(file)}, branches=("cnn", "mobilenet"))
-    branch = model.get_layer("ela_mobilenet")
+    model = gautam_fusion.build((32, 32), {"mobilenet": str(file)}, branches=("mobilenet", "cnn"))
+    branch = model.get_layer("pixels_mobilenet")
     for mine, theirs in zip(branch.get_weights(), trained.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)
 
@@ -171,8 +178,8 @@ def test_each_branch_of_a_fusion_starts_from_its_own_file_and_sees_its_own_input
     first, second, third = (
         keras.ops.convert_to_numpy(joined(pair)) for pair in ([pixels, ela], [other, ela], [pixels, other])
     )
-    by_cnn = 128  # values of the first branch
-    assert np.array_equal(first[:, by_cnn:], second[:, by_cnn:])
-    assert np.array_equal(first[:, :by_cnn], third[:, :by_cnn])
-    assert not np.array_equal(first[:, :by_cnn], second[:, :by_cnn])
-    assert not np.array_equal(first[:, by_cnn:], third[:, by_cnn:])
+    by_mobilenet = 1_024  # values of the first branch
+    assert np.array_equal(first[:, by_mobilenet:], second[:, by_mobilenet:])
+    assert np.array_equal(first[:, :by_mobilenet], third[:, :by_mobilenet])
+    assert not np.array_equal(first[:, :by_mobilenet], second[:, :by_mobilenet])
+    assert not np.array_equal(first[:, by_mobilenet:], third[:, by_mobilenet:])

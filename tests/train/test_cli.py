@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow", reason="needs TensorFlow, of the extra [train]
 from scanner.cli import main as scan
 from scanner.model import DEFAULT_MODEL
 from train.cli import main
+from train.own_recipes import as_toml
 from train.recipes import RECIPES, Split
 
 
@@ -23,16 +24,16 @@ def test_list_names_every_recipe(capsys):
     assert main(["list"]) == 0
     _, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
-    assert len(lines) == 20
+    assert len(lines) == 24
     (kim,) = [line for line in lines if line.startswith("kim-cnn ")]
     assert "99.61%" in kim
     assert "HaeLee Kim" in kim
 
 
-def test_list_shows_one_recipe_whole(capsys):
-    assert main(["list", "gautam-fusion-3"]) == 0
+def test_list_shows_one_recipe_whole_for_machines(capsys):
+    assert main(["list", "gautam-fusion-3", "--format", "json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown["options"] == {"branches": ["cnn", "mobilenet"]}
+    assert shown["options"] == {"branches": ["mobilenet", "cnn"]}
     assert "custom CNN and MobileNet" in shown["notes"]
 
 
@@ -50,9 +51,11 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
         csv.writer(file).writerows(rows)
     arguments = ["reproduce", "ceng-simplecnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path / "runs")]
     assert main([*arguments, "--epochs", "1", "--seed", "3"]) == 0
-    *_, last = capsys.readouterr().out.splitlines()
-    assert last.startswith("| ceng-simplecnn | 0.9800 | re-encoded, seed 3 |")
-    folder = tmp_path / "runs" / "ceng-simplecnn" / "re_encoded_seed_3"
+    printed = capsys.readouterr().out
+    assert "| ceng-simplecnn | as found, seed 3 |" in printed
+    assert "ceng-simplecnn, as found, seed 3, 1 of 30 epochs\ntest: " in printed
+    assert "not the study's pictures: here 30 real, 30 fake; there 15,000 real, 15,000 fake" in printed
+    folder = tmp_path / "runs" / "ceng-simplecnn" / "as_found_seed_3"
     record = json.loads((folder / "run.json").read_text())
     assert record["sets"] == ["faces140k"]
     assert record["tf_enable_onednn_opts"] == "1"
@@ -60,8 +63,12 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
     assert record["planned"]["epochs"] == record["epochs"] == 1
     assert {file.name for file in folder.iterdir()} >= {
         "ceng-simplecnn.onnx", "ceng-simplecnn.keras", "run.json", "history.csv", "curves.png", "roc.png",
-        "confusion.png", "evaluation.json",
+        "confusion.png", "confusion_at_5_percent_false_alarms.png", "evaluation.json",
     }  # fmt: skip
+    assert main([*arguments, "--epochs", "1", "--seed", "3"]) == 2
+    assert "holds a finished run: --force replaces it" in capsys.readouterr().err
+    assert main([*arguments, "--epochs", "1", "--seed", "3", "--resume"]) == 0
+    assert f"{folder}: is finished already" in capsys.readouterr().out
     scanned = ["--model", str(folder / "ceng-simplecnn.onnx"), "--out", str(tmp_path / "out.csv"), "--exit-zero", "-q"]
     assert scan([str(tmp_path / "0.png"), *scanned]) == 0
 
@@ -144,6 +151,65 @@ def test_only_an_index_that_names_sets_is_asked_for_the_studys(index, sets, tmp_
     assert asked == [sets]
 
 
+def test_a_run_that_is_killed_goes_on_after_its_last_whole_epoch(index, tmp_path):
+    pytest.importorskip("tensorflow")
+    file = tmp_path / "small.toml"
+    text = as_toml(RECIPES["arjon-cnn"]).replace("epochs = 500", "epochs = 4")
+    file.write_text(text.replace("size = [224, 224]", "size = [32, 32]"))
+    command = [
+        sys.executable,
+        "-m",
+        "train.cli",
+        "fit",
+        str(file),
+        "--data",
+        str(index),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as run:
+        for line in run.stdout:
+            if line.startswith("epoch 2/"):  # the checkpoint of the first is written
+                run.kill()
+                break
+    assert not (tmp_path / "out" / "run.json").exists()
+    stopped = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert stopped.returncode == 2
+    assert "holds a run that was stopped: --resume continues it" in stopped.stderr
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    epochs = [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith(("epoch", "resumed"))]
+    assert epochs in (
+        ["resumed after epoch 1", "epoch 2/4", "epoch 3/4", "epoch 4/4"],
+        ["resumed after epoch 2", "epoch 3/4", "epoch 4/4"],
+    )
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["epochs"], record["partial"]) == (4, False)
+    assert not list((tmp_path / "out").glob("checkpoint*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "folders"),
+    [
+        ([], ["as_found"]),
+        (["--normalise-format"], ["re_encoded"]),
+        (["--both"], ["as_found", "re_encoded"]),
+        (["--both", "--seeds", "2"], ["as_found", "as_found_seed_1", "re_encoded", "re_encoded_seed_1"]),
+        (["--seed", "3", "--seeds", "2"], ["as_found_seed_3", "as_found_seed_4"]),
+    ],
+)
+def test_a_study_is_repeated_as_found_unless_asked_otherwise(options, folders, index, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("train.cli._run", lambda recipe, data, out, changes: asked.append((out.name, changes)))
+    assert main(["reproduce", "kim-cnn", "--data", str(index), "--out", str(tmp_path), *options]) == 0
+    assert [name for name, _ in asked] == folders
+    for name, changes in asked:
+        assert changes["normalise_format"] == name.startswith("re_encoded")
+        assert changes["seed"] == int(name.partition("_seed_")[2] or 0)
+
+
 def test_one_share_changes_the_rule_of_its_own_split_only(monkeypatch):
     asked: list[Split] = []
     monkeypatch.setattr("train.cli._run", lambda recipe, *_: asked.append(recipe.split))
@@ -182,6 +248,17 @@ def test_a_closed_pipe_is_one_line_and_exits_with_2():
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (2, "facescan-train: standard output was closed by its reader\n")
+
+
+def test_an_internal_error_is_one_line_and_exits_with_2(monkeypatch, capsys):
+    def broken(name: str) -> None:
+        raise KeyError("a bug\nof two lines")
+
+    monkeypatch.setattr("train.recipes.find_recipe", broken)
+    assert main(["list", "kim-cnn"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("facescan-train: internal error: KeyError: ")
+    assert line.endswith("please report it, with what FACESCAN_TRACEBACK=1 shows")
 
 
 def test_help_loads_nothing_heavy():

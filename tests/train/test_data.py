@@ -93,8 +93,11 @@ def test_a_split_by_counts_has_the_counts_of_the_study_and_parts_no_group(seed):
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [1359, 171, 511]
     assert Counter(s.path.split("_")[0] for s in splits.test) == {"real": 300, "easy": 56, "mid": 102, "hard": 53}
     assert_parted(samples, splits)
-    # Of what the test leaves, 781 are real: so about half of the validation pictures should be.
-    assert sum(not s.fake for s in splits.validation) == pytest.approx(171 * 781 / 1530, abs=4 * 6.5)
+    parts = [Counter(s.path.split("_")[0] for s in part) for part in (splits.train, splits.validation)]
+    assert parts == [
+        {"real": 720, "easy": 158, "mid": 324, "hard": 157},
+        {"real": 61, "easy": 26, "mid": 54, "hard": 30},
+    ]
 
 
 def test_a_split_by_counts_of_too_few_pictures_says_so():
@@ -221,3 +224,44 @@ def test_pictures_without_a_face_are_named(index):
     seen = crops(read_samples(index)[:4], RECIPES["default"].card())
     assert len(seen.faceless) == 4
     assert seen.regions == ((),)
+
+
+def with_content(samples: list[Sample]) -> list[Sample]:
+    """Samples whose content is told by their number, wherever they lie and whatever they are called."""
+    return [replace(s, content=f"content of {i}") for i, s in enumerate(samples)]
+
+
+@pytest.mark.parametrize("rule", [RECIPES["gautam-cnn"].split, RECIPES["kim-cnn"].split], ids=["counts", "shares"])
+def test_moving_and_renaming_pictures_changes_no_split(rule):
+    samples = with_content(ciplab(0))
+    moved = [
+        replace(s, path=f"moved/{s.path}", file=Path("moved") / s.file.name, group=s.group and f"g{s.group}")
+        for s in samples
+    ][::-1]
+    one, other = split(samples, rule, 1), split(moved, rule, 1)
+    for part in ("train", "validation", "test"):
+        assert {s.content for s in getattr(one, part)} == {s.content for s in getattr(other, part)}
+
+
+def test_a_stratified_split_takes_its_share_of_each_class():
+    """HaeLee Kim's 258 of 1,289 pictures."""
+    samples = with_content([sample(i, i >= 589, "hardfake", "") for i in range(1289)])
+    splits = split(samples, RECIPES["kim-cnn"].split, 0)
+    assert [Counter(s.fake for s in part) for part in (splits.test, splits.validation, splits.train)] == [
+        {False: 118, True: 140},
+        {False: 47, True: 56},
+        {False: 424, True: 504},
+    ]
+
+
+def test_pictures_with_the_same_content_stay_together():
+    samples = [replace(sample(i, False, "a", ""), content=str(i % 50)) for i in range(200)]
+    splits = split(samples, Split(0.3, 0.3, stratified=True), 0)
+    parts = [{s.content for s in part} for part in (splits.train, splits.validation, splits.test)]
+    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+    assert sum(map(len, parts)) == 50
+
+
+@given(many_samples, st.integers(0, 5))
+def test_no_group_straddles_a_stratified_split(samples, seed):
+    assert_parted(samples, split(samples, Split(0.3, 0.3, stratified=True), seed))

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import pytest
 
-from scanner.model import Detector
+from scanner.cli import main as scan
+from scanner.model import Detector, find_model
 from tests.conftest import write_toy
 from tests.onnx_models import input_card, write_model
 from train.cli import main
@@ -241,3 +242,29 @@ def test_plots_without_matplotlib_are_refused_before_anything_is_scored(folder, 
     assert done.stdout == ""
     assert done.stderr == "facescan-train: matplotlib is missing: pip install 'facescan[train]'\n"
     assert not (tmp_path / "plots").exists()
+
+
+def test_a_picture_of_several_faces_is_judged_as_a_scan_judges_it(examples, tmp_path):
+    """The largest face is a photograph, a smaller one is generated: the highest score decides."""
+    photograph = cv2.imdecode(np.fromfile(examples / "real_astronaut.jpg", np.uint8), cv2.IMREAD_COLOR)
+    generated = cv2.imdecode(np.fromfile(examples / "generated_1.jpg", np.uint8), cv2.IMREAD_COLOR)
+    small = cv2.resize(generated, (photograph.shape[1] // 3, photograph.shape[0] // 3), interpolation=cv2.INTER_AREA)
+    both = np.concatenate([photograph, np.full_like(photograph, 128)], axis=1)
+    both[: small.shape[0], photograph.shape[1] : photograph.shape[1] + small.shape[1]] = small
+    rows = []
+    for name, pixels in (("both.png", both), ("none.png", np.full_like(photograph, 128)), ("one.png", photograph)):
+        (tmp_path / name).write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+        rows.append(f"{name},{'fake' if name == 'both.png' else 'real'}")
+    (tmp_path / "index.csv").write_text("\n".join(["path,label", *rows]))
+    out = tmp_path / "scan.csv"
+    assert scan([*map(str, sorted(tmp_path.glob("*.png"))), "--out", str(out), "--exit-zero", "-q", "--no-cache"]) == 0
+    with out.open(newline="") as lines:
+        by_scan = {Path(row["path"]).name: row for row in csv.DictReader(lines)}
+    scores = score(Detector(find_model("default")), read_samples(tmp_path / "index.csv"))
+    assert [sample.path for sample in scores.samples] == ["both.png", "one.png"]
+    assert [sample.path for sample in scores.faceless] == ["none.png"]
+    assert by_scan["both.png"]["n_faces"] == "2"
+    assert scores.p_fake["as_found"].tolist() == pytest.approx(
+        [float(by_scan[name]["p_fake"]) for name in ("both.png", "one.png")], abs=2e-3
+    )
+    assert scores.p_fake["as_found"][0] > scores.p_fake["as_found"][1]

@@ -21,7 +21,7 @@ from scanner.errors import FacescanError
 from scanner.model import normalise, prepare
 from train.data import LABELS, Crops, crops, read_samples
 from train.degrade import FAIR, conditions
-from train.fit import Batches, CoupledAdam, LayerwiseAdam, fit, logits, targets, to_tensors
+from train.fit import Batches, StudyAdam, fit, logits, targets, to_tensors
 from train.recipes import FAKE_FIRST, REAL_FIRST, RECIPES, Training
 
 
@@ -135,13 +135,14 @@ def test_the_best_weights_are_kept_and_training_halts(recipe, seen):
     assert kept == pytest.approx(min(losses), abs=1e-4)
 
 
-def test_slow_layers_move_in_smaller_steps():
+@pytest.mark.parametrize("decay", [0.0, 1e-4])
+def test_slow_layers_move_in_smaller_steps_with_decay_too(decay):
     """Adam's first step is the rate itself, whatever the gradient."""
     model = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dense(4, name="conv5_out"), keras.layers.Dense(1, name="head")]
     )
     before = [w.numpy().copy() for w in model.trainable_weights]
-    model.compile(LayerwiseAdam(0.01, {"conv5": 0.1}), "mse")
+    model.compile(StudyAdam(0.01, decay, {"conv5": 0.1}), "mse")
     random = np.random.default_rng(0)
     model.fit(random.normal(size=(8, 4)), random.normal(size=(8, 1)), epochs=1, verbose=0)
     steps = [np.abs(w.numpy() - old).max() for w, old in zip(model.trainable_weights, before, strict=True)]
@@ -150,7 +151,7 @@ def test_slow_layers_move_in_smaller_steps():
 
 def test_coupled_decay_is_in_the_gradient():
     ours, plain = keras.Variable([1.0, -2.0, 0.5]), keras.Variable([1.0, -2.0, 0.5])
-    coupled, adam = CoupledAdam(0.01, decay=0.3), keras.optimizers.Adam(0.01)
+    coupled, adam = StudyAdam(0.01, decay=0.3), keras.optimizers.Adam(0.01)
     for step in range(20):
         gradient = keras.ops.sin(keras.ops.arange(3.0) + step)
         coupled.apply([gradient], [ours])

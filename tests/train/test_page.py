@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -111,12 +112,39 @@ def test_it_holds_everything_it_needs_and_escapes_what_others_named(written):
     html = written.read_text("utf-8")
     found = Page(html)
     assert found.tags["svg"] >= 6
-    assert found.tags["img"] == found.tags["script"] == found.tags["link"] == 0
-    assert all(link.startswith("#") for link in found.links)
+    assert found.tags["script"] == found.tags["link"] == 0
+    assert all(link.startswith(("#", "data:image/jpeg;base64,")) for link in found.links)
     assert len(set(found.ids)) == len(found.ids)
-    assert {link[1:] for link in found.links} <= set(found.ids)
+    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
     assert HOSTILE in found.text
     assert "default-src 'none'" in html
+
+
+def test_it_shows_the_worst_mistakes_of_both_kinds_and_reports_both_classes(written, evaluation):
+    found = Page(written.read_text("utf-8"))
+    labels, p_fake = evaluation.scores.fake, evaluation.scores.p_fake["re_encoded"]
+    alarms, misses = np.sort(p_fake[~labels & (p_fake >= 0.7)])[::-1], np.sort(p_fake[labels & (p_fake < 0.7)])
+    assert found.tags["img"] == min(12, len(alarms)) + min(12, len(misses)) > 2
+    shown = re.search(r"Reals called fake(.*)Fakes called real(.*)Curves", found.text, re.DOTALL)
+    for part, expected in zip(shown.groups(), (alarms, misses), strict=True):
+        assert [float(p) for p in re.findall(r"\b[01]\.\d{4}\b", part)] == pytest.approx(expected[:12].tolist())
+    pooled = evaluation.row("pooled", "all")
+    by_name = {row[0]: row[1:] for row in found.rows if row}
+    assert by_name["fake pictures"] == [f"{pooled.precision:.3f}", f"{pooled.recall:.3f}", f"{pooled.f1:.3f}", "30"]
+    assert by_name["real pictures"][1] == f"{pooled.tn / (pooled.tn + pooled.fp):.3f}"
+
+
+def test_with_a_run_it_shows_the_training_and_the_layers(toy, index, tmp_path):
+    epochs = [{"loss": 0.7, "val_loss": 0.8, "accuracy": 0.5, "val_accuracy": 0.6}] * 2
+    layers = [{"name": "conv_1", "kind": "Conv2D", "output": [30, 30, 8], "parameters": 1224}]
+    values = {"splits": {"test": [f"{i}.png" for i in range(60)]}, "history": epochs, "layers": layers}
+    record, file = tmp_path / "run.json", tmp_path / "page.html"
+    record.write_text(json.dumps(values))
+    assert main(["evaluate", str(toy), "--data", str(index), "--run", str(record), "--html", str(file)]) == 0
+    found = Page(file.read_text("utf-8"))
+    assert ["conv_1", "Conv2D", "30 x 30 x 8", "1,224"] in found.rows
+    assert any(row[:3] == ["all layers", "", ""] and row[3].startswith("1,224") for row in found.rows)
+    assert {"training", "layers"} <= set(found.ids)
 
 
 @pytest.mark.parametrize(("kept", "charts"), [("camera", 2), ("nothing", 0)])

@@ -1,28 +1,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from scanner.errors import FacescanError
 from train.recipes import RECIPES
-from train.results import HEAD, RESULTS, blocks, keep, read_kept, read_records, table
+from train.results import HEAD, RESULTS, blocks, is_whole, keep, read_kept, read_records, table
 
 
 def record(name: str, form: str, **changes) -> dict:
-    """What `train.run` writes, as far as a table needs it."""
+    """What `train.run` writes of a whole run, as far as a table needs it."""
     recipe = RECIPES[name]
-    own = {"accuracy": 0.75, "precision": 0.7, "recall": None, "f1": None}
-    training = {"epochs": recipe.training.epochs, "learning_rate": recipe.training.learning_rate}
+    own = dict(zip(("tp", "fp", "tn", "fn"), (139, 0, 118, 1), strict=True))
+    training = json.loads(json.dumps(asdict(recipe.training)))
     return {
-        "recipe": {"name": name, "study": {"accuracy": recipe.study.accuracy}, "training": training},
+        "recipe": {"name": name, "training": training},
         "format": form,
         "seed": 0,
         "epochs": recipe.training.epochs,
-        "planned": dict(training),
-        "weights": dict.fromkeys(recipe.backbones),
-        "own_rule": {"train": own | {"accuracy": 0.99}, "test": own},
+        "planned": {key: training[key] for key in ("epochs", "learning_rate")},
+        "weights": dict.fromkeys(recipe.backbones, "file.h5"),
+        "own_rule": {"train": own, "test": own},
         "test_auc": {form: 0.8},
         "probes": {"file": {form: 0.6}, "framing": {form: 0.65}},
         "minutes": 1.25,
@@ -35,10 +36,11 @@ def record(name: str, form: str, **changes) -> dict:
 @pytest.fixture
 def runs(tmp_path) -> Path:
     for found in (
-        record("kim-cnn", "as_found", epochs=3, planned={"epochs": 3, "learning_rate": 2e-4}),
-        record("gautam-fusion-1", "re_encoded", weights={"mobilenet": "file.h5", "resnet50": None}),
         record("kim-cnn", "re_encoded"),
-        record("ceng-simplecnn", "re_encoded", epochs=12),
+        record("gautam-mobilenet", "re_encoded"),
+        record("kim-cnn", "as_found"),
+        record("ceng-simplecnn", "as_found", epochs=5),
+        record("arjon-cnn", "as_found", partial=True),
     ):
         folder = tmp_path / found["recipe"]["name"] / found["format"]
         folder.mkdir(parents=True)
@@ -47,33 +49,62 @@ def runs(tmp_path) -> Path:
 
 
 def cells(text: str) -> list[dict[str, str]]:
-    return [dict(zip(HEAD, line.strip("| ").split(" | "), strict=True)) for line in text.splitlines()[2:]]
+    names = [f"{name} {i}" if HEAD.count(name) > 1 else name for i, name in enumerate(HEAD)]
+    return [dict(zip(names, line.strip("| ").split(" | "), strict=True)) for line in text.splitlines()[2:]]
 
 
-def test_runs_come_in_the_order_of_the_recipes_with_the_fair_ones_first(runs):
+def test_runs_come_in_the_order_of_the_recipes_as_found_first_and_partial_ones_not_at_all(runs):
     found = [(row["recipe"], row["pictures"]) for row in cells(table(read_records(runs)))]
     assert found == [
-        ("gautam-fusion-1", "re-encoded"),
-        ("kim-cnn", "re-encoded"),
+        ("gautam-mobilenet", "one format"),
         ("kim-cnn", "as found"),
-        ("ceng-simplecnn", "re-encoded"),
+        ("kim-cnn", "one format"),
+        ("ceng-simplecnn", "as found"),
     ]
 
 
-def test_a_line_says_what_was_shortened_and_what_it_started_from(runs):
-    fusion, whole, short, halted = cells(table(read_records(runs)))
-    assert fusion["started from"] == "mobilenet ImageNet, resnet50 random"
-    assert (whole["epochs"], whole["published accuracy"]) == ("10", "0.9961")
-    assert short["epochs"] == "3 of 10, at 2 times the rate"
-    assert halted["epochs"] == "12 of 30 (halted early)"
-    assert (whole["on its training pictures"], whole["held out"], whole["recall"]) == ("0.990", "**0.750**", "-")
+def test_a_line_has_both_figures_of_the_same_class(runs):
+    mobilenet, kim, _, halted = cells(table(read_records(runs)))
+    assert kim["test"] == "118 real, 140 fake"
+    assert (kim["accuracy: published"], kim["here 4"], kim["95 % interval"]) == (
+        "0.9961",
+        "**0.9961**",
+        "0.978 to 0.999",
+    )
+    assert (kim["precision, recall, F1 of"], kim["published"], kim["here 8"]) == (
+        "both columns", "-, -, 0.996", "-, -, 0.996",
+    )  # fmt: skip
+    assert (mobilenet["precision, recall, F1 of"], mobilenet["published"]) == ("fake", "0.667, 0.645, 0.655")
+    assert halted["epochs"] == "5 of 30 (stopped early, as the study did)"
 
 
-def test_what_was_not_run_is_named(runs):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"planned": {"epochs": 3, "learning_rate": 1e-4}},
+        {"planned": {"epochs": 10, "learning_rate": 1e-3}},
+        {"recipe": {"name": "kim-cnn", "training": {"epochs": 10, "learning_rate": 1e-4}}},  # an older recipe
+    ],
+)
+def test_only_whole_runs_are_shown(changes):
+    assert is_whole(record("kim-cnn", "as_found"))
+    short = record("kim-cnn", "as_found", **changes)
+    assert not is_whole(short)
+    assert blocks([short])["whole runs"] == "No whole run is finished yet."
+
+
+def test_a_run_from_random_weights_is_not_whole():
+    assert not is_whole(record("gautam-mobilenet", "as_found", weights={"mobilenet": None}))
+
+
+def test_what_was_not_run_and_what_cannot_be_is_named(runs):
     parts = blocks(read_records(runs))
-    assert "Not run yet" not in parts["HaeLee Kim"]
-    assert "perisic-cnn (re-encoded), perisic-cnn (as found), perisic-vgg16" in parts["Perisic and Jovanovic"]
+    assert "kim-cnn" not in parts["not run yet"]
+    assert "perisic-cnn (as found), perisic-cnn (one format), gautam-cnn" in parts["not run yet"]
+    assert "vgg16" not in parts["not run yet"]
+    assert "`facescan-train reproduce ceng-resnet50-frozen --data DATA --both`" in parts["not reproduced here"]
     assert parts["circumstances"].startswith("4 runs, 5 minutes of training, on: 2 cores, a processor. Keras 3")
+    assert parts["papers"].count("Kaggle, ") == 4
 
 
 def test_a_file_that_is_no_record_is_named(tmp_path):
@@ -100,13 +131,14 @@ def test_of_a_run_is_kept_what_its_line_says_and_a_later_run_takes_its_place(run
     found = read_records(runs)
     keep([dict(found[0], splits={"train": ["a.jpg"]}), *found[1:]], kept)
     assert table(read_kept(kept)) == table(found)
+    assert all(map(is_whole, read_kept(kept)))
     assert "splits" not in kept.read_text("utf-8")
     keep([record("kim-cnn", "re_encoded", minutes=99.0), record("kim-cnn", "re_encoded", seed=1)], kept)
     rows = [(row["recipe"], row["pictures"], row["minutes"]) for row in cells(table(read_kept(kept)))]
     assert [row for row in rows if row[0] == "kim-cnn"] == [
-        ("kim-cnn", "re-encoded", "99.0"),
-        ("kim-cnn", "re-encoded, seed 1", "1.2"),
         ("kim-cnn", "as found", "1.2"),
+        ("kim-cnn", "one format", "99.0"),
+        ("kim-cnn", "one format, seed 1", "1.2"),
     ]
 
 

@@ -18,11 +18,14 @@ import onnx
 from scanner.errors import FacescanError
 from scanner.model import Detector
 from train.card import write_card
+from train.cli import main
 from train.data import Crops, crops, read_samples
+from train.degrade import conditions
 from train.evaluate import evaluate, table
 from train.export import TOLERANCE, export
 from train.fit import logits
 from train.recipes import Split
+from train.reexport import recalibrate
 from train.run import Plan, run
 from train.tables import blocks
 
@@ -30,7 +33,7 @@ from train.tables import blocks
 @pytest.fixture(scope="module")
 def out(index, recipe, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    run(recipe, index, folder, Plan(seed=3, normalise_format=False), report=lambda line: None)
+    run(recipe, index, folder, Plan(seed=3, terms="of this test alone"), report=lambda line: None)
     return folder
 
 
@@ -128,6 +131,35 @@ def test_the_readme_tables_hold_every_row(out, index):
     )
     assert [line.split(" | ")[0] for line in written["generators"].splitlines()[2:]] == ["| grid (new)", "| grid (old)"]
     assert "| new | " in written["reals"]
+
+
+def test_evaluate_says_loudly_which_pictures_were_trained_on(out, index, tmp_path, capsys):
+    trained = json.loads((out / "run.json").read_text())["splits"]["train"]
+    figures = tmp_path / "figures.json"
+    command = ["evaluate", str(out / "tiny.onnx"), "--data", str(index), "--out", str(figures)]
+    assert main(command) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line]
+    assert f"the model was trained on {len(trained)} of these 129 pictures" in line
+    assert set(json.loads(figures.read_text())["trained_on"]) == set(trained)
+    assert main([*command, "--run", str(out / "run.json")]) == 0
+    assert "WARNING" not in capsys.readouterr().err
+    assert json.loads(figures.read_text())["trained_on"] == []
+
+
+def test_the_terms_on_a_card_are_the_users(out, index, recipe, tmp_path):
+    assert Detector(out / "tiny.onnx").card.training["terms"] == "of this test alone"
+    run(replace(recipe, training=replace(recipe.training, epochs=1)), index, tmp_path, Plan(), lambda line: None)
+    assert Detector(tmp_path / "tiny.onnx").card.training["terms"] == "not stated"
+
+
+@pytest.mark.parametrize("training", [None, "on pictures"])
+def test_a_card_that_says_nothing_of_the_training_can_be_calibrated_again(training, out, seen, recipe, tmp_path):
+    file = tmp_path / "tiny.onnx"
+    file.write_bytes((out / "tiny.onnx").read_bytes())
+    write_card(file, replace(Detector(file).card, training=training))
+    ways = list(conditions(recipe.card()).values())
+    recalibrate(file, crops(seen.samples[:40], recipe.card(), ways))
+    assert Detector(file).card.training == training
 
 
 def test_an_export_that_differs_from_keras_is_not_written(model, recipe, seen, tmp_path):

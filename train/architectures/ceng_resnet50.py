@@ -15,13 +15,13 @@ HIDDEN = 256
 DROPOUT = 0.5
 
 
-def build(size: tuple[int, int], weights: Mapping[str, str | None], *, trainable_from: str | None) -> keras.Model:
+def build(size: tuple[int, int], weights: Mapping[str, str | None], *, trainable_from: str) -> keras.Model:
     """(n, height, width, 3) float32 -> (n, 2) softmax.
 
     Args:
         size: height, width.
         weights: of `resnet50`: a file without the top, or None for random ones.
-        trainable_from: the first stage of ResNet50 that is trained, `conv2` to `conv5`; None freezes all of them.
+        trainable_from: the first stage of ResNet50 that is trained, `conv2` to `conv5`; empty freezes all of them.
     """
     pixels = keras.Input((*size, 3), name="pixels")
     base = keras.applications.ResNet50(
@@ -30,7 +30,7 @@ def build(size: tuple[int, int], weights: Mapping[str, str | None], *, trainable
     for layer in base.layers:
         # The names sort as the stages do; pool1 has no weights. Batch normalisation that is frozen keeps its ImageNet
         # statistics in training, too: Keras runs it as in inference.
-        layer.trainable = trainable_from is not None and layer.name >= trainable_from
+        layer.trainable = bool(trainable_from) and layer.name >= trainable_from
     x = layers.GlobalAveragePooling2D(name="mean")(base.output)
     x = layers.Dense(HIDDEN, activation="relu", name="hidden")(x)
     x = layers.Dropout(DROPOUT, name="hidden_dropout")(x)

@@ -1,8 +1,9 @@
 """Gautam and Chandra's ImageNet networks, trained whole, for the picture or its Error Level Analysis.
 
 The backbones: VGG16, Simonyan and Zisserman, arXiv:1409.1556 (2014); ResNet50, He et al., "Deep Residual Learning for
-Image Recognition", arXiv:1512.03385 (2015); MobileNet v1, Howard et al., arXiv:1704.04861 (2017). Pixels come as the
-backbone's ImageNet weights want them: -1..1 for MobileNet, otherwise BGR, 0..255, less the mean.
+Image Recognition", arXiv:1512.03385 (2015); MobileNet v1, Howard et al., arXiv:1704.04861 (2017);
+MobileNet v2, Sandler et al., arXiv:1801.04381 (2018). Pixels come with ImageNet's mean and deviation, as the report
+normalises them for all its networks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from keras import layers
 
 BACKBONES = {
     "mobilenet": keras.applications.MobileNet,
+    "mobilenet_v2": keras.applications.MobileNetV2,
     "resnet50": keras.applications.ResNet50,
     "vgg16": keras.applications.VGG16,
 }

@@ -1,0 +1,182 @@
+"""Data sets as they are unpacked -> labelled samples: folders named by class and split, or an index."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from scanner.errors import FacescanError
+from train.samples import LABELS, Sample
+
+COLUMNS = ("path", "label")  # of an index; set, generator, group and split are optional
+# Other names of the column `path`, in the order in which they are looked for.
+PATHS = ("path", "file", "filename", "image", "images_id", "image_id", "id")
+# `label_str` goes first: what 0 and 1 mean differs from set to set.
+LABEL_COLUMNS = ("label_str", "label", "class")
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "validation", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+# REAL, fakes, 0_real, 1-fake, training_real, test_fake, real_images
+_CLASS_NAME = re.compile(r"(?:\d+[_ -])?(?:([a-z]+)[_ -])?(real|fake)s?(?:[_ -](?:images?|faces?|photos?|pictures?))?")
+UNDERSTOOD = (
+    "neither an index nor a folder with real/ and fake/: understood are folders named real and fake (in any case, or "
+    "0_real, training_fake and the like), alone or inside train, valid and test; and an index, CSV with path,label"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What was found at a place.
+
+    Attributes:
+        samples: in the order of an index, or by path.
+        summary: for people: how they were told apart.
+    """
+
+    samples: list[Sample]
+    summary: str
+
+
+def read_layout(data: Path) -> Layout:
+    """Read an index, or the folders below a folder.
+
+    Raises:
+        FacescanError: it is neither, or it has no pictures of one of the classes.
+    """
+    samples = _read_folders(data) if data.is_dir() else _read_index(data)
+    for label, fake in zip(LABELS, (False, True), strict=True):
+        if not any(sample.fake == fake for sample in samples):
+            raise FacescanError(f"{data}: no {label} pictures")
+    return Layout(samples, _summary(data, samples))
+
+
+def _read_folders(root: Path) -> list[Sample]:
+    name = root.resolve().name
+    samples = []
+    unlabelled: Counter[str] = Counter()
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        place = Path(folder).relative_to(root)
+        label, split = _of_folders(place.parts)
+        if not label:
+            unlabelled[place.as_posix()] += len(files)
+            continue
+        for file in sorted(files):
+            path = place / file
+            samples.append(Sample(path.as_posix(), root / path, label == "fake", name, "", "", split))
+    if {sample.fake for sample in samples} != {False, True}:
+        folders_found = [found for found in unlabelled if found != "."] + sorted(
+            {s.path.split("/")[0] for s in samples}
+        )
+        there = (
+            f"the folders {', '.join(folders_found[:8])}" if folders_found else f"{unlabelled['.']} files, no folder"
+        )
+        raise FacescanError(f"{root}: {UNDERSTOOD}; found: {there}{' ...' if len(folders_found) > 8 else ''}")
+    return _with_whole_splits(samples)
+
+
+def _of_folders(names: Sequence[str]) -> tuple[str, str]:
+    """Class and split by the names of the folders around a picture, the nearest first; empty where no name tells."""
+    label = split = ""
+    for name in reversed(names):
+        lower = name.lower()
+        found = _CLASS_NAME.fullmatch(lower)
+        if found and (not found[1] or found[1] in SPLITS):
+            label = label or found[2]
+            split = split or SPLITS.get(found[1] or "", "")
+        split = split or SPLITS.get(lower, "")
+    return label, split
+
+
+def _with_whole_splits(samples: list[Sample]) -> list[Sample]:
+    """A split counts only if every picture is in one, and not all in the same: `training_real` alone splits nothing."""
+    splits = {sample.split for sample in samples}
+    if "" not in splits and len(splits) > 1:
+        return samples
+    return [replace(sample, split="") for sample in samples]
+
+
+def _read_index(index: Path) -> list[Sample]:
+    try:
+        with index.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FacescanError(f"{index}: no index of pictures: {error}") from error
+    columns = {name.strip().lower(): name for name in (rows[0] if rows else ()) if name}
+    path_column = next((columns[name] for name in PATHS if name in columns), None)
+    label_column = next((columns[name] for name in LABEL_COLUMNS if name in columns), None)
+    missing = [name for name, column in zip(COLUMNS, (path_column, label_column), strict=True) if column is None]
+    if missing or path_column is None or label_column is None:
+        raise FacescanError(f"{index}: no index of pictures: without {', '.join(missing)}")
+    find = _Finder(index.parent, [row[path_column] for row in rows if row[path_column]])
+    samples = []
+    for line, row in enumerate(rows, start=2):
+        path = row[path_column]
+        if not path or "\0" in path:
+            raise FacescanError(f"{index}: line {line}: no path of a picture")
+        label = _label(row[label_column] or "", path)
+        if not label:
+            raise FacescanError(f"{index}: line {line}: label {row[label_column]!r} is neither real nor fake")
+        split, *about = (
+            (row.get(columns[name]) or "").strip() if name in columns else ""
+            for name in ("split", "set", "generator", "group")
+        )
+        if split.lower() not in ("", *SPLITS):
+            raise FacescanError(f"{index}: line {line}: split {split!r} is neither train, validation nor test")
+        split = SPLITS.get(split.lower(), "") or _of_folders(PurePosixPath(path).parts[:-1])[1]
+        samples.append(Sample(path, find(path), label == "fake", *about, split))
+    return _with_whole_splits(samples)
+
+
+def _label(text: str, path: str) -> str:
+    """`real` or `fake`; of a 0 or 1, by the folder that the path names."""
+    text = text.strip().lower()
+    if text in ("0", "1"):
+        return _of_folders(PurePosixPath(path).parts[:-1])[0]
+    return text if text in LABELS else ""
+
+
+class _Finder:
+    """Finds the files of an index: beside it, or in a folder below it as data sets are unpacked."""
+
+    def __init__(self, folder: Path, paths: Sequence[str]) -> None:
+        self._base, self._by_name = folder, {}
+        first = paths[0] if paths else ""
+        if not first or "\0" in first or any((folder / path).exists() for path in paths[:20] if "\0" not in path):
+            return
+        found = sorted(file for file in folder.rglob("*") if file.is_file())
+        base = next((file for file in found if file.as_posix().endswith(f"/{first}")), None)
+        if base is not None:  # the index stands above the folder that its paths begin in
+            self._base = Path(base.as_posix()[: -len(first) - 1])
+        else:  # the index has names without folders
+            self._by_name = {name: file for file in found for name in (file.name, file.stem)}
+
+    def __call__(self, path: str) -> Path:
+        return self._by_name.get(path, self._base / path)
+
+
+def _summary(data: Path, samples: Sequence[Sample]) -> str:
+    """What was found, in one line."""
+    counts = _counts(samples)
+    kind = "folders" if data.is_dir() else "an index"
+    splits = Counter(sample.split for sample in samples)
+    if "" in splits:
+        return f"found {kind}: {counts}, not split"
+    parts = [
+        f"{split} {_counts(sample for sample in samples if sample.split == split)}"
+        for split in ("train", "validation", "test")
+        if splits[split]
+    ]
+    return f"found {kind}, already split: {'; '.join(parts)}"
+
+
+def _counts(samples: Iterable[Sample]) -> str:
+    counts: Mapping[str, int] = Counter(LABELS[sample.fake] for sample in samples)
+    return ", ".join(f"{counts.get(label, 0):,} {label}" for label in LABELS)

@@ -1,0 +1,84 @@
+"""The worst mistakes of an evaluation, and the report of both classes: what an error analysis looks at first."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from scanner.crop import shrink
+from scanner.decode import decode
+from train.degrade import FAIR
+from train.evaluate import Evaluation
+from train.metrics import Confusion
+from train.samples import LABELS, Sample
+
+# Mistakes of each kind, and the longer side of their thumbnails in pixels.
+SHOWN, SIDE = 12, 120
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One picture that was called what it is not.
+
+    Attributes:
+        path: as the index has it.
+        maker: generator and set, or where a photograph was taken from.
+        p_fake: of the picture.
+        thumbnail: a JPEG as a data URI; empty if the file cannot be read any more.
+    """
+
+    path: str
+    maker: str
+    p_fake: float
+    thumbnail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """Figures of one class at the evaluation's threshold; None where they would be 0 / 0."""
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    pictures: int
+
+
+def worst_mistakes(evaluation: Evaluation) -> Mapping[str, list[Mistake]]:
+    """Reals with the highest p_fake and fakes with the lowest, on the wrong side of the threshold, the worst first."""
+    labels, p_fake = evaluation.scores.fake, evaluation.scores.p_fake[FAIR]
+    wrong = (p_fake >= evaluation.threshold) != labels
+    found = {}
+    for fake, kind in ((False, "reals called fake"), (True, "fakes called real")):
+        those = np.flatnonzero(wrong & (labels == fake))
+        order = those[np.argsort(p_fake[those] * (1 if fake else -1), kind="stable")][:SHOWN]
+        found[kind] = [_mistake(evaluation.scores.samples[i], float(p_fake[i])) for i in order]
+    return found
+
+
+def class_reports(found: Confusion) -> list[ClassReport]:
+    """Precision, recall, F1 and number of pictures of the fakes and of the reals."""
+    turned = Confusion(tp=found.tn, fp=found.fn, tn=found.tp, fn=found.fp)
+    return [
+        ClassReport(LABELS[fake], each.precision, each.recall, each.f1, each.tp + each.fn)
+        for fake, each in ((True, found), (False, turned))
+    ]
+
+
+def _mistake(sample: Sample, p_fake: float) -> Mistake:
+    try:
+        picture = decode(sample.file.read_bytes()).picture
+    except OSError:
+        picture = None
+    thumbnail = ""
+    if picture is not None:
+        height, width = picture.shape[:2]
+        factor = min(1.0, SIDE / max(height, width))
+        small = shrink(picture, max(1, round(width * factor)), max(1, round(height * factor)))
+        content = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+        thumbnail = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+    return Mistake(sample.path, sample.maker, p_fake, thumbnail)
