@@ -191,8 +191,10 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> Iterat
 def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> Iterator[Writer]:
     """The page, if there is to be one; only then does it cost time to load what it takes."""
     if options["report"] is not None:
+        from scanner.html.charts import keep_fonts
         from scanner.html.report import ReportWriter
 
+        keep_fonts(not options["no_cache"])
         yield ReportWriter(options["report"], detector.card, meta)
 
 

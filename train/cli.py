@@ -222,6 +222,7 @@ def evaluate(
     ECE          expected calibration error: how far p_fake is from the truth
     unc err      share of uncertain verdicts; of wrong ones among the others
     """  # noqa: D301  (click's \b is a backspace)
+    from scanner.html.charts import keep_fonts
     from scanner.model import Detector, find_model
     from scanner.runtime import available_cpus
     from scanner.writers import replace_file
@@ -231,6 +232,7 @@ def evaluate(
     from train.evaluate import plot, table
     from train.score import write_predictions
 
+    keep_fonts()
     # What would fail in the end fails now.
     if plots is not None:
         import train.plots  # noqa: F401
@@ -352,6 +354,9 @@ def _quiet_import() -> Iterator[None]:
         raise FacescanError(f"KERAS_BACKEND={backend}: nothing that trains; use tensorflow, jax or torch, or unset it")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    from scanner.html.charts import keep_fonts
+
+    keep_fonts()  # Keras imports Matplotlib
     with silent_libraries():
         yield
 
