@@ -308,7 +308,9 @@ def test_the_summary_as_a_file(here, capfd):
 def test_excel_and_other_suffixes(here):
     (here / "=1.png").write_bytes(PNG)
     assert main(["=1.png", "--out", "guarded.csv", "--excel", "--out", "rows.log", "--format", "jsonl", "-q"]) == 0
-    assert from_csv((here / "guarded.csv").read_bytes())[0]["path"] == "'=1.png"
+    table = (here / "guarded.csv").read_bytes()
+    assert table.startswith("\ufeffpath,".encode()), "Excel reads UTF-8 only behind a byte order mark"
+    assert from_csv(table.removeprefix("\ufeff".encode()))[0]["path"] == "'=1.png"
     assert json.loads((here / "rows.log").read_text())["path"] == "=1.png"
 
 
