@@ -98,7 +98,7 @@ def axes(x: str, y: str, size: tuple[int, int] = SIZE) -> Axes:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise FacescanError("charts need Jinja2 and Matplotlib: pip install 'facescan[report]'") from error
+        raise FacescanError("charts need Jinja2 and Matplotlib: pip install jinja2 matplotlib") from error
     with matplotlib.rc_context(_RC):
         figure = Figure((size[0] / 96, size[1] / 96), layout="constrained")
         chart = figure.add_subplot()
