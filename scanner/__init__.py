@@ -3,8 +3,8 @@
 import os
 
 # ONNX Runtime 1.29 and later sends usage data to its maker, and keeps an identifier in the home directory and a file in
-# the temporary one. It reads this variable when it is imported. Every module that imports it lies below this package or,
-# as in train and tests, imports this package first. Processes that are started inherit the variable.
+# the temporary one. It reads this variable when it is imported. Every module that imports it lies in this package, or
+# imports this package first, as train and tests do. Processes that are started inherit the variable.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"

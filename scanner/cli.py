@@ -119,7 +119,7 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     type=click.Choice(["csv", "json", "jsonl", "parquet", "sarif", "text"]),
     help="Of standard output and of other suffixes.",
 )
-@click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
+@click.option("--excel", is_flag=True, help="Write CSV for a spreadsheet: cells that it would execute are guarded.")
 @click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to a .json or .md file.")
 @click.option(
     "--report",
@@ -290,7 +290,10 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
     from scanner.run import run
 
-    return run(options | {"config": ctx.obj})
+    try:
+        return run(options | {"config": ctx.obj})
+    except OSError as error:  # click would take a broken pipe for its own
+        raise FacescanError(cause_of(error)) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

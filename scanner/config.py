@@ -23,8 +23,8 @@ FILE_NAME = "pyproject.toml"
 # write files, read files of that file's choice, run its model, send pictures to other machines, or silence findings. A
 # new option is not trusted until it is added here.
 FOUND_FILE_MAY_SET = frozenset(
-    "format excel ela verbose model threshold fpr region min-face fail-on include exclude force-exclude max-depth hidden "
-    "null max-bytes max-pixels timeout max-memory device batch-size workers no-cache".split()
+    "format excel ela verbose model threshold fpr region min-face fail-on include exclude force-exclude max-depth "
+    "hidden null max-bytes max-pixels timeout max-memory device batch-size workers no-cache".split()
 )
 # Variables that are no options: where the verdict cache lies, where the tests find the picture sets, what container
 # images like to set, and whether an internal error comes with its traceback.
@@ -72,7 +72,12 @@ def read_configuration(named: str | None, roots: Iterable[str]) -> Configuration
         raise FacescanError(f"the working directory: {error.strerror}; change to one that is there") from error
     if named is not None:
         table = load_table(Path(named))
-        return Configuration(Path(named), True, table) if table is not None else Configuration()
+        if table is not None:
+            return Configuration(Path(named), True, table)
+        says_something = os.path.isfile(named) and os.path.getsize(named)  # /dev/null does not
+        return Configuration(
+            warnings=(f"{named} has no [tool.facescan] table, and sets nothing",) * bool(says_something)
+        )
     scanned = [os.path.realpath(root) for root in roots if os.path.isdir(root)]
     warnings: list[str] = []
     for file in _nearby(here, warnings):

@@ -221,6 +221,17 @@ def test_summary_outputs_and_verbose_name_the_file(site, capfd):
     assert "config" not in capfd.readouterr().err
 
 
+def test_a_named_file_that_sets_nothing_is_a_warning(site, capfd):
+    """Somebody forgot the header of the table."""
+    (site / "mine.toml").write_text("threshold = 1\n")
+    (site / "empty.toml").touch()
+    assert main(["uploads", "-q", "--config", "mine.toml"]) == 1
+    says = "facescan: warning: mine.toml has no [tool.facescan] table, and sets nothing\n"
+    assert capfd.readouterr().err == says
+    assert [main(["uploads", "-q", "--config", file]) for file in ("empty.toml", os.devnull)] == [1, 1]
+    assert capfd.readouterr().err == ""
+
+
 def test_isolated_takes_neither_files_nor_variables(site, toy, tmp_path, monkeypatch):
     (site / "pyproject.toml").write_text("[tool.facescan]\nmin-face = 40\n")
     ours = {"FACESCAN_EXIT_ZERO": "1", "FACESCAN_OUT": "r.csv", "FACESCAN_CACHE_DIR": str(tmp_path / "elsewhere")}
