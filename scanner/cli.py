@@ -25,6 +25,8 @@ from scanner.report import FAIL_ON
 from scanner.settings import MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard
 
+EXIT_CODE = click.IntRange(0, 255)
+
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     """A whole number with an optional K, M or G: powers of 1024 for bytes, of 1000 for pixels."""
@@ -55,13 +57,6 @@ class Share(click.FloatRange):
         if math.isnan(share):
             self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
         return share
-
-
-class ExitCode(click.IntRange):
-    """What a program may end with."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 255)
 
 
 class Lines(click.types.StringParamType):
@@ -168,10 +163,10 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     "itself that it was generated; or nothing.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
-@click.option("--exit-code", type=ExitCode(), metavar="N", help="Exit with N, not 1, if there are findings.")
+@click.option("--exit-code", type=EXIT_CODE, metavar="N", help="Exit with N, not 1, if there are findings.")
 @click.option(
     "--exit-code-errors",
-    type=ExitCode(),
+    type=EXIT_CODE,
     metavar="N",
     help="Exit with N, not 2, if files could not be judged, also if there are findings.",
 )
@@ -408,7 +403,7 @@ def _tell(configuration: Configuration, verbose: bool) -> None:
     """Say where options come from that nobody sees on the command line, and which of them do not count."""
     lines = [f"warning: {warning}" for warning in configuration.warnings]
     if verbose and configuration.file:
-        lines.append(f"configuration {configuration}")
+        lines.append(f"configuration from {configuration.file}: {', '.join(configuration.table or ())}")
     for line in lines:
         _say(line)
 

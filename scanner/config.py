@@ -51,9 +51,9 @@ class Configuration:
     table: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        """The file and the options that it sets; empty if there is none."""
-        return f"{self.file}: {', '.join(self.table or ()) or 'empty'}" if self.file else ""
+    def as_meta(self) -> dict[str, Any]:
+        """The file and the options that it sets, as outputs name them."""
+        return {"config": str(self.file) if self.file else None, "configured": list(self.table or ())}
 
 
 def read_configuration(named: str | None, roots: Iterable[str]) -> Configuration:
@@ -147,7 +147,9 @@ def for_click(configuration: Configuration, kinds: Mapping[str, str], models: Co
     defaults: dict[str, Any] = {}
     for key, value in (configuration.table or {}).items():
         if key not in kinds:
-            raise FacescanError(f"{where}: unknown key {key!r}; {_nearest(key, kinds)}")
+            near = difflib.get_close_matches(key, kinds, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(kinds))}"
+            raise FacescanError(f"{where}: unknown key {key!r}; {hint}")
         several = kinds[key] == "values"
         values = value if isinstance(value, list) else [value]
         if any(isinstance(item, dict | list) for item in values) or (isinstance(value, list) and not several):
@@ -174,7 +176,8 @@ def unknown_variables(names: Collection[str], options: Iterable[str]) -> Iterato
     known = {f"{ENV_PREFIX}_{option.upper()}" for option in options} | _OTHER_VARIABLES
     for name in sorted(names):
         if name.startswith(f"{ENV_PREFIX}_") and name not in known and not _is_of_a_container(name, names):
-            yield f"the variable {name} is not used; {_nearest(name, known)}"
+            near = difflib.get_close_matches(name, known, n=1)
+            yield f"the variable {name} is not used" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _is_of_a_container(name: str, names: Collection[str]) -> bool:
@@ -190,12 +193,6 @@ def _is_harmless(key: str, value: Any, models: Collection[str]) -> bool:
     if key == "model":
         return value in models
     return key in FOUND_FILE_MAY_SET or value is False
-
-
-def _nearest(key: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 
 def _nearby(here: Path, warnings: list[str]) -> Iterator[Path]:

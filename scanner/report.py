@@ -176,7 +176,11 @@ class Report:
             ("model", f"{model['name']} {model['version']} (sha256 {model['sha256'][:12]}...)"),
             ("device", device["used"] + (f": {device['note']}" if device["note"] else "")),
             ("thresholds", f"fake from {thresholds['fake']:.4f}, uncertain from {thresholds['uncertain']:.4f}"),
-            *([("config", on_one_line(meta["config"]))] if meta.get("config") else []),
+            *(
+                [("config", on_one_line(f"{meta['config']}: {', '.join(meta['configured'])}"))]
+                if meta.get("config")
+                else []
+            ),
         ]
 
 

@@ -56,7 +56,7 @@ def run(options: Mapping[str, Any]) -> int:
     detector = Detector(find_model(settings.model), _device(settings))
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     codes = {"finding_code": given.get("exit_code", 1), "error_code": options["exit_code_errors"]}
-    meta = _meta(settings, selection, detector, thresholds) | {"config": str(options["config"]) or None}
+    meta = _meta(settings, selection, detector, thresholds) | options["config"].as_meta()
     report = Report(meta, options["fail_on"], bool(options["exit_zero"]), **codes)
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
         if folder:

@@ -105,8 +105,8 @@ def test_where_a_file_counts_that_is_not_named(site, monkeypatch, lies_in, stand
     file = place / lies_in / "pyproject.toml"
     file.write_text("[tool.facescan]\nmin-face = 50\n")
     monkeypatch.chdir(place / stands_in)
-    assert used(scans) == (f"{file}: min-face" if counts else None)
-    assert used(scans, "--config", str(file)) == f"{file}: min-face"
+    assert used(scans) == (str(file) if counts else None)
+    assert used(scans, "--config", str(file)) == str(file)
     assert used(scans, "--config", os.devnull) is None
 
 
@@ -115,7 +115,7 @@ def test_a_worktrees_git_file_marks_a_project_too(site, monkeypatch):
     (site / ".git").write_text("gitdir: elsewhere")
     (site / "pyproject.toml").write_text("[tool.facescan]\nmin-face = 50\n")
     monkeypatch.chdir(site / "uploads")
-    assert used("today") == f"{site / 'pyproject.toml'}: min-face"
+    assert used("today") == str(site / "pyproject.toml")
 
 
 @pytest.mark.parametrize("names", ["uploads/today\n.\n", "uploads/today\n..\n", "link\n"])
@@ -197,7 +197,8 @@ def test_a_file_that_is_named_may_set_everything(site, monkeypatch, line, code, 
 def test_what_does_no_harm_is_taken(site, monkeypatch, line):
     monkeypatch.delenv("FACESCAN_MODEL")
     (site / "pyproject.toml").write_text(f"[tool.facescan]\n{line}\n")
-    assert used("uploads") == f"{site / 'pyproject.toml'}: {line.split(' = ')[0]}"
+    assert used("uploads") == str(site / "pyproject.toml")
+    assert json.loads(Path("told.json").read_text())["meta"]["configured"] == [line.split(" = ")[0]]
 
 
 def test_every_trusted_option_exists():
@@ -212,11 +213,12 @@ def test_summary_outputs_and_verbose_name_the_file(site, capfd):
     file.write_text("[tool.facescan]\nmin-face = 40\nexclude = ['x']\n")
     assert main(["uploads", "-v", "--summary", "s.md", "-o", "r.json", "-o", "r.sarif"]) == 1
     first, *_, last = capfd.readouterr().err.splitlines()
-    assert first == f"facescan: configuration {file}: min-face, exclude"
+    assert first == f"facescan: configuration from {file}: min-face, exclude"
     assert last == f"config     {file}: min-face, exclude"
     assert f"| config | {file}: min-face, exclude |" in Path("s.md").read_text()
-    assert json.loads(Path("r.json").read_text())["meta"]["config"] == f"{file}: min-face, exclude"
-    assert f"{file}: min-face, exclude" in Path("r.sarif").read_text()
+    meta = json.loads(Path("r.json").read_text())["meta"]
+    assert (meta["config"], meta["configured"]) == (str(file), ["min-face", "exclude"])
+    assert str(file) in Path("r.sarif").read_text()
     assert main(["uploads", "-v", "--config", os.devnull]) == 1
     assert "config" not in capfd.readouterr().err
 
@@ -259,9 +261,9 @@ def test_isolated_and_a_named_file_contradict_each_other(site, capfd):
         ({"FACESCAN_PORT_80_TCP": "tcp://10.0.0.1:80", "FACESCAN_PORT_80_TCP_ADDR": "10.0.0.1"}, []),
         ({"FACESCAN_WEB_SERVICE_HOST": "10.0.0.1", "FACESCAN_WEB_PORT": "tcp://10.0.0.1:80"}, []),
         ({"FACESCAN_PORT": "tcp://10.0.0.1:80", "FACESCAN_NAME": "/web/facescan", "FACESCAN_ENV_X": "1"}, []),
-        ({"FACESCAN_TRESHOLD": "0.5"}, ["FACESCAN_TRESHOLD is not used; did you mean 'FACESCAN_THRESHOLD'?"]),
+        ({"FACESCAN_TRESHOLD": "0.5"}, ["FACESCAN_TRESHOLD is not used; did you mean FACESCAN_THRESHOLD?"]),
         ({"FACESCAN_ISOLATED": "1", "FACESCAN_REPORTS": "x"}, ["FACESCAN_ISOLATED", "FACESCAN_REPORTS"]),
-        ({"FACESCAN_MODEL_NAME": "toy"}, ["FACESCAN_MODEL_NAME is not used; did you mean 'FACESCAN_MODEL'?"]),
+        ({"FACESCAN_MODEL_NAME": "toy"}, ["FACESCAN_MODEL_NAME is not used; did you mean FACESCAN_MODEL?"]),
     ],
 )
 def test_variables_that_mean_nothing(site, capfd, monkeypatch, variables, warned):
