@@ -45,12 +45,17 @@ class Command(click.Command):
                 print_out(ctx.get_help())
                 ctx.exit()
             for option in self._of_one_value():
-                _check_same(ctx, option, given.get(option.name or "", []))
+                _check_same(ctx, option, given.get(_name(option), []))
             self.prepare(ctx, given)
         return super().parse_args(ctx, args)
 
     def prepare(self, ctx: click.Context, given: Mapping[str, Any]) -> None:
-        """Do what has to be done before values are read; `given` are those of the command line, in lists, as text."""
+        """Find out, before click reads any value, where it may look for values.
+
+        Args:
+            ctx: of this command.
+            given: what the command line says, by the parameters' names; of options that take one value, in a list.
+        """
 
     def _given(self, ctx: click.Context, args: Sequence[str]) -> dict[str, Any]:
         parser = self.make_parser(ctx)
@@ -83,23 +88,24 @@ class ConfiguredCommand(Command):
             return
         configuration = read_configuration(named or config.resolve_envvar_value(ctx), _texts(given.get("paths")))
         options = [p for p in self.params if isinstance(p, click.Option) and p.name not in ACTIONS]
-        kinds = {
-            (option.name or "").replace("_", "-"): "flag"
-            if option.is_flag
-            else "values"
-            if option.multiple
-            else "value"
-            for option in options
-            if option is not config
-        }
+        kinds = {_name(option).replace("_", "-"): _kind(option) for option in options if option is not config}
         ctx.default_map = {**for_click(configuration, kinds, bundled_models()), **(ctx.default_map or {})}
-        unknown = unknown_variables(os.environ, [option.name or "" for option in options])
+        unknown = unknown_variables(os.environ, map(_name, options))
         ctx.obj = replace(configuration, warnings=(*configuration.warnings, *unknown))
 
 
 def _texts(given: object) -> list[str]:
     """The values of an argument; click has a value of its own for one that is not given."""
     return [value for value in given if isinstance(value, str)] if isinstance(given, list | tuple) else []
+
+
+def _name(option: click.Option) -> str:
+    return option.name or ""  # it has one
+
+
+def _kind(option: click.Option) -> str:
+    """What a configuration file may say of an option: true or false, several values, or one."""
+    return "flag" if option.is_flag else "values" if option.multiple else "value"
 
 
 def _check_same(ctx: click.Context, option: click.Option, values: Sequence[str]) -> None:
