@@ -10,35 +10,24 @@ import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from scanner import __version__
-from scanner.errors import FacescanError, InterruptionError, first_line
+from scanner.completion import models
+from scanner.config import ENV_PREFIX, Configuration
+from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, cause_of, first_line
 from scanner.interrupts import ending_signals
 from scanner.limits import check_memory
+from scanner.parsing import ConfiguredCommand, print_out
 from scanner.report import FAIL_ON
-from scanner.settings import (
-    MAX_BYTES,
-    MAX_MEMORY,
-    MAX_PIXELS,
-    MIN_FACE,
-    TIMEOUT,
-    check_keys,
-    for_click,
-    load_table,
-    nearest_table,
-)
+from scanner.settings import MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard
 
-ENV_PREFIX = "FACESCAN"
-_ACTIONS = {"version", "cache_info", "cache_clear", "list_models"}  # options that are said on the command line only
-# No options: where the verdict cache lies, where the tests find the picture sets, what container files like to set, and
-# whether an internal error comes with its traceback.
-_OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION", "FACESCAN_TRACEBACK"}
+EXIT_CODE = click.IntRange(0, 255)
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
@@ -79,6 +68,13 @@ class Lines(click.types.StringParamType):
         return [line for line in rv.split("\n") if line]
 
 
+class FileLines(Lines):
+    """Names of files, of such an option."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
 class Part(click.ParamType):  # type: ignore[type-arg]
     """I/N: the I-th of N parts."""
 
@@ -93,47 +89,24 @@ class Part(click.ParamType):  # type: ignore[type-arg]
         return Shard(int(number), int(count))
 
 
-def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Put [tool.facescan] under the command line and the environment; refuse what it does not know."""
-    try:
-        here = Path.cwd()
-    except OSError as error:
-        raise FacescanError(f"the working directory: {error.strerror}; change to one that is there") from error
-    file, table = (Path(value), load_table(Path(value))) if value else nearest_table(here)
-    options = {
-        p.name: p
-        for p in ctx.command.params
-        if isinstance(p, click.Option) and p.name and p is not param and p.name not in _ACTIONS
-    }
-    kinds = {
-        name.replace("_", "-"): "flag" if option.is_flag else "values" if option.multiple else "value"
-        for name, option in options.items()
-    }
-    variables = {f"{ENV_PREFIX}_{name.upper()}" for name in [*options, param.name or ""]} | _OTHER_VARIABLES
-    check_keys((name for name in os.environ if name.startswith(f"{ENV_PREFIX}_")), variables, "environment")
-    if table is not None:
-        where = f"{file}: [tool.facescan]"
-        check_keys(table, kinds, where)
-        ctx.default_map = {**for_click(table, kinds, where), **(ctx.default_map or {})}
-    return value
-
-
 @click.command(
+    cls=ConfiguredCommand,
     context_settings={
         "auto_envvar_prefix": ENV_PREFIX,
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },
     epilog="Exit codes: 0 nothing found; 1 findings; 2 wrong usage, a model or output failure, or files that could "
-    "not be read; 130 interrupted. Every option can also be set in [tool.facescan] of pyproject.toml and as "
-    "FACESCAN_<OPTION>.",
+    "not be read; 130 interrupted; 141 the reader of standard output has closed it. Every option can also be set as "
+    "FACESCAN_<OPTION> and in [tool.facescan] of a file that --config names; a pyproject.toml in the project's folders "
+    "may set those that neither write nor silence.",
 )
 @click.argument("paths", nargs=-1, type=click.Path())
 # What to write
 @click.option(
     "-o",
     "--out",
-    type=Lines(),
+    type=FileLines(),
     multiple=True,
     metavar="FILE",
     help="Write .csv, .json, .jsonl, .parquet or .sarif; repeatable; - is standard output.",
@@ -143,22 +116,33 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     type=click.Choice(["csv", "json", "jsonl", "parquet", "sarif", "text"]),
     help="Of standard output and of other suffixes.",
 )
-@click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
-@click.option("--summary", metavar="FILE", help="Write the summary to a .json or .md file.")
-@click.option("--report", metavar="FILE", help="Write a page to look at: .html, with thumbnails of the findings.")
+@click.option("--excel", is_flag=True, help="Write CSV for a spreadsheet: cells that it would execute are guarded.")
+@click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to a .json or .md file.")
+@click.option(
+    "--report",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write a page to look at: .html, with thumbnails of the findings.",
+)
 @click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
 @click.option(
-    "--ela-dir", metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela, judges all anew."
+    "--ela-dir",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Save the Error Level Analysis maps there; implies --ela, judges all anew.",
 )
 @click.option(
     "--explain",
+    type=click.Path(file_okay=False),
     metavar="DIR",
     help="Save a sheet there for each finding, uncertain ones too, and for each file named here: why.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
 # How to judge
-@click.option("--model", metavar="NAME|FILE", help="A bundled model, or an ONNX file with a facescan card.")
+@click.option(
+    "--model", shell_complete=models, metavar="NAME|FILE", help="A bundled model, or an ONNX file with a facescan card."
+)
 @click.option("--threshold", type=Share(), metavar="P", help="Call it fake from this p_fake on.")
 @click.option("--fpr", type=Share(), metavar="RATE", help="Take the model's threshold for this false-alarm rate.")
 @click.option(
@@ -181,14 +165,25 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     "itself that it was generated; or nothing.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
+@click.option("--exit-code", type=EXIT_CODE, metavar="N", help="Exit with N, not 1, if there are findings.")
+@click.option(
+    "--exit-code-errors",
+    type=EXIT_CODE,
+    metavar="N",
+    help="Exit with N, not 2, if files could not be judged, also if there are findings.",
+)
 @click.option(
     "--baseline",
+    type=click.Path(),
     metavar="FILE",
     help="An earlier .csv, .json or .jsonl: its findings, by content, count no more.",
 )
 # Which files
 @click.option(
-    "--files-from", metavar="LIST", help="Also scan the files and folders named in LIST; - is standard input."
+    "--files-from",
+    type=click.Path(),
+    metavar="LIST",
+    help="Also scan the files and folders named in LIST; - is standard input.",
 )
 @click.option("-0", "--null", is_flag=True, help="Names in LIST end with a NUL byte, not with a line end.")
 @click.option(
@@ -233,7 +228,7 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="Work on this machine, or on a Ray cluster's processors.",
 )
 @click.option("--ray-address", metavar="ADDR", help="Of the cluster; else RAY_ADDRESS, or one on this machine.")
-@click.option("--cache", metavar="FILE", help="Keep rows there, not in the user's cache directory.")
+@click.option("--cache", type=click.Path(), metavar="FILE", help="Keep rows there, not in the user's cache directory.")
 @click.option("--no-cache", is_flag=True, help="Judge everything anew, and keep nothing.")
 @click.option(
     "--cache-info", is_flag=True, allow_from_autoenv=False, help="Show what is in the cache, and scan nothing."
@@ -248,10 +243,14 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--config",
     type=click.Path(),
-    is_eager=True,
-    callback=read_config,
     metavar="FILE",
-    help="Read [tool.facescan] here, not in the nearest pyproject.toml; /dev/null reads none.",
+    help="Read [tool.facescan] here, not in the project's pyproject.toml, and trust it with every option.",
+)
+@click.option(
+    "--isolated",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Read no configuration file, and no variable whose name begins with FACESCAN_.",
 )
 @click.option(
     "--version",
@@ -267,13 +266,13 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     """
     check_memory()
     if options["version"]:
-        click.echo(version(options["verbose"]))
+        print_out(version(options["verbose"]))
         return 0
     if options["list_models"]:
         return list_models(ctx, options["model"], options["format"])
     _settle(ctx, options, "cache", "no_cache")
     if options["cache_info"] or options["cache_clear"]:
-        click.echo(about_cache(options["cache"], options["cache_clear"]))
+        print_out(about_cache(options["cache"], options["cache_clear"]))
         return 0
     if not options["paths"] and not options["files_from"]:
         raise click.UsageError("Nothing to scan: name files or folders, or use --files-from.", ctx)
@@ -282,15 +281,17 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         raise click.UsageError("Standard input can be read once only: - is named twice.", ctx)
     if "-" in sources and sys.stdin is None:
         raise FacescanError("standard input is closed: name files, or say what - is to read")
-    _settle(ctx, options, "threshold", "fpr")
+    for pair in (("threshold", "fpr"), ("exit_zero", "exit_code"), ("exit_zero", "exit_code_errors")):
+        _settle(ctx, options, *pair)
+    _tell(ctx.obj, options["verbose"])
     # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
     from scanner.run import run
 
     try:
-        return run(options)
-    except OSError as error:  # not of standard output: writers tell that themselves
-        raise FacescanError(str(error)) from error
+        return run(options | {"config": ctx.obj})
+    except OSError as error:  # click would take a broken pipe for its own
+        raise FacescanError(cause_of(error)) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -301,18 +302,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(number, signal.default_int_handler)
     try:
         code = command.main(argv, prog_name="facescan", standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
         return FacescanError.exit_code
+    except NobodyReadsError as error:
+        return _fail(str(error), error.exit_code) if str(error) else error.exit_code
     except FacescanError as error:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", InterruptionError.exit_code)
     except OSError as error:
-        return _fail(f"standard output: {error.strerror}", FacescanError.exit_code)
-    except SystemExit as end:  # click has shown what completes a line, or nobody reads standard output
+        return _fail(cause_of(error), FacescanError.exit_code)
+    except SystemExit as end:  # click has shown what completes a line
         return FacescanError.exit_code if end.code else 0
     except Exception as error:
         return _fail_internally(error)
@@ -355,7 +357,7 @@ def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> i
         raise click.UsageError("--list-models writes text or json.", ctx)
     text, trouble = show(chosen, format == "json")
     if text:
-        click.echo(text)
+        print_out(text)
     codes = [_fail(line, FacescanError.exit_code) for line in trouble]
     return max(codes, default=0)
 
@@ -401,11 +403,24 @@ def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
     options[max(ranks, key=ranks.__getitem__)] = None
 
 
-def _fail(message: str, code: int) -> int:
+def _tell(configuration: Configuration, verbose: bool) -> None:
+    """Say where options come from that nobody sees on the command line, and which of them do not count."""
+    lines = [f"warning: {warning}" for warning in configuration.warnings]
+    if verbose and configuration.file:
+        lines.append(f"configuration from {configuration.file}: {', '.join(configuration.table or ())}")
+    for line in lines:
+        _say(line)
+
+
+def _say(message: str) -> None:
     from scanner.formats.rows import on_one_line
 
     with suppress(OSError):  # nobody may be reading
         click.echo(f"facescan: {on_one_line(message)}", err=True)
+
+
+def _fail(message: str, code: int) -> int:
+    _say(message)
     return code
 
 

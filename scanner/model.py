@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.bundled import BUNDLED as BUNDLED
+from scanner.bundled import DEFAULT_MODEL as DEFAULT_MODEL
+from scanner.bundled import FACE_FINDER as FACE_FINDER
+from scanner.bundled import bundled_models as bundled_models
 from scanner.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
 from scanner.crop import shrink, square_crop
 from scanner.decode import Picture
@@ -21,9 +25,6 @@ from scanner.modelfile import read_model
 from scanner.runtime import RunOptions, deadline, open_session, why_no_cuda
 from scanner.trial import trial_error, try_model
 
-BUNDLED = Path(__file__).parent / "models"
-DEFAULT_MODEL = "default"
-FACE_FINDER = "yunet"  # lies beside the detectors, and is none
 # Of a batch whose size the graph fixes: eight of the largest regions that a card may ask for.
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
@@ -38,12 +39,6 @@ ADDS_UP = 0.1
 Box = tuple[int, int, int, int]
 # What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
 Region = tuple[Picture, ...]
-
-
-def bundled_models() -> list[str]:
-    """Names of the detectors that come with the package, the one that is used by itself first."""
-    names = (file.stem for file in BUNDLED.glob("*.onnx") if file.stem != FACE_FINDER)
-    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
 
 
 def find_model(name: str) -> Path:

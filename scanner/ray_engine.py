@@ -37,7 +37,7 @@ try:
     import ray.data
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as error:
-    raise FacescanError("--engine ray needs Ray: pip install 'facescan[ray]'") from error
+    raise FacescanError("--engine ray needs Ray: pip install 'ray[data]'") from error
 
 if TYPE_CHECKING:
     from scanner.examine import Examined

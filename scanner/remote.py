@@ -127,7 +127,7 @@ def _fsspec(url: str) -> Any:
     try:
         import fsspec
     except ImportError as error:
-        raise FacescanError(f"{authority_of(url)}: URLs need fsspec: pip install 'facescan[cloud]'") from error
+        raise FacescanError(f"{authority_of(url)}: URLs need fsspec: pip install fsspec s3fs") from error
     return fsspec
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scanner.formats.rows import on_one_line
 from scanner.result import Result, Verdict, is_marked
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Report:
         meta: tool, model, device, thresholds and settings, as JSON output has them.
         fail_on: what is a finding; one of `FAIL_ON`.
         exit_zero: findings and unreadable files do not show in the exit code.
+        finding_code: exit code if there are findings.
+        error_code: exit code if files could not be judged, also if there are findings; None for 2 if there are none.
         verdicts, reasons, faces: counted over all rows; reasons are those of errors.
         findings: those that are not in the baseline.
         marked: rows of pictures that say that they were generated.
@@ -66,6 +69,8 @@ class Report:
     meta: Mapping[str, Any]
     fail_on: str = "fake"
     exit_zero: bool = False
+    finding_code: int = 1
+    error_code: int | None = None
     verdicts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -108,12 +113,15 @@ class Report:
         return self.verdicts.total()
 
     def exit_code(self) -> int:
-        """0 nothing found, 1 findings, 2 no finding but files that could not be read."""
+        """0 nothing found, 1 findings, 2 no finding but files that could not be judged; or as the options say."""
         if self.exit_zero:
             return 0
+        errors = self.verdicts[Verdict.ERROR] > self.baseline[Verdict.ERROR]
+        if errors and self.error_code is not None:
+            return self.error_code
         if self.findings:
-            return 1
-        return 2 if self.verdicts[Verdict.ERROR] > self.baseline[Verdict.ERROR] else 0
+            return self.finding_code
+        return 2 if errors else 0
 
     def as_dict(self) -> dict[str, Any]:
         """The summary for machines; every verdict is there, also where its count is 0."""
@@ -168,6 +176,11 @@ class Report:
             ("model", f"{model['name']} {model['version']} (sha256 {model['sha256'][:12]}...)"),
             ("device", device["used"] + (f": {device['note']}" if device["note"] else "")),
             ("thresholds", f"fake from {thresholds['fake']:.4f}, uncertain from {thresholds['uncertain']:.4f}"),
+            *(
+                [("config", on_one_line(f"{meta['config']}: {', '.join(meta['configured'])}"))]
+                if meta.get("config")
+                else []
+            ),
         ]
 
 

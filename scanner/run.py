@@ -18,7 +18,8 @@ import click
 from scanner import __version__
 from scanner.baseline import marked, read_baseline
 from scanner.cache import Cache, cache_file, files_of
-from scanner.errors import FacescanError, InterruptionError
+from scanner.config import checked_roots
+from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.formats import format_of
 from scanner.formats.rows import as_line, on_one_line
 from scanner.interrupts import Interrupts
@@ -30,7 +31,7 @@ from scanner.report import Report, is_notable
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
-from scanner.url import is_url
+from scanner.url import is_url, scheme_of
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
 from scanner.writers import STDOUT, Writer, replace_file
 
@@ -44,6 +45,7 @@ def run(options: Mapping[str, Any]) -> int:
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
+    _check_local(options)
     _check_distinct(options)
     _check_list(options["files_from"])
     _check_summary(options)
@@ -53,7 +55,9 @@ def run(options: Mapping[str, Any]) -> int:
     known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
     detector = Detector(find_model(settings.model), _device(settings), batch_size=settings.batch_size)
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
-    report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
+    codes = {"finding_code": given.get("exit_code", 1), "error_code": options["exit_code_errors"]}
+    meta = _meta(settings, selection, detector, thresholds) | options["config"].as_meta()
+    report = Report(meta, options["fail_on"], bool(options["exit_zero"]), **codes)
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
         if folder:
             _make_folder(option, folder)
@@ -71,10 +75,14 @@ def run(options: Mapping[str, Any]) -> int:
     except BaseException as error:
         for writer in writers:
             writer.abandon(report.as_dict())
-        if not isinstance(error, KeyboardInterrupt):
-            raise
         kept = ", ".join(writer.kept for writer in writers if writer.kept)
         where = f", kept in {kept}" if kept else ""
+        if isinstance(error, NobodyReadsError) and kept:
+            raise NobodyReadsError(
+                f"standard output was closed by its reader after {report.files} rows{where}"
+            ) from error
+        if not isinstance(error, KeyboardInterrupt):
+            raise
         raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
     with suppress(OSError):  # the scan is complete, whether anybody reads this or not
         for note in filter(None, (writer.note for writer in writers)):
@@ -159,7 +167,8 @@ def _candidates(
     if source:
         try:
             with nullcontext(sys.stdin.buffer) if source == STDIN else open(source, "rb") as stream:
-                yield from candidates(passed(read_list(stream, options["null"])), selection)
+                listed = checked_roots(read_list(stream, options["null"]), options["config"])
+                yield from candidates(passed(listed), selection)
         except OSError as error:
             raise FacescanError(f"--files-from {source}: {error.strerror}") from error
 
@@ -192,8 +201,10 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> Iterat
 def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> Iterator[Writer]:
     """The page, if there is to be one; only then does it cost time to load what it takes."""
     if options["report"] is not None:
+        from scanner.html.charts import keep_fonts
         from scanner.html.report import ReportWriter
 
+        keep_fonts(not options["no_cache"])
         yield ReportWriter(options["report"], detector.card, meta)
 
 
@@ -253,6 +264,20 @@ def _make_folder(option: str, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise FacescanError(f"{option} {folder}: {error.strerror}") from error
+
+
+def _check_local(options: Mapping[str, Any]) -> None:
+    """Only what is scanned may be a URL."""
+    for name in ("out", "summary", "report", "ela_dir", "explain", "cache", "files_from", "baseline", "model"):
+        given = options[name] or ()
+        for path in given if isinstance(given, tuple | list) else (given,):
+            if is_url(path):
+                what = f"--{name.replace('_', '-')} {path}"
+                if name in ("files_from", "baseline", "model"):
+                    raise FacescanError(f"{what}: only local files are read; fetch it first, and name the local file")
+                raise FacescanError(
+                    f"{what}: only local files are written; name one, and copy it to {scheme_of(path)}:// afterwards"
+                )
 
 
 def _check_distinct(options: Mapping[str, Any]) -> None:

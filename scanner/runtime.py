@@ -114,7 +114,7 @@ def open_session(model: bytes, file: str, device: str, threads: int) -> tuple[or
             session = ort.InferenceSession(model, _options(threads), providers=[CUDA, CPU])
             if session.get_providers()[0] == CUDA:  # the only answer that is true
                 return session, Device(device, "cuda", CUDA)
-            trouble = ("the CUDA libraries did not load", "pip install 'facescan[cuda]' brings them")
+            trouble = ("the CUDA libraries did not load", "pip install 'onnxruntime-gpu[cuda,cudnn]' brings them")
         if device == "cuda" and trouble is not None:
             raise FacescanError(f"--device cuda: {'; '.join(trouble)}; --device auto falls back to the CPU")
         return cpu_session(model, threads), Device(device, "cpu", CPU, trouble[0] if trouble else "")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scanner.errors import FacescanError
+from scanner.errors import FacescanError, NobodyReadsError
 from scanner.formats import Format, make_format
 from scanner.result import Result
 
@@ -174,6 +174,8 @@ class Writer:
                     select.select([], [self._file], [])
                 left = left[written or 0 :]
         except BrokenPipeError as error:
+            if self.on_stdout:
+                raise NobodyReadsError from error
             raise FacescanError(f"{self.name} was closed by its reader after {self.rows} rows") from error
         except OSError as error:
             self._shorten(self._end)

@@ -101,7 +101,7 @@ def test_who_fails_or_cannot_run_is_left_out_and_says_why(tmp_path):
     contenders = [peer("a", "sys.exit('no luck')"), peer("b", DONE, needs=("no_such_module",), extra="ray")]
     failed, missing = in_turn(contenders, tmp_path, 1, lambda line: None)
     assert "no luck" in failed.skipped
-    assert missing.skipped == "no_such_module missing: pip install 'facescan[ray]'"
+    assert missing.skipped == "no_such_module missing: pip install '.[ray]' in the checkout"
     assert not failed.runs + missing.runs
 
 

@@ -615,7 +615,8 @@ def test_the_options(here, monkeypatch, cache_folder):
     monkeypatch.setenv("FACESCAN_NO_CACHE", "1")
     assert (cached(), cached("--cache", "mine")) == (0, 3)
     monkeypatch.delenv("FACESCAN_NO_CACHE")
-    Path("pyproject.toml").write_text('[tool.facescan]\ncache = "third"')
+    Path("mine.toml").write_text('[tool.facescan]\ncache = "third"')
+    monkeypatch.setenv("FACESCAN_CONFIG", "mine.toml")
     assert (cached(), cached(), cached("--no-cache"), Path("third").is_file()) == (0, 3, 0, True)
 
 

@@ -130,6 +130,30 @@ def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
         ("fake.png --fail-on never", 0),
         ("fake.png error.png --fail-on never", 2),
         ("fake.png error.png --exit-zero", 0),
+        ("fake.png --exit-code 7", 7),
+        ("real.png --exit-code 7", 0),
+        ("error.png --exit-code 7", 2),
+        ("fake.png error.png --exit-code 7", 7),
+        ("error.png --exit-code-errors 8", 8),
+        ("nowhere.png --exit-code-errors 8", 8),
+        ("fake.png --exit-code-errors 8", 1),
+        ("real.png --exit-code-errors 8", 0),
+        ("fake.png error.png --exit-code-errors 8", 8),
+        ("fake.png error.png --exit-code 7 --exit-code-errors 8", 8),
+        ("fake.png --exit-code 7 --exit-code-errors 8", 7),
+        ("error.png --fail-on error", 1),
+        ("error.png --fail-on error --exit-code 7", 7),
+        ("error.png --fail-on error --exit-code-errors 8", 8),
+        ("fake.png error.png --fail-on never --exit-code-errors 8", 8),
+        ("fake.png error.png --exit-code 0", 0),
+        ("fake.png error.png --exit-code-errors 0", 0),
+        ("fake.png --exit-code 255", 255),
+        ("fake.png --exit-code 256", 2),
+        ("fake.png --exit-code -1", 2),
+        ("fake.png --exit-code-errors x", 2),
+        ("fake.png --exit-zero --exit-code 7", 2),
+        ("error.png --exit-zero --exit-code-errors 0", 2),
+        ("real.png --model nowhere.onnx --exit-code-errors 8", 2),  # no file was judged at all
         ("real.png --threshold 0", 1),
         ("uncertain.png --threshold 0.1", 1),
         ("fake.png --fpr 0.01", 0),
@@ -161,6 +185,22 @@ def test_exit_codes(here, capfd, arguments, code):
     said = capfd.readouterr()
     assert said.out == ""
     assert "Traceback" not in said.err
+
+
+def test_exit_codes_in_the_environment_and_in_the_summary(here, monkeypatch):
+    monkeypatch.setenv("FACESCAN_EXIT_CODE_ERRORS", "8")
+    assert main(["fake.png", "error.png", "-q", "--summary", "s.json", "--out", "r.sarif"]) == 8
+    assert json.loads(Path("s.json").read_text())["summary"]["exit_code"] == 8
+    (invocation,) = json.loads(Path("r.sarif").read_text())["runs"][0]["invocations"]
+    assert invocation["exitCode"] == 8
+    assert main(["fake.png", "error.png", "-q", "--exit-zero"]) == 0  # the command line overrules the environment
+
+
+def test_errors_that_are_known_have_no_code_of_their_own(here):
+    assert main(["error.png", "-q", "--fail-on", "error", "--out", "known.jsonl"]) == 1
+    known = ("--baseline", "known.jsonl", "--fail-on", "error", "-q", "--exit-code-errors", "8")
+    assert main(["error.png", *known]) == 0
+    assert main(["error.png", "nowhere.png", *known]) == 8
 
 
 @pytest.mark.parametrize(
@@ -308,7 +348,9 @@ def test_the_summary_as_a_file(here, capfd):
 def test_excel_and_other_suffixes(here):
     (here / "=1.png").write_bytes(PNG)
     assert main(["=1.png", "--out", "guarded.csv", "--excel", "--out", "rows.log", "--format", "jsonl", "-q"]) == 0
-    assert from_csv((here / "guarded.csv").read_bytes())[0]["path"] == "'=1.png"
+    table = (here / "guarded.csv").read_bytes()
+    assert table.startswith("\ufeffpath,".encode()), "Excel reads UTF-8 only behind a byte order mark"
+    assert from_csv(table.removeprefix("\ufeff".encode()))[0]["path"] == "'=1.png"
     assert json.loads((here / "rows.log").read_text())["path"] == "=1.png"
 
 

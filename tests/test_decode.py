@@ -428,7 +428,7 @@ class TestHeic:
     @pytest.fixture(autouse=True)
     def _opener(self):
         pytest.importorskip(
-            "pillow_heif", reason="HEIC needs pillow-heif: pip install 'facescan[heif]'"
+            "pillow_heif", reason="HEIC needs pillow-heif: pip install pillow-heif"
         ).register_heif_opener()
 
     @pytest.mark.parametrize("pixels", [scene(64, 64), scene(96, 64)], ids=["square", "wide"])

@@ -197,4 +197,4 @@ def test_without_ray(monkeypatch, capfd, examples):
     monkeypatch.delitem(sys.modules, "scanner.ray_engine", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([str(examples), "--engine", "ray"]) == 2
-    assert capfd.readouterr() == ("", "facescan: --engine ray needs Ray: pip install 'facescan[ray]'\n")
+    assert capfd.readouterr() == ("", "facescan: --engine ray needs Ray: pip install 'ray[data]'\n")

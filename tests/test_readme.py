@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,18 @@ def test_links_lead_somewhere(target):
 def test_anchors_are_headings(anchor):
     headings = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
     assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_what_is_to_be_installed_can_be_installed():
+    """Facescan is on no package index: its extras are installed in the checkout, and messages name packages."""
+    texts = [TEXT, *(file.read_text("utf-8") for package in ("scanner", "train") for file in modules_of(package))]
+    assert [
+        found for text in texts for found in re.findall(r"facescan\[\w.*|pip install [^.\n]*\bfacescan\b.*", text)
+    ] == []
+    extras = {name for found in re.findall(r"pip install (?:-e )?'\.\[([\w,]+)\]'", TEXT) for name in found.split(",")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert extras <= project["optional-dependencies"].keys()
+    assert extras >= project["optional-dependencies"].keys() - {"bench", "dev", "fuzz"}
 
 
 def test_reasons_in_the_code_are_documented():

@@ -225,5 +225,5 @@ def test_what_stores_refuse_has_its_reason(monkeypatch, error, trouble):
 def test_without_fsspec(monkeypatch, capfd, toy, examples):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     assert main(["s3://bucket/a.jpg", "-q"]) == 2
-    assert capfd.readouterr().err == "facescan: s3://bucket: URLs need fsspec: pip install 'facescan[cloud]'\n"
+    assert capfd.readouterr().err == "facescan: s3://bucket: URLs need fsspec: pip install fsspec s3fs\n"
     assert main([str(examples), "-q", "--model", str(toy), "--exit-zero", "--out", os.devnull, "--format", "csv"]) == 0

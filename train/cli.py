@@ -16,17 +16,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner import __version__
-from scanner.errors import FacescanError, first_line
+from scanner.completion import models
+from scanner.errors import FacescanError, NobodyReadsError, cause_of, first_line
 from scanner.memory import keep_memory
+from scanner.parsing import Command
 from scanner.quiet import silent_libraries
 
 if TYPE_CHECKING:
     from train.recipes import Recipe
 
-USAGE_ERROR, INTERRUPTED = 2, 130
-# What the extra [train] brings, by the names they are imported under.
-EXTRA = {"keras", "matplotlib", "onnx", "sklearn", "tensorflow", "tf2onnx"}
-# Other backends of Keras, which it does not.
+USAGE_ERROR, INTERRUPTED, NOBODY_READS = 2, 130, NobodyReadsError.exit_code
+# What training needs besides: the names that are imported, and what to install where one is missing.
+TRAINING = {"keras", "onnx", "sklearn", "tensorflow", "tf2onnx"}
+PACKAGES = dict.fromkeys(TRAINING, "tensorflow keras tf2onnx onnx scikit-learn matplotlib")
+PACKAGES["matplotlib"] = "matplotlib"  # evaluate needs nothing else
+# Other backends of Keras.
 BACKENDS = {"jax", "torch"}
 
 DATA = click.option(
@@ -41,14 +45,27 @@ DATA = click.option(
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """Every command refuses an option that takes one value and is given two."""
+
+    command_class = Command
+
+
+def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names that a shell offers."""
+    from train.recipes import RECIPES
+
+    return [name for name in RECIPES if name.startswith(incomplete)]
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="facescan-train")
 def cli() -> None:
     """Train, export and measure the detectors that facescan runs."""
 
 
 @cli.command("list", short_help="Name the recipes, or show one.")
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=recipes)
 @click.option(
     "--format",
     "form",
@@ -80,7 +97,7 @@ def list_recipes(recipe: str | None, form: str) -> None:
 def _training_options(command: Callable) -> Callable:
     """The options that `fit` and `reproduce` share."""
     options = (
-        click.argument("recipe"),
+        click.argument("recipe", shell_complete=recipes),
         DATA,
         click.option(
             "--weights",
@@ -226,7 +243,7 @@ def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None
 
 
 @cli.command(short_help="Measure a model on labelled pictures.")
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @DATA
 @click.option(
     "--run",
@@ -277,6 +294,7 @@ def evaluate(
     ECE          expected calibration error: how far p_fake is from the truth
     unc err      share of uncertain verdicts; of wrong ones among the others
     """  # noqa: D301  (click's \b is a backspace)
+    from scanner.html.charts import keep_fonts
     from scanner.model import Detector, find_model
     from scanner.runtime import available_cpus
     from scanner.writers import replace_file
@@ -286,6 +304,7 @@ def evaluate(
     from train.evaluate import plot, table, trained_on
     from train.score import write_predictions
 
+    keep_fonts()
     # What would fail in the end fails now.
     if plots is not None:
         import train.plots  # noqa: F401
@@ -341,7 +360,7 @@ def _kept_for_test(samples: Sequence, record: Path) -> list:
 
 
 @cli.command("card", short_help="Print or write the card of an ONNX file.")
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @click.option(
     "--set",
     "values",
@@ -414,12 +433,15 @@ def _quiet_import() -> Iterator[None]:
         raise FacescanError(f"KERAS_BACKEND={backend}: nothing that trains; use tensorflow, jax or torch, or unset it")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    from scanner.html.charts import keep_fonts
+
+    keep_fonts()  # Keras imports Matplotlib
     with silent_libraries():
         yield
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code: 0, 2 for any error, 130 if interrupted."""
+    """Run a command and return the exit code: 0, 2 for any error, 130 if interrupted, 141 if nobody reads the output."""
     keep_memory()
     try:
         cli.main(args=None if argv is None else list(argv), prog_name="facescan-train", standalone_mode=False)
@@ -427,22 +449,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return USAGE_ERROR
+    except (BrokenPipeError, NobodyReadsError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not error.code:  # click has shown what completes a line
+            return 0
+        # Click itself ends with 1 where nobody reads standard output any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it ends
+        return NOBODY_READS
     except FacescanError as error:
         click.echo(f"facescan-train: {error}", err=True)
         return USAGE_ERROR
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
-        if package not in EXTRA | BACKENDS:
+        if package not in PACKAGES.keys() | BACKENDS:
             return _fail_internally(error)
-        wanted = "'facescan[train]'" if package in EXTRA else f"{package}, or unset KERAS_BACKEND"
+        wanted = PACKAGES.get(package, f"{package}, or unset KERAS_BACKEND")
         click.echo(f"facescan-train: {package} is missing: pip install {wanted}", err=True)
         return USAGE_ERROR
-    except (BrokenPipeError, SystemExit):  # click exits by itself, with 1, where standard output is closed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it ends
-        click.echo("facescan-train: standard output was closed by its reader", err=True)
-        return USAGE_ERROR
     except OSError as error:  # a disk that is full, a folder that went away
-        click.echo(f"facescan-train: {error.filename}: {error.strerror}" if error.filename else f"{error}", err=True)
+        click.echo(f"facescan-train: {cause_of(error)}", err=True)
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

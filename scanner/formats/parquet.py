@@ -18,7 +18,7 @@ try:
     import pyarrow as pa
     from pyarrow import parquet as pq
 except ImportError as error:
-    raise FacescanError("Parquet needs pyarrow: pip install 'facescan[parquet]'") from error
+    raise FacescanError("Parquet needs pyarrow: pip install pyarrow") from error
 
 # Rows that wait as Python objects; some kilobytes each, with provenance.
 CHUNK = 256

@@ -49,7 +49,8 @@ class Text:
 def text_format(name: str, excel: bool = False, color: bool = False) -> Text:
     """`csv`, `jsonl`, `json`, or lines for people (`text`)."""
     if name == "csv":
-        return Text(lambda result: _csv_line(as_cells(result, excel)), lambda meta: _csv_line(list(COLUMNS)))
+        mark = "\ufeff" if excel else ""  # the byte order mark, without which Excel takes UTF-8 for the local encoding
+        return Text(lambda result: _csv_line(as_cells(result, excel)), lambda meta: mark + _csv_line(list(COLUMNS)))
     if name == "jsonl":
         return Text(lambda result: json_text(as_object(result)) + "\n")
     if name == "json":

@@ -38,7 +38,7 @@ def _environment(folder: Path) -> jinja2.Environment:
     try:
         import jinja2
     except ImportError as error:
-        raise FacescanError("pages need Jinja2 and Matplotlib: pip install 'facescan[report]'") from error
+        raise FacescanError("pages need Jinja2 and Matplotlib: pip install jinja2 matplotlib") from error
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, HERE]),
         autoescape=True,

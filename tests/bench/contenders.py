@@ -33,7 +33,7 @@ class Contender:
     def skipped(self) -> str:
         """Why it cannot run here; empty if it can."""
         missing = [module for module in self.needs if find_spec(module) is None]
-        return f"{', '.join(missing)} missing: pip install 'facescan[{self.extra}]'" if missing else ""
+        return f"{', '.join(missing)} missing: pip install '.[{self.extra}]' in the checkout" if missing else ""
 
     def command(self, folder: str, scratch: str) -> list[str]:
         """Its arguments for a folder, or for one picture."""

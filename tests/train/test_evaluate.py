@@ -240,7 +240,7 @@ def test_plots_without_matplotlib_are_refused_before_anything_is_scored(folder, 
     done = run_without({"matplotlib"}, "evaluate", toy, "--data", folder, "--plots", tmp_path / "plots")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "facescan-train: matplotlib is missing: pip install 'facescan[train]'\n"
+    assert done.stderr == "facescan-train: matplotlib is missing: pip install matplotlib\n"
     assert not (tmp_path / "plots").exists()
 
 

@@ -170,7 +170,7 @@ def test_without_the_extra_it_says_what_to_install(toy, index, tmp_path, missing
 
     done = run_without({missing}, "evaluate", toy, "--data", index, "--html", tmp_path / "page.html")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("pip install 'facescan[report]'\n")
+    assert done.stderr.endswith("pip install jinja2 matplotlib\n")
     assert len(done.stderr.splitlines()) == 1
 
 
