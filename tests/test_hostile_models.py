@@ -506,11 +506,11 @@ def test_the_batch_that_a_scan_uses_is_tried(tmp_path):
 
 
 # What never ends, as nodes that make a `large`; ONNX Runtime does not look at the clock within a node.
-POOL = {"kernel_shape": [4001, 4001], "strides": [1, 1]}
+POOL = then("MaxPool", "wide", "large", kernel_shape=[4001, 4001], strides=[1, 1])
 ENDLESS: dict[str, list[onnx.NodeProto]] = {
-    "when it runs": [mean(name="all"), then("Expand", "all", "shape", "wide"), then("MaxPool", "wide", "large", **POOL)],
-    "when it is loaded": [then("ConstantOfShape", "shape", "wide"), then("MaxPool", "wide", "large", **POOL)],
-}  # fmt: skip
+    "when it runs": [mean(name="all"), then("Expand", "all", "shape", "wide"), POOL],
+    "when it is loaded": [then("ConstantOfShape", "shape", "wide"), POOL],
+}
 
 
 @pytest.fixture(params=ENDLESS)
