@@ -46,7 +46,7 @@ def check_memory() -> None:
     limits = [f"ulimit -{flag} {limit // 1024}" for flag, limit in soft.items() if limit != resource.RLIM_INFINITY]
     if not limits:
         return
-    from scanner.process import end_process, how_it_ended, start_process
+    from scanner.process import end_process, start_process
 
     process = start_process(_load, os.getpid())
     try:
@@ -54,9 +54,7 @@ def check_memory() -> None:
     finally:
         end_process(process)
     if process.exitcode:
-        raise FacescanError(
-            f"too little memory to start ({how_it_ended(process.exitcode)}): raise the limit ({', '.join(limits)})"
-        )
+        raise FacescanError(f"too little memory to start: raise the limit ({', '.join(limits)})")
 
 
 def _load(parent: int) -> None:  # pragma: no cover - in a process that is not measured

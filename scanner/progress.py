@@ -40,13 +40,15 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()
 
     def update(self, findings: int) -> None:
         """One more file is done."""
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{findings} findings", refresh=False)
-            self._bar.update()
+            with suppress(OSError):  # the terminal may be gone; SIGHUP says so
+                self._bar.set_postfix_str(f"{findings} findings", refresh=False)
+                self._bar.update()
 
     def say(self, line: str) -> None:
         """A line on standard error, above the bar."""

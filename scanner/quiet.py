@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -24,20 +24,22 @@ def silent_libraries() -> Iterator[None]:
     """
     sys.stderr.flush()
     stderr = sys.stderr
-    with open(os.dup(2), "w", buffering=1, encoding=stderr.encoding, errors="backslashreplace") as ours:
-        try:
-            same = stderr.fileno() == 2
-        except (OSError, ValueError):  # replaced by something that is no file
-            same = False
-        if same:
-            sys.stderr = ours
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            with _redirected(2, to=nowhere):
-                yield
-        finally:
-            os.close(nowhere)
-            sys.stderr = stderr
+    ours = open(os.dup(2), "w", buffering=1, encoding=stderr.encoding, errors="backslashreplace")  # noqa: SIM115
+    try:
+        same = stderr.fileno() == 2
+    except (OSError, ValueError):  # replaced by something that is no file
+        same = False
+    if same:
+        sys.stderr = ours
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        with _redirected(2, to=nowhere):
+            yield
+    finally:
+        os.close(nowhere)
+        sys.stderr = stderr
+        with suppress(OSError):  # the terminal may be gone, and with it what was not yet shown
+            ours.close()
 
 
 @contextmanager

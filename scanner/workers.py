@@ -352,7 +352,8 @@ class Workers:
     def _make_do_with(self, count: int, why: str) -> None:
         """Lower the number of processes, and say so."""
         if count < self._count:
-            self._warn(f"warning: {count} worker processes instead of {self._count}: {why}")
+            processes = "process" if count == 1 else "processes"
+            self._warn(f"warning: {count} worker {processes} instead of {self._count}: {why}")
             self._count = count
             self._schedule.room = count * ROOM
 

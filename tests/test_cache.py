@@ -685,3 +685,39 @@ def test_cleared_in_the_middle_of_a_scan(tmp_path, look, brightness, face_bright
     assert from_cache(look(second, detector=face_brightness)) == [False]
     assert from_cache(look(second)) == [True]
     assert not warnings
+
+
+@in_processes
+@pytest.mark.parametrize(("fault", "reason"), [("crash", "decoder_crashed"), ("hang", "decode_timeout")])
+@pytest.mark.parametrize("age", [0, YEAR])
+def test_what_ends_a_process_is_remembered_for_the_same_limits(tmp_path, toy, monkeypatch, fault, reason, age):
+    """By its content, and where it did not change, by its file."""
+    attempts, file = tmp_path / "attempts", write(tmp_path / "a.png", flat(51), age)
+    decode = examine.decode
+
+    def fails(data: bytes, *limits: object) -> object:
+        with attempts.open("ab") as log:
+            log.write(b".")
+        if fault == "none":
+            return decode(data, *limits)
+        return os.abort() if fault == "crash" else signal.pause()
+
+    def scan(*options: str) -> tuple[str, int]:
+        """The reason in the row, and how often it was tried to decode the picture."""
+        attempts.write_bytes(b"")
+        main([str(file), "--model", str(toy), "-o", str(tmp_path / "r.csv"), "-q", "--timeout", "1", *options])
+        (row,) = csv.DictReader((tmp_path / "r.csv").read_text().splitlines())
+        assert (len(row["sha256"]), row["bytes"]) == (64, str(file.stat().st_size))
+        return row["reason"], attempts.stat().st_size
+
+    monkeypatch.setattr(examine, "decode", fails)
+    assert scan() == (reason, 1)
+    assert scan() == (reason, 0)
+    assert scan("--threshold", "0.9") == (reason, 0)
+    assert scan("--max-memory", "3G") == (reason, 1)
+    assert scan("--timeout", "2") == (reason, 1)
+    assert scan("--no-cache") == (reason, 1)
+    fault = "none"
+    assert scan("--timeout", "2") == (reason, 0)
+    assert scan("--timeout", "30") == ("image", 1)
+    assert scan("--timeout", "2") == ("image", 0)

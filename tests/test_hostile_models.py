@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,10 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from scanner import model as model_module
 from scanner.cli import main
+from scanner.errors import FacescanError
 from scanner.model import Detector
 from scanner.modelfile import MAX_MODEL_BYTES
+from tests.conftest import clean_environment
 from tests.onnx_models import SIZE, card, input_card, metadata, write_model
 from tests.pictures import encode, scene
 
@@ -289,6 +294,31 @@ def scalar(name: str, value: Any, dtype: Any = np.int64) -> TensorProto:
     return numpy_helper.from_array(dtype(value), name)
 
 
+def places(after: int) -> list[TensorProto]:
+    """Weights of `added_from`."""
+    return [scalar("zero", 0), scalar("one", 1), scalar("after", after, np.float32), scalar("third", 1 / 3, np.float32)]
+
+
+def added_from(what: str, after: int) -> list[onnx.NodeProto]:
+    """`sum` is `mean`, and a third more at the places after a certain one, or if there are more than so many.
+
+    Args:
+        what: `place` or `many`.
+        after: the place, counted from 0, or how many; the weights are `places` of it.
+    """
+    return [
+        then("Shape", "mean", "shape"),
+        then("ReduceSum", "shape", "count", keepdims=0),
+        then("Range", "zero", "count", "one", "place"),
+        then("Identity", "count", "many"),
+        then("Cast", what, "number", to=TensorProto.FLOAT),
+        then("Greater", "number", "after", "is_after"),
+        then("Cast", "is_after", "as_number", to=TensorProto.FLOAT),
+        then("Mul", "as_number", "third", "more"),
+        then("Add", "mean", "more", "sum"),
+    ]
+
+
 TRIAL = "a trial on noise failed: "
 TOO_MUCH = "is smaller than requested bytes of"
 TWICE = then("Concat", "y", "y", "score", axis=1)
@@ -377,6 +407,14 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "one picture has scores from 0.",
     ),
+    "a score that depends on its place": (
+        {"nodes": [MEAN, *added_from("place", 6), as_column("sum")], "weights": places(6)},
+        "one picture has scores from 0.",
+    ),
+    "a score that depends on how many there are": (
+        {"nodes": [MEAN, *added_from("many", 7), as_column("sum")], "weights": places(7)},
+        "one picture has scores from 0.",
+    ),
     "a score that is thrown like dice": (
         {"nodes": [MEAN, then("RandomUniformLike", "mean", "x", seed=1.0), as_column("x")]},
         "one picture has scores from 0.",
@@ -456,6 +494,69 @@ def test_a_graph_that_does_what_no_detector_does_is_refused(refusal, name):
     line = refusal()
     assert line.startswith("facescan: m.onnx: ")
     assert says in line
+
+
+def test_the_batch_that_a_scan_uses_is_tried(tmp_path):
+    """The thirteenth place is there only for who asks for a larger batch."""
+    file = tmp_path / "m.onnx"
+    save(file, [MEAN, *added_from("place", 11), as_column("sum")], places(11))
+    assert Detector(file).card.name == "tiny"
+    with pytest.raises(FacescanError, match=r"a trial on noise failed: one picture has scores from 0\."):
+        Detector(file, batch_size=16)
+
+
+# What never ends, as nodes that make a `large`; ONNX Runtime does not look at the clock within a node.
+POOL = then("MaxPool", "wide", "large", kernel_shape=[4001, 4001], strides=[1, 1])
+ENDLESS: dict[str, list[onnx.NodeProto]] = {
+    "when it runs": [mean(name="all"), then("Expand", "all", "shape", "wide"), POOL],
+    "when it is loaded": [then("ConstantOfShape", "shape", "wide"), POOL],
+}
+
+
+@pytest.fixture(params=ENDLESS)
+def endless_model(request, tmp_path) -> Path:
+    file = tmp_path / "endless.onnx"
+    save(file, grown_by(*ENDLESS[request.param]), [constant("shape", 1, 1, 8000, 8000)])
+    return file
+
+
+def test_a_model_that_never_answers_is_refused(refusal, endless_model, monkeypatch):
+    monkeypatch.setattr(model_module, "TRIAL_SECONDS", 1.0)
+    assert "a trial on noise failed: no answer within 1 seconds" in refusal(str(endless_model))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_model_that_never_answers_can_be_interrupted(tmp_path, endless_model, number):
+    """Long before the time that a trial may take is over. Nothing is left behind."""
+    (tmp_path / "a.png").write_bytes(encode(scene(), "PNG"))
+    call = [sys.executable, "-m", "scanner", "a.png", "--model", endless_model, "-o", "r.csv"]
+    process = subprocess.Popen(call, cwd=tmp_path, env=clean_environment(), stderr=subprocess.PIPE)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 60
+    while not (trying := children.read_text().split()):
+        assert process.poll() is None
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert (process.returncode, said.strip()) == (130, b"facescan: interrupted")
+    assert not (tmp_path / "r.csv").exists()
+    while any(Path(f"/proc/{child}").exists() for child in trying):
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a fault is injected by forking a patched process")
+def test_a_model_that_crashes_onnx_runtime_is_refused(refusal, monkeypatch):
+    monkeypatch.setattr(Detector, "score_noise", lambda *_: os.abort())
+    write_model(Path("m.onnx"))
+    assert "a trial on noise failed: onnxruntime crashed (killed by SIGABRT)" in refusal()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a fault is injected by forking a patched process")
+def test_bundled_models_are_not_tried(monkeypatch):
+    """They cost no time; and a copy is as good as the file itself, whatever its name."""
+    monkeypatch.setattr(Detector, "score_noise", lambda *_: os.abort())
+    for name in model_module.bundled_models():
+        assert Detector(model_module.find_model(name)).card.name == name
 
 
 def test_a_model_that_takes_too_long_is_refused(refusal, monkeypatch):

@@ -72,7 +72,7 @@ def csv_paths(file: Path) -> list[str]:
 WALKED = [f"uploads/{i:03}.jpg" for i in range(COUNT)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     here = uploads.parent
     table, whole, summary = (here / f"{number.name}.{suffix}" for suffix in ("csv", "json", "md"))
@@ -95,7 +95,7 @@ def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     assert not summary.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_while_waiting_for_names(uploads, toy_for_faces, number):
     out = uploads.parent / f"waiting-{number.name}.csv"
     process = start(uploads.parent, "--files-from", "-", "--model", toy_for_faces, "-o", out, stdin=subprocess.PIPE)
@@ -108,6 +108,45 @@ def test_interrupted_while_waiting_for_names(uploads, toy_for_faces, number):
     process.communicate()
     assert (process.returncode, len(said.splitlines())) == (130, 1)
     assert said.startswith("facescan: interrupted after ")
+
+
+def hang_up(streams: dict[str, int], folder: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    """The command, at the terminal that its streams are: it gets a SIGHUP when that goes away."""
+
+    def control() -> None:
+        fcntl.ioctl(next(iter(streams.values())), termios.TIOCSCTTY, 0)
+
+    return start(folder, *arguments, start_new_session=True, preexec_fn=control, **streams)
+
+
+def test_the_terminal_goes_away(uploads, toy_for_faces):
+    """A lost ssh connection: JSON and Parquet are whole, though nobody can be told."""
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra parquet")
+    here = uploads.parent
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    options = ["uploads", "--model", toy_for_faces, "-o", "lost.jsonl", "-o", "lost.json", "-o", "lost.parquet"]
+    process = hang_up({"stdin": theirs, "stdout": theirs, "stderr": theirs}, here, *options)
+    os.close(theirs)
+    await_rows(process, here / "lost.jsonl.partial")
+    os.close(ours)
+    assert process.wait(timeout=60) == 130
+    kept = json.loads((here / "lost.json.partial").read_text())["results"]
+    assert [row["path"] for row in kept] == WALKED[: len(kept)]
+    assert pq.read_table(here / "lost.parquet.partial").num_rows == len(kept) >= 5
+
+
+def test_nohup_outlives_the_terminal(uploads, toy):
+    """Who has SIGHUP ignored wants the scan to go on."""
+    here = uploads.parent
+    call = ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "scanner", "uploads", "-q"]
+    environment = clean_environment() | {"FACESCAN_NO_CACHE": "1", "FACESCAN_MODEL": str(toy)}
+    process = subprocess.Popen([*call, "-o", "on.csv"], cwd=here, env=environment, stderr=subprocess.PIPE)
+    await_rows(process, here / "on.csv.partial")
+    process.send_signal(signal.SIGHUP)
+    assert process.communicate() == (None, b"")
+    assert process.returncode == 0
+    assert csv_paths(here / "on.csv") == WALKED
 
 
 def test_a_row_does_not_wait_for_the_next_name(uploads, toy_for_faces):

@@ -249,6 +249,12 @@ def test_bundled_models_are_found_by_name():
     assert FACE_FINDER not in bundled_models()
 
 
+def test_the_hashes_of_bundled_models_are_known():
+    """`cd scanner/models && sha256sum *.onnx > SHA256SUMS` after any of them was replaced."""
+    listed = dict(reversed(line.split()) for line in (BUNDLED / "SHA256SUMS").read_text().splitlines())
+    assert listed == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in BUNDLED.glob("*.onnx")}
+
+
 def test_an_unknown_model_is_told_the_names_of_the_bundled_ones():
     with pytest.raises(FacescanError, match="no model 'nonesuch'") as caught:
         find_model("nonesuch")

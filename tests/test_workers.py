@@ -355,7 +355,7 @@ def descendants(of: int) -> list[int]:
         return []
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_no_process_outlives_the_scan(tmp_path, toy_for_faces, examples, number):
     portrait = (examples / "real_astronaut.jpg").read_bytes()
     for i in range(400):
