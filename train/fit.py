@@ -235,7 +235,7 @@ def _fit_one(
         fitted = Fitted(model, progress.history, partial=True)
     else:
         fitted = Fitted(model, tuple(curve.history))
-    if settle(model, Batches(train, recipe, seed), len(fitted.history) * _steps(recipe, train)):
+    if settle(model, lambda: Batches(train, recipe, seed), len(fitted.history) * _steps(recipe, train)):
         report("batch normalisation: too few steps for its moving averages; its statistics were measured anew")
     if checkpoint and not fitted.partial:
         checkpoint.write(model, (), fitted.history, finished=True)
@@ -418,6 +418,8 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         return keras.optimizers.SGD(rate, momentum=training.momentum, **more)
     if recipe.framework == "pytorch":
         more["epsilon"] = ADAM_EPSILON
+    if not training.coupled_decay and not training.slow_layers:
+        return keras.optimizers.Adam(rate, **more)
     return StudyAdam(rate, training.coupled_decay, training.slow_layers, **more)
 
 
