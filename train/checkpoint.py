@@ -118,8 +118,9 @@ class Checkpoint:
                         setattr(callback, attribute, _like(value, getattr(callback, attribute)))
 
     def remove(self) -> None:
-        """Delete the file, if there is one."""
+        """Delete the file, if there is one, and what a stop left of writing it."""
         self._file.unlink(missing_ok=True)
+        self._file.with_suffix(".part").unlink(missing_ok=True)
 
     def _read(self) -> Any:
         try:

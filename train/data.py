@@ -73,7 +73,7 @@ def read_samples(data: Path) -> list[Sample]:
     Raises:
         FacescanError: it is neither, or it has no pictures of one of the classes.
     """
-    return read_layout(data).samples
+    return read_layout(data)
 
 
 def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:

@@ -227,16 +227,19 @@ def _fit_one(
             verbose=0,
         )
     except KeyboardInterrupt:
-        if not checkpoint or not curve.history:
+        progress = checkpoint.progress() if checkpoint else None
+        if not checkpoint or not progress:
             raise
-        report(f"stopped by Ctrl-C: the weights are those after epoch {len(curve.history)} of {training.epochs}")
-        checkpoint.restore(trained, callbacks)
-        return Fitted(model, tuple(curve.history), partial=True)
-    if settle(model, Batches(train, recipe, seed), len(curve.history) * _steps(recipe, train)):
+        report(f"stopped by Ctrl-C: the weights are those after epoch {len(progress.history)} of {training.epochs}")
+        checkpoint.restore(trained)
+        fitted = Fitted(model, progress.history, partial=True)
+    else:
+        fitted = Fitted(model, tuple(curve.history))
+    if settle(model, lambda: Batches(train, recipe, seed), len(fitted.history) * _steps(recipe, train)):
         report("batch normalisation: too few steps for its moving averages; its statistics were measured anew")
-    if checkpoint:
-        checkpoint.write(model, (), curve.history, finished=True)
-    return Fitted(model, tuple(curve.history))
+    if checkpoint and not fitted.partial:
+        checkpoint.write(model, (), fitted.history, finished=True)
+    return fitted
 
 
 def _steps(recipe: Recipe, train: Crops) -> int:
@@ -415,6 +418,8 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         return keras.optimizers.SGD(rate, momentum=training.momentum, **more)
     if recipe.framework == "pytorch":
         more["epsilon"] = ADAM_EPSILON
+    if not training.coupled_decay and not training.slow_layers:
+        return keras.optimizers.Adam(rate, **more)
     return StudyAdam(rate, training.coupled_decay, training.slow_layers, **more)
 
 

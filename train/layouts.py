@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from scanner.errors import FacescanError
@@ -31,20 +31,7 @@ UNDERSTOOD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What was found at a place.
-
-    Attributes:
-        samples: in the order of an index, or by path.
-        summary: for people: how they were told apart.
-    """
-
-    samples: list[Sample]
-    summary: str
-
-
-def read_layout(data: Path) -> Layout:
+def read_layout(data: Path) -> list[Sample]:
     """Read an index, or the folders below a folder.
 
     Raises:
@@ -54,7 +41,7 @@ def read_layout(data: Path) -> Layout:
     for label, fake in zip(LABELS, (False, True), strict=True):
         if not any(sample.fake == fake for sample in samples):
             raise FacescanError(f"{data}: no {label} pictures")
-    return Layout(samples, _summary(data, samples))
+    return samples
 
 
 def _read_folders(root: Path) -> list[Sample]:
@@ -162,8 +149,8 @@ class _Finder:
         return self._by_name.get(path, self._base / path)
 
 
-def _summary(data: Path, samples: Sequence[Sample]) -> str:
-    """What was found, in one line."""
+def summary(data: Path, samples: Sequence[Sample]) -> str:
+    """Say in one line what was found at a place, of the pictures that are used."""
     counts = _counts(samples)
     kind = "folders" if data.is_dir() else "an index"
     splits = Counter(sample.split for sample in samples)

@@ -32,7 +32,7 @@ from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.evaluate import Evaluation, measure, plot, table
 from train.export import OPSET, export
 from train.fit import fit, layer_table, logits
-from train.layouts import read_layout
+from train.layouts import read_layout, summary
 from train.lots import short_hash, with_contents
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_aucs
@@ -130,9 +130,9 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         learning_rate=plan.learning_rate or recipe.training.learning_rate,
     )
     planned = replace(recipe, training=training)
-    layout = read_layout(data)
-    report(layout.summary)
-    found = with_contents(of_sets(layout.samples, plan.sets) if plan.sets else layout.samples)
+    found = read_layout(data)
+    found = with_contents(of_sets(found, plan.sets) if plan.sets else found)
+    report(summary(data, found))
     sifted = sift(found)
     samples, hashed = sifted.samples, data_hash(found)
     if sifted.summary:

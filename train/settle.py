@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -14,12 +14,12 @@ LEFT = 5
 BATCHES = 50
 
 
-def settle(model: keras.Model, batches: Sequence[tuple[Any, Any]], steps: int) -> bool:
+def settle(model: keras.Model, make_batches: Callable[[], Sequence[tuple[Any, Any]]], steps: int) -> bool:
     """Set the moving statistics to their mean over training batches, if a run had too few steps for them.
 
     Args:
         model: trained; only its statistics change.
-        batches: of training pictures, as in training.
+        make_batches: gives batches of training pictures, as in training; called only if they are needed.
         steps: that the model was trained for.
 
     Returns:
@@ -28,6 +28,7 @@ def settle(model: keras.Model, batches: Sequence[tuple[Any, Any]], steps: int) -
     norms = [norm for norm in _trained_norms(model) if steps < round(LEFT / (1 - norm.momentum))]
     if not norms:
         return False
+    batches = make_batches()
     momenta = [norm.momentum for norm in norms]
     for number in range(min(BATCHES, len(batches))):
         for norm in norms:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -151,29 +152,42 @@ def test_only_an_index_that_names_sets_is_asked_for_the_studys(index, sets, tmp_
     assert asked == [sets]
 
 
-def test_a_run_that_is_killed_goes_on_after_its_last_whole_epoch(index, tmp_path):
+@pytest.fixture
+def small(index, tmp_path) -> list[str]:
+    """The command of a run of four epochs that takes seconds; its output comes line by line."""
     pytest.importorskip("tensorflow")
     file = tmp_path / "small.toml"
     text = as_toml(RECIPES["arjon-cnn"]).replace("epochs = 500", "epochs = 4")
     file.write_text(text.replace("size = [224, 224]", "size = [32, 32]"))
-    command = [
-        sys.executable,
-        "-m",
-        "train.cli",
-        "fit",
-        str(file),
-        "--data",
-        str(index),
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-    ) as run:
+    command = [sys.executable, "-u", "-m", "train.cli", "fit", str(file), "--data", str(index)]
+    return [*command, "--out", str(tmp_path / "out")]
+
+
+def after_the_second_epoch(command: list[str], signal_number: int) -> int:
+    """Run the command, send it a signal when it has told of its second epoch, and return its exit code."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         for line in run.stdout:
             if line.startswith("epoch 2/"):  # the checkpoint of the first is written
-                run.kill()
-                break
+                run.send_signal(signal_number)
+    return run.returncode
+
+
+def test_ctrl_c_leaves_a_run_that_says_that_it_is_partial_and_can_be_continued(small, index, tmp_path):
+    out = tmp_path / "out"
+    assert after_the_second_epoch(small, signal.SIGINT) == 130
+    record = json.loads((out / "run.json").read_text())
+    assert record["partial"]
+    assert 1 <= record["epochs"] < 4
+    scanned = ["--model", str(out / "arjon-cnn.onnx"), "--out", str(tmp_path / "out.csv"), "--exit-zero", "-q"]
+    assert scan([str(index.with_name("old_0.jpg")), *scanned]) == 0
+    assert subprocess.run([*small, "--resume"], capture_output=True, check=False).returncode == 0
+    record = json.loads((out / "run.json").read_text())
+    assert (record["epochs"], record["partial"]) == (4, False)
+
+
+def test_a_run_that_is_killed_goes_on_after_its_last_whole_epoch(small, tmp_path):
+    command = small
+    assert after_the_second_epoch(command, signal.SIGKILL) == -9
     assert not (tmp_path / "out" / "run.json").exists()
     stopped = subprocess.run(command, capture_output=True, text=True, check=False)
     assert stopped.returncode == 2

@@ -34,7 +34,7 @@ def put(root: Path, *paths: str) -> Path:
 
 
 def found(data: Path) -> Counter[tuple[str, bool]]:
-    samples = read_layout(data).samples
+    samples = read_layout(data)
     assert all(sample.file.is_file() for sample in samples)
     return Counter((sample.split, sample.fake) for sample in samples)
 
@@ -99,7 +99,7 @@ def test_an_index_with_a_split_column_is_used_as_it_is(tmp_path):
     splits = ("train", "Train", "validation", "val", "TEST", "test")
     rows = [f"{i}.png,{('Real', 'fake')[i % 2]},{name}" for i, name in enumerate(splits)]
     (tmp_path / "index.csv").write_text("\n".join(["Path,Label,Split", *rows]))
-    samples = read_layout(tmp_path / "index.csv").samples
+    samples = read_layout(tmp_path / "index.csv")
     splits = split(samples, Split(0.5, 0.5), seed=0)
     assert [[s.path for s in part] for part in (splits.train, splits.validation, splits.test)] == [
         ["0.png", "1.png"],
@@ -112,7 +112,7 @@ def test_an_index_with_a_split_column_is_used_as_it_is(tmp_path):
 
 def test_a_part_that_the_set_lacks_is_drawn_from_what_is_to_train_on(tmp_path):
     put(tmp_path, *[f"{s}/{c}/{i}.png" for s in ("train", "test") for c in ("real", "fake") for i in range(10)])
-    samples = with_contents(read_layout(tmp_path).samples)
+    samples = with_contents(read_layout(tmp_path))
     splits = split(samples, Split(validation=0.2, test=0.2), seed=0)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [16, 4, 20]
     assert all(s.path.startswith("test/") for s in splits.test)
@@ -149,7 +149,7 @@ def test_files_that_cannot_be_used_are_left_out_by_name(tmp_path):
         (tmp_path / path).write_bytes((tmp_path / like).read_bytes())
     (tmp_path / "train/real/Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     (tmp_path / "train/real/cut.jpg").write_bytes(b"\xff\xd8\xff")  # a picture, if a broken one
-    sifted = sift(with_contents(read_layout(tmp_path).samples))
+    sifted = sift(with_contents(read_layout(tmp_path)))
     assert sifted.left_out == {
         "not_pictures": ["train/real/Thumbs.db"],
         "duplicates": ["train/real/again.png"],
