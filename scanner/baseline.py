@@ -1,35 +1,52 @@
-"""An earlier output -> the findings that are known already, by their content's hash."""
+"""An earlier output, or a list of allowed pictures -> the findings that are known already, by their content's hash."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import IO, Any
 
+from scanner.allowed import is_allowed_file, read_allowed
 from scanner.errors import FacescanError
+from scanner.formats.rows import on_one_line
 from scanner.report import is_finding
-from scanner.result import Result, Verdict
+from scanner.result import Result, Verdict, is_marked
 
 
-def read_baseline(file: str, fail_on: str) -> frozenset[str]:
+def print_warning(line: str) -> None:
+    """Show a warning on standard error, unless nobody reads it."""
+    with suppress(OSError):
+        print(f"facescan: warning: {on_one_line(line)}", file=sys.stderr)
+
+
+def read_baseline(file: str, fail_on: str, warn: Callable[[str], None] = print_warning) -> frozenset[str]:
     """Hashes of what an earlier output (CSV, JSON or JSON Lines, told by its content) has for findings.
+
+    A file that begins as a `.facescanignore` does (`scanner.allowed`) is read as one.
 
     Args:
         file: its path.
-        fail_on: what is a finding. What a CSV's pictures say of themselves, it does not tell.
+        fail_on: what is a finding, one of `scanner.report.FAIL_ON`.
+        warn: takes a line about each allowed picture whose date has passed.
 
     Raises:
         FacescanError: the file cannot be read, or is no output with rows.
     """
     try:
         with open(file, encoding="utf-8-sig", newline="") as stream:
-            return frozenset(
-                sha256 for sha256, verdict, said in _rows(stream) if is_finding(fail_on, verdict, said) and sha256
-            )
+            first = stream.readline()
+            if is_allowed_file(first):
+                hashes, warnings = read_allowed(file)
+                for warning in warnings:
+                    warn(warning)
+                return hashes
+            rows = _rows(first, stream)
+            return frozenset(sha256 for sha256, verdict, mark in rows if is_finding(fail_on, verdict, mark) and sha256)
     except OSError as error:
         raise FacescanError(f"--baseline {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, csv.Error) as error:
@@ -39,18 +56,21 @@ def read_baseline(file: str, fail_on: str) -> frozenset[str]:
 def marked(results: Iterable[Result], known: frozenset[str], fail_on: str) -> Iterator[Result]:
     """Say of every result whether it is a finding that is known already."""
     for result in results:
-        finding = is_finding(fail_on, result.verdict, result.provenance)
+        finding = is_finding(fail_on, result.verdict, is_marked(result.provenance))
         yield replace(result, baseline=finding and result.sha256 in known)
 
 
-def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict, Any]]:
-    """Hash, verdict and provenance of every row. The stream may be a pipe, which does not go back.
+def _rows(first: str, stream: IO[str]) -> Iterator[tuple[str, Verdict, bool]]:
+    """Hash, verdict and whether it is marked as generated, of every row.
+
+    Args:
+        first: the first line, which was read already: the stream may be a pipe, which does not go back.
+        stream: the others.
 
     Raises:
         ValueError, TypeError, KeyError, csv.Error: it is no output of ours.
     """
-    rows: Iterable[dict[str, Any]]
-    first = stream.readline()
+    rows: Iterable[Mapping[str, Any]]
     if first.startswith("{"):
         rows = _objects(first, stream)
     else:
@@ -61,7 +81,8 @@ def _rows(stream: IO[str]) -> Iterator[tuple[str, Verdict, Any]]:
         sha256 = row["sha256"]
         if not isinstance(sha256, str):
             raise TypeError
-        yield sha256, Verdict(row["verdict"]), row.get("provenance")
+        provenance: Any = row.get("provenance")
+        yield sha256, Verdict(row["verdict"]), is_marked(provenance) if provenance else bool(row.get("marks"))
 
 
 def _objects(first: str, others: IO[str]) -> Iterator[dict[str, Any]]:

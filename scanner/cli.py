@@ -23,7 +23,7 @@ from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, c
 from scanner.interrupts import ending_signals
 from scanner.limits import check_memory
 from scanner.parsing import ConfiguredCommand, print_out
-from scanner.report import FAIL_ON
+from scanner.report import FAIL_ON, ONLY
 from scanner.settings import MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard
 
@@ -66,6 +66,23 @@ class Lines(click.types.StringParamType):
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return [line for line in rv.split("\n") if line]
+
+
+class Words(click.ParamType):  # type: ignore[type-arg]
+    """Several of a few words, with commas between them."""
+
+    name = "words"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+        if isinstance(value, frozenset):
+            return value
+        chosen = frozenset(word.strip() for word in str(value).split(","))
+        for word in sorted(chosen - set(self._words)):
+            self.fail(f"{word!r} is none of {', '.join(self._words)}", param, ctx)
+        return chosen
 
 
 class FileLines(Lines):
@@ -115,6 +132,12 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     "--format",
     type=click.Choice(["csv", "json", "jsonl", "parquet", "sarif", "text"]),
     help="Of standard output and of other suffixes.",
+)
+@click.option(
+    "--only",
+    type=Words(ONLY),
+    metavar="VERDICTS",
+    help="Write only rows with these verdicts, such as fake,uncertain,error; all are counted.",
 )
 @click.option("--excel", is_flag=True, help="Write CSV for a spreadsheet: cells that it would execute are guarded.")
 @click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to a .json or .md file.")

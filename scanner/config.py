@@ -81,7 +81,7 @@ def read_configuration(named: str | None, roots: Iterable[str]) -> Configuration
     scanned = [os.path.realpath(root) for root in roots if os.path.isdir(root)]
     warnings: list[str] = []
     for file in _nearby(here, warnings):
-        if any(_lies_in(file, root) for root in scanned):
+        if any(lies_in(file, root) for root in scanned):
             if _configures_us(file):
                 warnings.append(f"{file} is not used: it lies in a folder that is scanned; --config {file} uses it")
             continue
@@ -99,7 +99,7 @@ def checked_roots(roots: Iterable[str | None], configuration: Configuration) -> 
     """
     file = None if configuration.named else configuration.file
     for root in roots:
-        if file and root and os.path.isdir(root) and _lies_in(file, os.path.realpath(root)):
+        if file and root and os.path.isdir(root) and lies_in(file, os.path.realpath(root)):
             raise FacescanError(
                 f"{root}: holds {file}, which configures this scan; name it (--config {file}), or use --isolated"
             )
@@ -197,14 +197,17 @@ def _is_harmless(key: str, value: Any, models: Collection[str]) -> bool:
 
 def _nearby(here: Path, warnings: list[str]) -> Iterator[Path]:
     """Every pyproject.toml from the working directory up to the project's folder, which holds .git."""
-    folders = (here, *here.parents)
-    top = next((folder for folder in folders if os.path.exists(folder / ".git")), here)
-    for folder in folders:
+    for folder in project_folders(here):
         file = folder / FILE_NAME
         if _is_file(file, warnings):
             yield file
-        if folder == top:
-            return
+
+
+def project_folders(here: Path) -> tuple[Path, ...]:
+    """The working directory and the folders above it, up to the project's, which holds .git; else the first alone."""
+    folders = (here, *here.parents)
+    top = next((number for number, folder in enumerate(folders) if os.path.exists(folder / ".git")), 0)
+    return folders[: top + 1]
 
 
 def _is_file(file: Path, warnings: list[str]) -> bool:
@@ -217,7 +220,7 @@ def _is_file(file: Path, warnings: list[str]) -> bool:
         return False
 
 
-def _lies_in(file: Path, folder: str) -> bool:
+def lies_in(file: Path, folder: str) -> bool:
     """Whether a file, or what it is a link to, lies somewhere below a folder (a real path)."""
     return any(Path(folder) in Path(path).parents for path in (file, os.path.realpath(file)))
 

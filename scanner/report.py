@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +28,30 @@ FINDINGS: dict[str, frozenset[Verdict]] = {
 }
 # What people want to see, whatever counts for the exit code; in that order.
 NOTABLE = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
+# What --only takes: verdicts, and `marked` for pictures that say themselves that they were generated.
+ONLY = (*(verdict.value for verdict in Verdict), "marked")
 _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
 
 
-def is_finding(fail_on: str, verdict: Verdict, provenance: Mapping[str, Any] | None) -> bool:
-    """Whether a row is a finding; with `provenance`, also that of a picture that says it was generated."""
-    return verdict in FINDINGS[fail_on] or (fail_on == "provenance" and is_marked(provenance))
+def is_finding(fail_on: str, verdict: Verdict, marked: bool) -> bool:
+    """Whether a row is a finding.
+
+    Args:
+        fail_on: one of `FAIL_ON`.
+        verdict: of the row.
+        marked: whether the picture says itself that it was generated: a finding with `provenance`.
+    """
+    return verdict in FINDINGS[fail_on] or (fail_on == "provenance" and marked)
 
 
 def is_notable(result: Result) -> bool:
     """Whether people want to see a row: also that of a picture that says it was generated."""
     return result.verdict in NOTABLE or is_marked(result.provenance)
+
+
+def is_wanted(only: Collection[str] | None, result: Result) -> bool:
+    """Whether a row is written, out of `ONLY`; all are where nothing was chosen."""
+    return only is None or result.verdict in only or ("marked" in only and is_marked(result.provenance))
 
 
 def shares(stages: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -89,7 +102,7 @@ class Report:
         self.marked += is_marked(result.provenance)
         if result.baseline:
             self.baseline[result.verdict] += 1
-        elif is_finding(self.fail_on, result.verdict, result.provenance):
+        elif is_finding(self.fail_on, result.verdict, is_marked(result.provenance)):
             self.findings += 1
         if result.verdict is Verdict.ERROR:
             self.reasons[_kind(result.reason)] += 1
@@ -181,6 +194,7 @@ class Report:
                 if meta.get("config")
                 else []
             ),
+            *([("allowed", f"by {on_one_line(meta['allowed'])}")] if meta.get("allowed") else []),
         ]
 
 

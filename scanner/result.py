@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # What a mark of provenance means that a generator left.
 GENERATED = "generated"
 _BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")  # of `printable_path`; or somebody called a file so
@@ -68,9 +68,10 @@ class Result:
 
     `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `baseline` says, of a
     finding, whether it was one already in the output that it is held against; None if there is none. `explanation` is
-    the path of a sheet that says why, if one was asked for. `frames` counts the frames of an animation, or the pages of
-    a document: 1 for a still picture, None for what is no picture. `thumbnail` is a small JPEG for reports, empty if there is
-    none; no other output has it. `cached` rows came from the cache; they are the same rows, and no output says so.
+    the path of a sheet that says why, if one was asked for. `frames` counts the frames of an animation or the pages of
+    a document: 1 for a still picture, None for what is no picture. `thumbnail` is a small JPEG for reports, empty if
+    there is none; no other output has it. `cached` rows came from the cache; they are the same rows, and no output says
+    so.
     """
 
     path: str
@@ -91,6 +92,24 @@ class Result:
     frames: int | None = None
     thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
     cached: bool = field(default=False, compare=False)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Names of the generators that the picture's own metadata name; `generated` if they name none, but say so."""
+        if self.provenance is None or not is_marked(self.provenance):
+            return ()
+        return tuple(generators(self.provenance)) or (GENERATED,)
+
+    @property
+    def faces_judged(self) -> int | None:
+        """How many faces have a score of their own; None where no faces are looked for, or the file has no verdict."""
+        return None if self.n_faces is None else sum(face.p_fake is not None for face in self.faces)
+
+    @property
+    def decisive_box(self) -> tuple[int, int, int, int] | None:
+        """x, y, width, height of the face with the highest score; None without one."""
+        judged = [face for face in self.faces if face.p_fake is not None]
+        return max(judged, key=lambda face: face.p_fake or 0.0).box if judged else None
 
 
 def is_marked(provenance: Mapping[str, Any] | None) -> bool:

@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from scanner import __version__
-from scanner.baseline import marked, read_baseline
+from scanner.allowed import MOST_SHOWN, Allowed, find_allowed, how_to_allow
+from scanner.baseline import marked, print_warning, read_baseline
 from scanner.cache import Cache, cache_file, files_of
 from scanner.config import checked_roots
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
@@ -27,7 +28,7 @@ from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
-from scanner.report import Report, is_notable
+from scanner.report import Report, is_notable, is_wanted
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
@@ -52,11 +53,14 @@ def run(options: Mapping[str, Any]) -> int:
     _check_report(options)
     _check_engine(settings)
     _check_explain(settings)
-    known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
+    known, allowed_file = _known_findings(options)
     detector = Detector(find_model(settings.model), _device(settings), batch_size=settings.batch_size)
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
     codes = {"finding_code": given.get("exit_code", 1), "error_code": options["exit_code_errors"]}
     meta = _meta(settings, selection, detector, thresholds) | options["config"].as_meta()
+    meta["settings"]["only"] = sorted(options["only"]) if options["only"] else None
+    if allowed_file:
+        meta["allowed"] = allowed_file
     report = Report(meta, options["fail_on"], bool(options["exit_zero"]), **codes)
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
         if folder:
@@ -69,7 +73,8 @@ def run(options: Mapping[str, Any]) -> int:
         results = marked(results, known, options["fail_on"])
     try:
         with cache or nullcontext(), Interrupts() as interrupts, silent_libraries():
-            _consume(results, writers, report, interrupts, _bar(options, selection, writers), options["verbose"])
+            bar = _bar(options, selection, writers)
+            refused = _consume(results, writers, report, interrupts, bar, options)
         for writer in writers:
             writer.finish(report.as_dict())
     except BaseException as error:
@@ -87,6 +92,9 @@ def run(options: Mapping[str, Any]) -> int:
     with suppress(OSError):  # the scan is complete, whether anybody reads this or not
         for note in filter(None, (writer.note for writer in writers)):
             click.echo(f"facescan: {on_one_line(note)}", err=True)
+        if refused and os.environ.get("PRE_COMMIT"):  # pre-commit runs us, on somebody's commit
+            for line in how_to_allow(refused, report.findings, report.meta):
+                click.echo(on_one_line(line), err=True)
     if options["summary"]:
         _write_summary(options["summary"], report)
     if not options["quiet"]:
@@ -103,24 +111,41 @@ def _consume(
     report: Report,
     interrupts: Interrupts,
     bar: Progress,
-    verbose: bool,
-) -> None:
-    """Write and count every result. Files and count agree, whenever somebody interrupts."""
+    options: Mapping[str, Any],
+) -> list[Result]:
+    """Write and count every result, and return the first findings. Files and counts agree at any interruption."""
+    findings: list[Result] = []
     direct = [writer for writer in writers if not writer.partial]  # these may block, on a reader that takes its time
     files = [writer for writer in writers if writer.partial]
     with bar:
         for result in results:
             started = time.perf_counter()
+            wanted, before = is_wanted(options["only"], result), report.findings
             for writer in direct:
-                writer.write(result)
+                if wanted or writer.counts_all:
+                    writer.write(result)
             with interrupts.held():
                 for writer in files:
-                    writer.write(result)
+                    if wanted or writer.counts_all:
+                        writer.write(result)
                 report.add(result)
             report.spent("write", time.perf_counter() - started)
-            if verbose and is_notable(result):
+            if report.findings > before and len(findings) < MOST_SHOWN:
+                findings.append(result)
+            if options["verbose"] and is_notable(result):
                 bar.say(as_line(result))
             bar.update(report.findings)
+    return findings
+
+
+def _known_findings(options: Mapping[str, Any]) -> tuple[frozenset[str] | None, str]:
+    """Hashes of findings that do not count, and the `.facescanignore` that was used; None and empty without any."""
+    allowed = Allowed() if options["isolated"] else find_allowed(options["paths"])
+    for warning in allowed.warnings:
+        print_warning(warning)
+    if options["baseline"]:
+        return allowed.hashes | read_baseline(options["baseline"], options["fail_on"]), allowed.file
+    return (allowed.hashes if allowed.file else None), allowed.file
 
 
 def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]) -> Progress:

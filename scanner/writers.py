@@ -29,6 +29,7 @@ class Writer:
     """
 
     option = "--out"
+    counts_all = False  # whether it needs every row, also those that --only leaves out
 
     def __init__(
         self,

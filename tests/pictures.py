@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,6 +43,11 @@ def encode(pixels: Picture | Image.Image, kind: str, **options: object) -> bytes
     stream = io.BytesIO()
     picture.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def flat(file: Path, level: int) -> None:
+    """Save a grey picture: the model `toy` of the tests takes its level, 0..255, for the score."""
+    file.write_bytes(encode(np.full((30, 40, 3), level, np.uint8), "PNG"))
 
 
 def oriented(kind: str, orientation: int) -> bytes:

@@ -304,8 +304,10 @@ def as_nobody(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
         (["a.png", "--isolated", "--files-from", "list"], "facescan: --files-from list: Permission denied"),
         (
             ["a.png", "--files-from", "list"],
-            "facescan: warning: {folder}/pyproject.toml: Permission denied; no configuration is read from there\n"
-            "facescan: --files-from list: Permission denied",
+            (
+                "facescan: warning: {folder}/pyproject.toml: Permission denied; no configuration is read from there\n"
+                "facescan: --files-from list: Permission denied"
+            ),
         ),
     ],
 )

@@ -24,7 +24,7 @@ from pyarrow import parquet as pq
 from scanner.cli import main
 from scanner.errors import FacescanError
 from scanner.formats import parquet
-from scanner.formats.rows import COLUMNS, as_object
+from scanner.formats.rows import COLUMNS, FIRST_COLUMNS, as_object
 from scanner.result import Ela, Face, Result, Verdict
 from scanner.writers import Writer
 from tests.conftest import clean_environment
@@ -56,13 +56,18 @@ def here(tmp_path, toy, monkeypatch) -> Path:
     return tmp_path
 
 
+ALWAYS = (*FIRST_COLUMNS, "frames", "faces_judged", "decisive_box")  # JSON has them of every row, be it as null
+
+
 def as_json(row: dict[str, Any]) -> dict[str, Any]:
     """What a reader has of a row -> the object that JSON Lines have of it."""
     for face in row["faces"]:
         face["box"] = [face["box"][side] for side in ("x", "y", "width", "height")]
         face["models"] = None if face["models"] is None else dict(face["models"])
+    if row["decisive_box"] is not None:
+        row["decisive_box"] = [row["decisive_box"][side] for side in ("x", "y", "width", "height")]
     row["provenance"] = row["provenance"] and json.loads(row["provenance"])
-    return {key: value for key, value in row.items() if value is not None or key in COLUMNS}
+    return {key: value for key, value in row.items() if value is not None or key in ALWAYS}
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -105,7 +110,8 @@ def test_a_threshold_in_a_query_is_the_number_that_was_written(here):
 def test_every_field_of_a_row_has_a_column():
     assert {field.name for field in fields(Result)} - {"cached", "thumbnail"} <= set(parquet.SCHEMA.names)
     assert set(as_object(FULL)) <= set(parquet.SCHEMA.names)
-    assert parquet.SCHEMA.names[: len(COLUMNS)] == list(COLUMNS)
+    assert parquet.SCHEMA.names[: len(FIRST_COLUMNS)] == list(FIRST_COLUMNS)
+    assert set(COLUMNS) <= set(parquet.SCHEMA.names)
     for column in parquet.SCHEMA:
         told = column.type if pa.types.is_primitive(column.type) else ""
         assert f"| `{column.name}` | {told}" in README.read_text("utf-8")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
 from scanner.formats import format_of
-from scanner.formats.rows import COLUMNS, as_cells, as_line
+from scanner.formats.rows import COLUMNS, FIRST_COLUMNS, as_cells, as_line
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.writers import Writer
 
@@ -82,11 +82,17 @@ def test_all_formats_say_the_same(rows):
     objects = [json.loads(line) for line in lines[:-1]]
     assert lines[-1] == ""
     assert whole == {"meta": META, "results": objects, "summary": {"files": len(rows)}}
-    assert [{key: row[key] for key in COLUMNS} for row in objects] == [
-        {key: getattr(row, key) for key in COLUMNS} for row in rows
+    assert [{key: row[key] for key in FIRST_COLUMNS} for row in objects] == [
+        {key: getattr(row, key) for key in FIRST_COLUMNS} for row in rows
     ]
-    as_text = {type(None): lambda _: "", float: "{:.4f}".format, int: str, str: str}
-    assert from_csv == [{key: as_text[type(row[key])](row[key]) for key in COLUMNS} for row in objects]
+    as_text = {
+        type(None): lambda _: "",
+        float: "{:.4f}".format,
+        int: str,
+        str: str,
+        list: lambda numbers: " ".join(map(str, numbers)),
+    }
+    assert from_csv == [{key: as_text[type(row.get(key))](row.get(key)) for key in COLUMNS} for row in objects]
 
 
 @settings(max_examples=50, deadline=None)
@@ -112,10 +118,30 @@ def test_settings_may_hold_names_that_are_not_utf_8(tmp_path):
 def test_csv_is_what_the_contract_says(tmp_path):
     rows = [ROW, Result("b.jpg", Verdict.ERROR, reason="not_found")]
     assert write(tmp_path / "r.csv", "csv", rows).read_bytes().decode() == (
-        "path,verdict,p_fake,n_faces,width,height,format,bytes,sha256,reason\n"
-        f"a.jpg,fake,0.9000,1,640,480,jpeg,12345,{'ab' * 32},face:0\n"
-        "b.jpg,error,,,,,,,,not_found\n"
+        "path,verdict,p_fake,n_faces,width,height,format,bytes,sha256,reason,"
+        "marks,frames,faces_judged,decisive_box,explanation,baseline\n"
+        f"a.jpg,fake,0.9000,1,640,480,jpeg,12345,{'ab' * 32},face:0,,,0,,,\n"
+        "b.jpg,error,,,,,,,,not_found,,,,,,\n"
     )
+
+
+def test_csv_has_what_is_known_besides_the_score(tmp_path):
+    """The marks of generators, how much was looked at, and where the decisive face is."""
+    marks = [
+        {"kind": "software", "generator": name, "means": means}
+        for name, means in (("Midjourney", "generated"), ("", "generated"), ("Photoshop", "edited"))
+    ]
+    faces = (Face((1, 2, 30, 40), 0.9, 0.04), Face((50, 60, 70, 80), 0.8, 0.05), Face((5, 5, 9, 9), 0.8))
+    row = Result(
+        "a.png", Verdict.REAL, 0.05, 3, faces=faces, reason="face:1", provenance={"marks": marks},
+        frames=12, explanation="why/a.png", baseline=True,
+    )  # fmt: skip
+    unnamed = Result("b.png", Verdict.NO_FACE, n_faces=0, provenance={"marks": marks[1:]}, frames=1, baseline=False)
+    cells = [list(row.values())[10:] for row in read_csv(write(tmp_path / "r.csv", "csv", [row, unnamed]))]
+    assert cells == [
+        ["Midjourney", "12", "2", "50 60 70 80", "why/a.png", "true"],
+        ["generated", "1", "0", "", "", "false"],
+    ]
 
 
 def test_json_objects_are_what_the_contract_says(tmp_path):
@@ -123,12 +149,12 @@ def test_json_objects_are_what_the_contract_says(tmp_path):
     ela = Ela(90, 1.5, 4.0, 2.0, None, "maps/a.png")
     rows = [Result("a.jpg", Verdict.FAKE, 0.9, faces=(face,), ela=ela), Result("b.jpg", Verdict.NO_FACE)]
     one, two = map(json.loads, write(tmp_path / "r.jsonl", "jsonl", rows).read_text().splitlines())
-    assert list(one) == [*COLUMNS, "faces", "ela"]
+    assert list(one) == [*FIRST_COLUMNS, "marks", "frames", "faces_judged", "decisive_box", "faces", "ela"]
     assert one["faces"] == [{"box": [1, 2, 30, 40], "score": 0.87, "p_fake": 0.9, "models": {"default": 0.9}}]
     assert one["ela"] == {
         "quality": 90, "mean": 1.5, "p95": 4.0, "face": 2.0, "background": None, "map": "maps/a.png"
     }  # fmt: skip
-    assert list(two) == [*COLUMNS, "faces"]
+    assert list(two) == list(one)[:-1]
     assert two["faces"] == []
 
 

@@ -26,7 +26,7 @@ CHUNK = 256
 # a group is held in memory until it is whole.
 GROUP_ROWS, GROUP_BYTES = 65_536, 16 * 2**20
 # Few different values. All other columns, but for numbers, are different in every row.
-_REPEATED = ["verdict", "format", "reason", "n_faces", "width", "height"]
+_REPEATED = ["verdict", "format", "reason", "n_faces", "width", "height", "frames", "faces_judged"]
 
 _BOX = pa.struct([pa.field(name, pa.int64(), nullable=False) for name in ("x", "y", "width", "height")])
 _FACE = pa.struct(
@@ -47,7 +47,7 @@ _ELA = pa.struct(
         pa.field("map", pa.string()),
     ]
 )
-# The columns of the CSV, in their order, and what else JSON has. Every file has all of them.
+# The columns of the CSV, the first ten in their order, and what else JSON has. Every file has all of them.
 SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -65,6 +65,11 @@ SCHEMA = pa.schema(
         pa.field("provenance", pa.string()),  # JSON: what a file says of itself has no fixed form
         pa.field("explanation", pa.string()),  # path of a sheet
         pa.field("baseline", pa.bool_()),
+        # What version 2 of the schema added comes last, for readers that count columns.
+        pa.field("marks", pa.list_(pa.field("element", pa.string(), nullable=False)), nullable=False),
+        pa.field("frames", pa.int64()),
+        pa.field("faces_judged", pa.int64()),
+        pa.field("decisive_box", _BOX),
     ]
 )
 
@@ -129,6 +134,9 @@ def record(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **row,
         "faces": faces,
+        "decisive_box": None
+        if row["decisive_box"] is None
+        else dict(zip(_BOX.names, row["decisive_box"], strict=True)),
         "provenance": None if provenance is None else json_text(provenance),
     }
 

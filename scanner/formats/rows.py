@@ -7,7 +7,9 @@ from typing import Any
 
 from scanner.result import Result, generators, is_marked
 
-COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
+# The contract of a row: these ten come first, in this order, for ever. Version 2 of the schema appended the rest.
+FIRST_COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
+COLUMNS = (*FIRST_COLUMNS, "marks", "frames", "faces_judged", "decisive_box", "explanation", "baseline")
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error": "35"}
@@ -16,7 +18,11 @@ _COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error
 def as_object(result: Result) -> dict[str, Any]:
     """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, ..."""
     everything = asdict(result)
-    row = {column: everything[column] for column in COLUMNS}
+    row = {column: everything[column] for column in FIRST_COLUMNS}
+    row["marks"] = list(result.marks)
+    row["frames"] = result.frames
+    row["faces_judged"] = result.faces_judged
+    row["decisive_box"] = None if result.decisive_box is None else list(result.decisive_box)
     row["faces"] = everything["faces"]
     if result.provenance is not None:
         row["provenance"] = everything["provenance"]
@@ -33,10 +39,21 @@ def as_cells(result: Result, excel: bool = False) -> list[str]:
     """A result as CSV has it. With `excel`, cells that a spreadsheet would execute begin with an apostrophe."""
     cells = []
     for column in COLUMNS:
-        value = getattr(result, column)
-        text = "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+        text = _as_cell(getattr(result, column))
         cells.append("'" + text if excel and text.startswith(_FORMULA) else text)
     return cells
+
+
+def _as_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, tuple):  # names, which may hold blanks; or the four numbers of a box
+        return "; ".join(value) if isinstance(next(iter(value), ""), str) else " ".join(map(str, value))
+    return str(value)
 
 
 def as_line(result: Result, color: bool = False) -> str:

@@ -21,7 +21,7 @@ from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, mess
 from scanner.formats.text import json_text
 from scanner.header import DECODABLE
 from scanner.report import FINDINGS, is_finding
-from scanner.result import Result, Verdict, on_disk
+from scanner.result import Result, Verdict, is_marked, on_disk
 from scanner.url import is_url
 from scanner.walk import STDIN
 
@@ -83,7 +83,7 @@ class Sarif:
         )
 
     def row(self, result: Result) -> str:
-        finding = is_finding(self._fail_on, result.verdict, result.provenance)
+        finding = is_finding(self._fail_on, result.verdict, is_marked(result.provenance))
         text = self._result(result) if finding else ""
         if result.verdict is Verdict.ERROR:
             self._notify(result)

@@ -56,6 +56,7 @@ class ReportWriter(Writer):
     """
 
     option = "--report"
+    counts_all = True  # the figures at its top are those of the whole scan
 
     def __init__(self, path: str, card: Card, meta: Mapping[str, Any]) -> None:
         super().__init__(path, ReportPage(path, card), meta)
