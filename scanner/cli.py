@@ -144,6 +144,7 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("--excel", is_flag=True, help="Guard CSV cells that a spreadsheet would execute.")
 @click.option("--summary", metavar="FILE", help="Write the summary to a .json or .md file.")
 @click.option("--report", metavar="FILE", help="Write a page to look at: .html, with thumbnails of the findings.")
+@click.option("--force", is_flag=True, help="Let outputs replace files that facescan did not write.")
 @click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
 @click.option(
     "--ela-dir", metavar="DIR", help="Save the Error Level Analysis maps there; implies --ela, judges all anew."

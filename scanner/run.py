@@ -18,11 +18,13 @@ import click
 from scanner import __version__
 from scanner.baseline import marked, read_baseline
 from scanner.cache import Cache, cache_file, files_of
+from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.errors import FacescanError, InterruptionError
 from scanner.formats import format_of
 from scanner.formats.rows import as_line, on_one_line
-from scanner.interrupts import Interrupts
+from scanner.interrupts import Interrupts, later
 from scanner.model import DEFAULT_MODEL, Detector, find_model
+from scanner.overwrite import SUMMARY, check_replaceable
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
@@ -32,7 +34,7 @@ from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
-from scanner.writers import STDOUT, Writer, replace_file
+from scanner.writers import Writer
 
 
 def run(options: Mapping[str, Any]) -> int:
@@ -41,6 +43,8 @@ def run(options: Mapping[str, Any]) -> int:
     Raises:
         FacescanError: for trouble with the run, an interruption included; rows that are done stay in ``.partial``.
     """
+    # /dev/stdout is standard output as much as - is.
+    options = {**options, "out": [STDOUT if descriptor_of(out) == 1 else out for out in options["out"]]}
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
@@ -69,8 +73,9 @@ def run(options: Mapping[str, Any]) -> int:
         for writer in writers:
             writer.finish(report.as_dict())
     except BaseException as error:
-        for writer in writers:
-            writer.abandon(report.as_dict())
+        with later():  # somebody in a hurry presses Ctrl-C twice
+            for writer in writers:
+                writer.abandon(report.as_dict())
         if not isinstance(error, KeyboardInterrupt):
             raise
         kept = ", ".join(writer.kept for writer in writers if writer.kept)
@@ -80,7 +85,7 @@ def run(options: Mapping[str, Any]) -> int:
         for note in filter(None, (writer.note for writer in writers)):
             click.echo(f"facescan: {on_one_line(note)}", err=True)
     if options["summary"]:
-        _write_summary(options["summary"], report)
+        _write_summary(options["summary"], report, options["force"])
     if not options["quiet"]:
         from rich.console import Console
 
@@ -164,17 +169,17 @@ def _candidates(
 
 
 def _open_all(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> list[Writer]:
-    """Every output, open and begun; or, if one of them cannot be, none."""
+    """Every output, open and begun; or, if one of them cannot be, none. What earlier runs left is still there."""
     writers: list[Writer] = []
     try:
         for writer in chain(_open_outputs(options, meta), _open_report(options, meta, detector)):
             writers.append(writer)
+        for writer in writers:  # now that each of them can be written
+            writer.begin()
     except BaseException:
         for writer in writers:
-            writer.withdraw()
+            writer.abandon({})
         raise
-    for writer in writers:  # now that each of them can be written
-        writer.begin()
     return writers
 
 
@@ -185,7 +190,8 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> Iterat
     if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
         raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
     for out, form in zip(outs, formats, strict=True):
-        yield Writer(out, form, meta, options["excel"], out == STDOUT and _color(), options["fail_on"])
+        color = out == STDOUT and _color()
+        yield Writer(out, form, meta, options["excel"], color, options["fail_on"], options["force"])
 
 
 def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> Iterator[Writer]:
@@ -193,7 +199,7 @@ def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: 
     if options["report"] is not None:
         from scanner.html.report import ReportWriter
 
-        yield ReportWriter(options["report"], detector.card, meta)
+        yield ReportWriter(options["report"], detector.card, meta, options["force"])
 
 
 def _color() -> bool:
@@ -266,7 +272,8 @@ def _check_distinct(options: Mapping[str, Any]) -> None:
         seen: dict[str, str] = {}
         for option, path in group:
             if path:
-                place = os.path.realpath(path)
+                descriptor = descriptor_of(path)  # two of them may lead to one terminal or log
+                place = os.path.realpath(path) if descriptor is None else f"descriptor {descriptor}"
                 if place in seen:
                     raise FacescanError(f"{option} {path}: that is {seen[place]}, too")
                 seen[place] = f"{option} {path}"
@@ -294,6 +301,8 @@ def _check_summary(options: Mapping[str, Any]) -> None:
         raise FacescanError(f"--summary {file}: there is no such folder")
     if not os.access(os.path.dirname(os.path.realpath(file)), os.W_OK):
         raise FacescanError(f"--summary {file}: its folder cannot be written to")
+    if descriptor_of(file) is None:
+        check_replaceable(file, None if options["force"] else SUMMARY, "--summary")
 
 
 def _check_report(options: Mapping[str, Any]) -> None:
@@ -302,11 +311,8 @@ def _check_report(options: Mapping[str, Any]) -> None:
         raise FacescanError(f"--report {file}: unknown suffix; use .html")
 
 
-def _write_summary(file: str, report: Report) -> None:
+def _write_summary(file: str, report: Report, force: bool) -> None:
     text = report.as_markdown()
     if file.lower().endswith(".json"):
         text = json.dumps({"meta": report.meta, "summary": report.as_dict()}, indent=2) + "\n"
-    try:
-        replace_file(file, text.encode())
-    except OSError as error:
-        raise FacescanError(f"--summary {file}: {error.strerror}") from error
+    replace_file(file, text.encode(), None if force else SUMMARY, "--summary")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import clean_environment
+from tests.outputs import YESTERDAY
 from tests.pictures import encode, scene
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and terminals")
@@ -77,7 +78,7 @@ def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     here = uploads.parent
     table, whole, summary = (here / f"{number.name}.{suffix}" for suffix in ("csv", "json", "md"))
     for file in (table, whole):
-        file.write_text("yesterday")
+        file.write_text(YESTERDAY)
     process = start(here, "uploads", "--model", toy_for_faces, "-o", table, "-o", whole, "--summary", summary)
     seen = await_rows(process, Path(f"{table}.partial"))
     process.send_signal(number)
@@ -91,7 +92,7 @@ def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     assert [row["path"] for row in kept["results"]] == done
     assert kept["summary"]["files"] == len(done)
     assert said.decode() == f"facescan: interrupted after {len(done)} rows, kept in {table}.partial, {whole}.partial\n"
-    assert [file.read_text() for file in (table, whole)] == ["yesterday"] * 2
+    assert [file.read_text() for file in (table, whole)] == [YESTERDAY] * 2
     assert not summary.exists()
 
 
@@ -160,7 +161,7 @@ def test_interrupted_twice_is_still_interrupted(uploads, toy_for_faces):
 
 def test_a_killed_scan_leaves_its_rows(uploads, toy_for_faces):
     here = uploads.parent
-    (here / "k.csv").write_text("yesterday")
+    (here / "k.csv").write_text(YESTERDAY)
     process = start(here, "uploads", "--model", toy_for_faces, "--out", "k.csv")
     seen = await_rows(process, here / "k.csv.partial")
     process.kill()
@@ -169,7 +170,7 @@ def test_a_killed_scan_leaves_its_rows(uploads, toy_for_faces):
     assert process.returncode == -signal.SIGKILL
     assert len(done) >= seen
     assert done == WALKED[: len(done)]
-    assert (here / "k.csv").read_text() == "yesterday"
+    assert (here / "k.csv").read_text() == YESTERDAY
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "text"])

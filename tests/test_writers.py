@@ -22,6 +22,7 @@ from scanner.formats import format_of
 from scanner.formats.rows import COLUMNS, as_cells, as_line
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.writers import Writer
+from tests.outputs import YESTERDAY
 
 META = {"schema": 1, "tool": "facescan 0"}
 ROW = Result("a.jpg", Verdict.FAKE, 0.9, 1, 640, 480, "jpeg", 12345, "ab" * 32, "face:0")
@@ -149,34 +150,37 @@ def test_printable_path(name, shown):
 @pytest.mark.parametrize("format", ["csv", "json", "jsonl", "text"])
 def test_a_file_appears_when_it_is_complete(tmp_path, format):
     out, partial = tmp_path / "r", tmp_path / "r.partial"
-    out.write_text("yesterday")
+    out.write_text(YESTERDAY)
     writer = Writer(str(out), format, META)
     for done in range(3):
         writer.write(ROW)
         assert partial.read_text().count("a.jpg") == done + 1  # at once, whatever happens next
-    assert out.read_text() == "yesterday"
+    assert out.read_text() == YESTERDAY
     writer.finish({})
     assert out.read_text().count("a.jpg") == 3
     assert not partial.exists()
 
 
-@pytest.mark.parametrize(("before", "after"), [(None, None), ("", None), ("rows", "rows")])
-def test_an_output_that_was_not_begun_leaves_what_was_there(tmp_path, before, after):
+@pytest.mark.parametrize(("before", "after"), [(None, None), ("", None), (YESTERDAY, YESTERDAY)])
+def test_an_output_without_a_row_leaves_those_of_an_earlier_scan(tmp_path, before, after):
     partial = tmp_path / "r.csv.partial"
     if before is not None:
         partial.write_text(before)
-    Writer(str(tmp_path / "r.csv"), "csv", META).withdraw()
+    writer = Writer(str(tmp_path / "r.csv"), "csv", META)
+    writer.begin()
+    writer.abandon({})
+    assert writer.kept == ""
     assert (partial.read_text() if partial.exists() else None) == after
     assert not (tmp_path / "r.csv").exists()
 
 
 def test_what_was_abandoned_is_well_formed_and_beside_the_old_file(tmp_path):
     for name in ("r.csv", "r.json", "r.jsonl"):
-        (tmp_path / name).write_text("yesterday")
+        (tmp_path / name).write_text(YESTERDAY)
         writer = Writer(str(tmp_path / name), format_of(name, None), META)
         writer.write(ROW)
         writer.abandon({"files": 1})
-        assert (tmp_path / name).read_text() == "yesterday"
+        assert (tmp_path / name).read_text() == YESTERDAY
     assert [row["path"] for row in read_csv(tmp_path / "r.csv.partial")] == ["a.jpg"]
     assert json.loads((tmp_path / "r.jsonl.partial").read_text())["path"] == "a.jpg"
     assert json.loads((tmp_path / "r.json.partial").read_text())["summary"] == {"files": 1}
@@ -197,7 +201,7 @@ def test_a_link_stays_a_link(tmp_path, target_exists):
     target, link = tmp_path / "there/real.csv", tmp_path / "r.csv"
     link.symlink_to(target)
     if target_exists:
-        target.write_text("yesterday")
+        target.write_text(YESTERDAY)
     write(link, "csv", [ROW])
     assert link.is_symlink()
     assert read_csv(target)[0]["path"] == "a.jpg"
@@ -229,14 +233,14 @@ def full_disk(limit: int):
 
 def test_a_full_disk_ends_the_run_and_keeps_the_old_file(tmp_path):
     out = tmp_path / "r.jsonl"
-    out.write_text("yesterday")
+    out.write_text(YESTERDAY)
     writer = Writer(str(out), "jsonl", META)
     with full_disk(1000):
         with pytest.raises(FacescanError, match=r"r\.jsonl: File too large; \d rows are in .*r\.jsonl\.partial"):
             for _ in range(100):
                 writer.write(ROW)
         writer.abandon({})
-    assert out.read_text() == "yesterday"
+    assert out.read_text() == YESTERDAY
     whole_lines = (tmp_path / "r.jsonl.partial").read_text().split("\n")[:-1]
     assert len(whole_lines) == writer.rows > 0
 
@@ -298,9 +302,9 @@ def folder_replaced(partial: Path) -> None:
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_rows_survive_what_becomes_of_their_file(tmp_path, fault, rows_in, says, interrupted):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/yesterday").write_text("yesterday")
+    (tmp_path / "out/yesterday").write_text(YESTERDAY)
     out = tmp_path / "out/r.csv"
-    out.write_text("yesterday")
+    out.write_text(YESTERDAY)
     writer = Writer(str(out), "csv", META)
     partial = Path(writer.partial)
     writer.write(ROW)
@@ -312,7 +316,7 @@ def test_rows_survive_what_becomes_of_their_file(tmp_path, fault, rows_in, says,
     writer.abandon({})
     assert len(read_csv(tmp_path / rows_in)) == 2
     folder = out.parent if out.exists() else tmp_path / "renamed"
-    assert [(folder / name).read_text() for name in ("r.csv", "yesterday")] == ["yesterday"] * 2
+    assert [(folder / name).read_text() for name in ("r.csv", "yesterday")] == [YESTERDAY] * 2
 
 
 def test_an_output_that_became_a_folder(tmp_path):
@@ -361,7 +365,7 @@ def test_two_scans_do_not_write_one_file(tmp_path):
 
 
 def test_what_a_killed_scan_left_is_overwritten(tmp_path):
-    (tmp_path / "r.csv.partial").write_text("path,verdict\n" + "old,fake\n" * 1000)
+    (tmp_path / "r.csv.partial").write_text(YESTERDAY + "old,fake\n" * 1000)
     assert [row["path"] for row in read_csv(write(tmp_path / "r.csv", "csv", [ROW]))] == ["a.jpg"]
 
 
