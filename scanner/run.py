@@ -17,7 +17,8 @@ import click
 
 from scanner import __version__
 from scanner.baseline import marked, read_baseline
-from scanner.cache import Cache, cache_file, files_of
+from scanner.cache import Cache
+from scanner.cache_database import cache_file, check_cache, files_of
 from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.errors import FacescanError, InterruptionError
 from scanner.formats import format_of
@@ -49,6 +50,7 @@ def run(options: Mapping[str, Any]) -> int:
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_distinct(options)
+    _check_cache(options)
     _check_list(options["files_from"])
     _check_summary(options)
     _check_report(options)
@@ -142,9 +144,8 @@ def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
 
 
 def _cache(options: Mapping[str, Any], decisive: Mapping[str, Any]) -> Cache | None:
-    """The cache of this run. Maps of error levels have to be made, so such a run does not ask it."""
     file = _cache_file(options)
-    return Cache(file, decisive, reads=options["ela_dir"] is None) if file else None
+    return Cache(file, decisive) if file else None
 
 
 def _cache_file(options: Mapping[str, Any]) -> str | None:
@@ -277,6 +278,12 @@ def _check_distinct(options: Mapping[str, Any]) -> None:
                 if place in seen:
                     raise FacescanError(f"{option} {path}: that is {seen[place]}, too")
                 seen[place] = f"{option} {path}"
+
+
+def _check_cache(options: Mapping[str, Any]) -> None:
+    """Find out now, not when outputs are open."""
+    if file := _cache_file(options):
+        check_cache(file)
 
 
 def _check_list(file: str | None) -> None:
