@@ -96,6 +96,37 @@ def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     assert not summary.exists()
 
 
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT] * 3], ids=str)
+def test_every_output_of_an_interrupted_scan_is_whole(uploads, toy_for_faces, tmp_path, numbers):
+    """Also for somebody who presses Ctrl-C until it is over."""
+    pytest.importorskip("jinja2", reason="needs the extra report")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra parquet")
+    names = ["r.csv", "r.json", "r.jsonl", "r.txt", "r.parquet", "r.sarif"]
+    outs = [word for name in names for word in ("-o", tmp_path / name)]
+    report = tmp_path / "r.html"
+    options = ["--model", toy_for_faces, "--fail-on", "uncertain", "--report", report]
+    process = start(uploads.parent, "uploads", *options, *outs)
+    await_rows(process, tmp_path / "r.csv.partial")
+    for number in numbers:
+        process.send_signal(number)
+    _, said = process.communicate()
+    assert (process.returncode, len(said.splitlines())) == (130, 1), said
+
+    kept = {name: tmp_path / f"{name}.partial" for name in [*names, "r.html"]}
+    assert sorted(os.listdir(tmp_path)) == sorted(file.name for file in kept.values())
+    done = csv_paths(kept["r.csv"])
+    assert done == WALKED[: len(done)] != []
+    assert [row["path"] for row in json.loads(kept["r.json"].read_text())["results"]] == done
+    assert [json.loads(line)["path"] for line in kept["r.jsonl"].read_text().splitlines()] == done
+    assert [line.split()[2] for line in kept["r.txt"].read_text().splitlines()] == done
+    assert parquet.read_table(kept["r.parquet"]).column("path").to_pylist() == done
+    (run,) = json.loads(kept["r.sarif"].read_text())["runs"]
+    assert (len(run["results"]), run["invocations"][0]["executionSuccessful"]) == (len(done), False)
+    page = kept["r.html"].read_text()
+    assert "This scan was interrupted." in page
+    assert page.rstrip().endswith("</html>")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_while_waiting_for_names(uploads, toy_for_faces, number):
     out = uploads.parent / f"waiting-{number.name}.csv"

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from scanner.errors import FacescanError
 from scanner.formats import format_of
 from scanner.formats.rows import COLUMNS, as_cells, as_line
+from scanner.formats.text import Text, _csv_line
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.writers import Writer
 from tests.outputs import YESTERDAY
@@ -183,6 +184,22 @@ def test_what_was_abandoned_is_well_formed_and_beside_the_old_file(tmp_path):
         assert (tmp_path / name).read_text() == YESTERDAY
     assert [row["path"] for row in read_csv(tmp_path / "r.csv.partial")] == ["a.jpg"]
     assert json.loads((tmp_path / "r.jsonl.partial").read_text())["path"] == "a.jpg"
+    assert json.loads((tmp_path / "r.json.partial").read_text())["summary"] == {"files": 1}
+
+
+def test_an_output_whose_end_fails_costs_the_others_nothing(tmp_path):
+    class Broken(Text):
+        def tail(self, summary, complete):
+            yield "half of it"
+            raise MemoryError
+
+    broken = Writer(str(tmp_path / "b.txt"), Broken(lambda row: f"{row.path}\n"), META)
+    whole = Writer(str(tmp_path / "r.json"), "json", META)
+    for writer in (broken, whole):
+        writer.write(ROW)
+    for writer in (broken, whole):
+        writer.abandon({"files": 1})
+    assert (tmp_path / "b.txt.partial").read_text() == "a.jpg\n"
     assert json.loads((tmp_path / "r.json.partial").read_text())["summary"] == {"files": 1}
 
 
@@ -404,14 +421,40 @@ def test_devices_are_written_to_directly(format):
 
 @pytest.mark.parametrize(
     ("cell", "guarded"),
-    [(c + "x.jpg", "'" + c + "x.jpg") for c in ("=", "+", "-", "@", "\t", "\r")]
-    + [(name, name) for name in ("a=b.jpg", "1.jpg", " =x.jpg", "'=x.jpg", "./-x.jpg", "größe.jpg")],
+    [(f"{c}x.jpg", f"'{c}x.jpg") for c in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe63\u2212"]
+    + [(f"{before}=1+1", f"'{before}=1+1") for before in (" ", "\xa0", "\x01", "  \x0b")]
+    + [(f"x;{c}1.jpg", f"x;'{c}1.jpg") for c in "=+-@\uff1d"]
+    + [
+        ("x;=cmd|'/C calc'!A0;/y.jpg", "x;'=cmd|'/C calc'!A0;/y.jpg"),
+        ("a;b; \t=1;+2", "a;b; \t'=1;'+2"),
+        ("x\t=1", "x\t'=1"),
+        ("x\n=1", "x\n'=1"),
+        ('x;"=1"', 'x;"\'=1"'),
+        ("=1;=2", "'=1;'=2"),
+    ]
+    + [(name, name) for name in ("a=b.jpg", "1.jpg", "'=x.jpg", "./-x.jpg", "größe.jpg", "a - b.jpg", "a;b.jpg", "")],
 )
 def test_excel_guards_what_a_spreadsheet_would_execute(cell, guarded):
     result = Result(cell, Verdict.ERROR, reason="not_found")
     assert as_cells(result, excel=True)[0] == guarded
     assert as_cells(result)[0] == cell
     assert as_cells(result, excel=True)[1:] == as_cells(result)[1:]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("=+-@\uff1d;,\t|\"' \n\rx\x01"), min_size=1, max_size=12))
+@example("x;=cmd|'/C calc'!A0;/y.jpg")
+@pytest.mark.parametrize("delimiter", ",;\t|")
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_NONE])
+def test_no_cell_begins_a_formula_wherever_a_spreadsheet_splits(delimiter, quoting, name):
+    """Split at semicolons, all columns but the first begin inside a cell: quotation marks mean nothing there."""
+    if (delimiter, quoting) == (",", csv.QUOTE_NONE):
+        return  # nobody reads a CSV so
+    row = Result(name, Verdict.ERROR, reason=name)
+    lines = "".join(f"{line}\n" for line in [_csv_line(as_cells(row, excel=True))])
+    for cells in csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, quoting=quoting):
+        for cell in cells:
+            assert not cell.lstrip(' \x01\t"').startswith(("=", "+", "-", "@", "\uff1d")), cells
 
 
 @given(names, st.sampled_from(Verdict))
