@@ -53,13 +53,14 @@ class Kind:
     is_ours: Callable[[BinaryIO, bytes, bool], bool]
 
 
-def check_replaceable(path: str, kind: Kind | None, option: str) -> None:
+def check_replaceable(path: str, kind: Kind | None, option: str, otherwise: str = "use --force to replace it") -> None:
     """Make sure that a file may be replaced by an output.
 
     Args:
         path: of the output. There need not be a file yet; what is no regular file is written to, and never replaced.
         kind: of the output; None replaces anything (`--force`).
         option: that names the output, for the message.
+        otherwise: what to do instead of naming another file.
 
     Raises:
         FacescanError: there is a file of another kind, or one that cannot be read.
@@ -73,11 +74,11 @@ def check_replaceable(path: str, kind: Kind | None, option: str) -> None:
     except OSError as error:
         raise FacescanError(
             f"{option} {path}: cannot tell whether it may be replaced: {error.strerror}; "
-            "name another file, or use --force"
+            f"name another file, or {otherwise}"
         ) from error
     raise FacescanError(
         f"{option} {path}: there is a file that is not {kind.name} of facescan, and stays as it is: name another file, "
-        "or use --force to replace it"
+        f"or {otherwise}"
     )
 
 
