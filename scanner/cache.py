@@ -1,32 +1,27 @@
 """Rows already known (SQLite): what was found in a content, by its hash and all that could change the finding.
 
 A file that looks as it did when it was read (`Mark`) is not even read again; any other is read, hashed, and not decoded
-if its content is known. The cache can only save time: whatever befalls it, the scan goes on without it.
+if its content is known. The cache can only save time: whatever befalls it, the scan goes on without it, and a row whose
+checksum is wrong is judged anew.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from scanner.errors import FacescanError
+from scanner.cache_database import CacheDatabase
+from scanner.cache_row import MAX_ROW, file_checksum, from_text, row_checksum, scope_key, to_text
 from scanner.mark import Mark, unchanged
-from scanner.result import Ela, Face, Result, Verdict
+from scanner.result import Result, Verdict
 
-APPLICATION_ID = 0x66616365  # "face": tells our file from other SQLite databases
-SCHEMA = 1
 # About 1.1 GB. When a scan begins, what was stored first is dropped beyond it.
 MAX_ROWS = 2_000_000
-# How long to wait for another scan that is writing; it writes for milliseconds.
-PATIENCE = 5.0
 # Errors that follow from the content; others (memory, the file system, the model) may be gone next time.
 _LASTING = frozenset(
     "empty not_an_image unsupported_format unsupported_pixels too_many_pixels too_many_scans truncated corrupt "
@@ -34,84 +29,36 @@ _LASTING = frozenset(
 )
 # Errors that follow from the content and the limits of the scan: with other limits there may be none.
 _LIMITED = frozenset({"decode_timeout", "decoder_crashed"})
-# Columns of a row that are neither the key of the cache nor a matter of the run.
-_KEPT = ("verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "reason", "frames")
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
-_NO_DATABASE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
-_TABLES = f"""
-    CREATE TABLE scopes (id INTEGER PRIMARY KEY, decisive TEXT UNIQUE NOT NULL, model TEXT NOT NULL);
-    CREATE TABLE rows (
-        id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, sha256 BLOB NOT NULL, row TEXT NOT NULL,
-        stored INTEGER NOT NULL, UNIQUE (scope, sha256)
-    );
-    CREATE TABLE files (
-        id INTEGER PRIMARY KEY, path BLOB UNIQUE NOT NULL, state BLOB NOT NULL, sha256 BLOB NOT NULL
-    );
-    PRAGMA application_id = {APPLICATION_ID};
-    PRAGMA user_version = {SCHEMA};
-"""
-
-
-def cache_file() -> str | None:
-    """Where the cache is unless --cache says so: FACESCAN_CACHE_DIR, or below the user's cache directory."""
-    if folder := os.environ.get("FACESCAN_CACHE_DIR"):
-        return os.path.join(folder, "verdicts.sqlite3")
-    home = os.path.expanduser("~")
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-    elif sys.platform == "darwin":
-        base = os.path.join(home, "Library", "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        if not os.path.isabs(base):  # the XDG specification: others are invalid
-            base = os.path.join(home, ".cache")
-    return os.path.join(base, "facescan", "verdicts.sqlite3") if os.path.isabs(base) else None
-
-
-def files_of(cache: str) -> list[str]:
-    """The database and what SQLite puts beside it."""
-    return [cache, f"{cache}-wal", f"{cache}-shm", f"{cache}-journal"]
-
-
-def size_of(cache: str) -> int:
-    """Bytes on disk."""
-    return sum(os.path.getsize(file) for file in files_of(cache) if os.path.exists(file))
 
 
 class Cache:
-    """Owns the database. Every method may be called from any thread, and in a scan none raises for trouble with it.
+    """Owns the rows. Every method may be called from any thread, and in a scan none raises for trouble with the file.
 
     Args:
         file: made, for this user's eyes only, if there is none.
         scope: everything besides a content that decides what its row says. JSON values; `model` is for people. None
             only looks after the rows, and sets nothing aside.
-        reads: False stores only.
         warn: told of trouble, once.
         limits: of time and memory that the scan has for a picture. A row that follows from them is found again only by
             a scan with the same.
 
     Raises:
-        FacescanError: without a scope, also from its methods: the file is no cache of ours, or cannot be used.
+        FacescanError: the file is no cache of ours; without a scope, also from its methods: it cannot be used.
     """
 
     def __init__(
         self,
         file: str,
         scope: Mapping[str, Any] | None = None,
-        reads: bool = True,
         warn: Callable[[str], None] = lambda line: print(f"facescan: {line}", file=sys.stderr),
         limits: tuple[int, ...] = (),
     ) -> None:
-        self.file = os.path.realpath(file)
         self._scope = scope
+        self._decisive = json.dumps(scope, sort_keys=True)
+        self._key = scope_key(self._decisive)
         self._number = 0
-        self._reads = reads
-        self._warn = warn
-        self._limits = [*limits]
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        with self._no_trouble():
-            self._open()
+        self._limits = limits
+        self._database = CacheDatabase(file, self._prepare, None if scope is None else warn)
 
     def __enter__(self) -> Self:
         return self
@@ -119,17 +66,29 @@ class Cache:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def file(self) -> str:
+        """Where the database lies, without links."""
+        return self._database.file
+
     def by_file(self, mark: Mark) -> Result | None:
         """The row of a file that looks as it did; without its path, and with the verdict still to be drawn."""
-        return self._row(
-            "SELECT row, sha256 FROM files JOIN rows USING (sha256) WHERE path = ? AND state = ? AND scope = ?",
+        found = self._first(
+            "SELECT files.sha256, files.checksum, row, rows.checksum FROM files JOIN rows USING (sha256)"
+            " WHERE path = ? AND state = ? AND scope = ?",
             mark.path,
             mark.state,
         )
+        if found is None or not all(type(value) is bytes for value in found):
+            return None
+        sha256, checksum, *row = found
+        return self._checked(sha256, *row) if checksum == file_checksum(mark.path, mark.state, sha256) else None
 
     def by_content(self, sha256: str) -> Result | None:
         """The row of a content; without a path, and with the verdict still to be drawn."""
-        return self._row("SELECT row, sha256 FROM rows WHERE sha256 = ? AND scope = ?", bytes.fromhex(sha256))
+        key = bytes.fromhex(sha256)
+        found = self._first("SELECT row, checksum FROM rows WHERE sha256 = ? AND scope = ?", key)
+        return self._checked(key, *found) if found and all(type(value) is bytes for value in found) else None
 
     def store(self, results: Iterable[tuple[Result, Mark | None]]) -> None:
         """Keep a batch, in one transaction.
@@ -137,7 +96,7 @@ class Cache:
         Args:
             results: final rows, and the marks of their files from before they were read.
         """
-        if self._connection is None:
+        if self._database.connection is None:
             return
         rows, files = [], []
         now = int(time.time())
@@ -145,203 +104,87 @@ class Cache:
             if not _lasts(result):
                 continue
             sha256 = bytes.fromhex(result.sha256)
-            if not result.cached:
-                rows.append((sha256, _to_text(result, self._limits), now))
+            text = b"" if result.cached else to_text(result, self._limits if _is_limited(result) else ())
+            if len(text) > MAX_ROW:
+                continue
+            if text:
+                rows.append((self._number, sha256, text, row_checksum(self._key, sha256, text), now))
             if mark is not None and mark.settled and unchanged(mark):
-                files.append((mark.path, mark.state, sha256))
+                checksum = file_checksum(mark.path, mark.state, sha256)
+                files.append((mark.path, mark.state, sha256, checksum))
         if not rows and not files:
             return
-        with self._no_trouble(), self._transaction() as connection:
+        with self._database.no_trouble(), self._database.transaction() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO rows (scope, sha256, row, stored) VALUES (?, ?, ?, ?)",
-                [(self._number, *row) for row in rows],
+                "INSERT OR REPLACE INTO rows (scope, sha256, row, checksum, stored) VALUES (?, ?, ?, ?, ?)", rows
             )
-            connection.executemany("INSERT OR REPLACE INTO files (path, state, sha256) VALUES (?, ?, ?)", files)
+            connection.executemany(
+                "INSERT OR REPLACE INTO files (path, state, sha256, checksum) VALUES (?, ?, ?, ?)", files
+            )
 
     def info(self) -> dict[str, Any]:
         """Counts, times (seconds since 1970; None if there is no row), and rows by model."""
         found: dict[str, Any] = {"rows": 0, "files": 0, "oldest": None, "newest": None, "models": {}}
-        with self._no_trouble(), self._lock:
-            if self._connection is not None:
-                ask = self._connection.execute
-                found["rows"], found["oldest"], found["newest"] = ask(
-                    "SELECT count(*), min(stored), max(stored) FROM rows"
-                ).fetchone()
-                (found["files"],) = ask("SELECT count(*) FROM files").fetchone()
+        with self._database.no_trouble(), self._database.lock:
+            connection = self._database.connection
+            if connection is not None:
+                (found["rows"],) = connection.execute("SELECT count(*) FROM rows").fetchone()
+                (found["files"],) = connection.execute("SELECT count(*) FROM files").fetchone()
+                # A damaged time could be any number.
+                times = "SELECT min(stored), max(stored) FROM rows WHERE stored BETWEEN 0 AND ?"
+                found["oldest"], found["newest"] = connection.execute(times, (int(time.time()),)).fetchone()
                 models = "SELECT model, count(*) FROM rows JOIN scopes ON scopes.id = scope GROUP BY model"
-                found["models"] = dict(sorted(ask(models)))
+                found["models"] = dict(sorted(connection.execute(models)))
         return found
 
     def clear(self) -> int:
         """Forget everything; how many rows that were."""
         removed = 0
-        with self._no_trouble(), self._transaction() as connection:
+        with self._database.no_trouble(), self._database.transaction() as connection:
             removed = connection.execute("DELETE FROM rows").rowcount
             connection.execute("DELETE FROM files")  # not the scopes: a scan that is running knows its own by number
-        with self._lock, suppress(sqlite3.Error):  # while another scan reads, the room is not given back
-            if self._connection is not None:
-                self._connection.execute("VACUUM")
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.compact()
         return removed
 
     def close(self) -> None:
-        with self._lock, suppress(sqlite3.Error):
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+        """Close the database. Nothing is found or stored any more."""
+        self._database.close()
 
-    def _open(self) -> None:
-        """Connect to our database; what else lies in its place is set aside."""
-        if os.path.exists(self.file) and not os.path.isfile(self.file):
-            raise OSError("not a regular file")
-        os.makedirs(os.path.dirname(self.file), mode=0o700, exist_ok=True)
-        self._make()
-        try:
-            if self._connect():
-                return
-            reason = "is of another program, or of another version of facescan"
-        except sqlite3.DatabaseError as error:
-            if not _is_broken(error):
-                raise
-            reason = "is damaged"
-        self._set_aside(reason)
-        if not self._connect():
-            raise OSError(reason)
-
-    def _make(self) -> None:
-        """Make the file unless there is one, with a mode that SQLite gives its other files, too."""
-        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        self._opened = os.fstat(descriptor)
-        os.close(descriptor)
-
-    def _connect(self) -> bool:
-        """Open the file and make its tables if it is empty; False if it is not ours."""
-        self.close()
-        self._connection = connection = sqlite3.connect(
-            self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last batches, never the file
-        with self._transaction():  # against another scan that begins at the same moment
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if not tables and not application and not version:
-                for statement in filter(str.strip, _TABLES.split(";")):
-                    connection.execute(statement)
-            elif (application, version) != (APPLICATION_ID, SCHEMA):
-                return False
-            for table in ("rows", "files"):
-                connection.execute(
-                    f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?",  # noqa: S608
-                    (MAX_ROWS,),
-                )
-            if self._scope is not None:
-                name = (json.dumps(self._scope, sort_keys=True),)
-                model = str(self._scope.get("model", "")).encode("utf-8", "replace").decode()
-                connection.execute("INSERT OR IGNORE INTO scopes (decisive, model) VALUES (?, ?)", (*name, model))
-                (self._number,) = connection.execute("SELECT id FROM scopes WHERE decisive = ?", name).fetchone()
-        # Readers need not wait for a writer then. Another scan may be about to switch, too, or have no mind to.
-        with suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode = WAL")
-        return True
-
-    def _set_aside(self, reason: str) -> None:
-        """Rename what is no cache of ours, with all that SQLite put beside it, and make a new one. Deletes nothing."""
-        self.close()
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Drop what is too much, and find or make the scope's number."""
+        for table in ("rows", "files"):
+            connection.execute(
+                f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?",  # noqa: S608
+                (MAX_ROWS,),
+            )
         if self._scope is None:
-            raise FacescanError(f"the cache {self.file} {reason}: name another with --cache")
-        if os.path.samestat(os.stat(self.file), self._opened):  # else another scan was faster
-            aside = f"{self.file}.corrupt-{time.time_ns()}"
-            for file, name in zip(files_of(self.file), files_of(aside), strict=True):
-                with suppress(FileNotFoundError):
-                    os.rename(file, name)
-            self._warn(f"warning: the cache {self.file} {reason}; it is now {aside}")
-        self._make()
+            return
+        model = str(self._scope.get("model", "")).encode("utf-8", "replace").decode()
+        connection.execute("INSERT OR IGNORE INTO scopes (decisive, model) VALUES (?, ?)", (self._decisive, model))
+        number = connection.execute("SELECT id FROM scopes WHERE decisive = ?", (self._decisive,)).fetchone()
+        if number is None:
+            raise sqlite3.DatabaseError("a scope that was stored is not there")
+        (self._number,) = number
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            connection = self._connection
-            if connection is None:
-                raise OSError("it was given up")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has rolled it back already
-                    connection.execute("ROLLBACK")
-                raise
+    def _first(self, query: str, *values: bytes) -> tuple[Any, ...] | None:
+        """The first row of a query that ends with the scope's number."""
+        found: tuple[Any, ...] | None = None
+        with self._database.no_trouble(), self._database.lock:
+            if self._database.connection is not None:
+                found = self._database.connection.execute(query, (*values, self._number)).fetchone()
+        return found
 
-    @contextmanager
-    def _no_trouble(self) -> Iterator[None]:
-        """Trouble with the cache costs the cache; damage, only what was in it."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            with self._lock:
-                try:
-                    self.close()
-                    if not _is_broken(error):
-                        raise
-                    self._set_aside("is damaged")
-                    self._open()
-                except (sqlite3.Error, OSError) as trouble:
-                    self.close()
-                    what = getattr(trouble, "strerror", None) or str(trouble)
-                    if self._scope is None:
-                        raise FacescanError(f"the cache {self.file} cannot be used: {what}") from trouble
-                    self._warn(f"warning: the cache {self.file} cannot be used: {what}; going on without")
-
-    def _row(self, query: str, *values: bytes) -> Result | None:
-        if not self._reads:
-            return None
-        found = None
-        with self._no_trouble(), self._lock:
-            if self._connection is not None:
-                found = self._connection.execute(query, (*values, self._number)).fetchone()
-        return _from_text(found[0], found[1], self._limits) if found else None
-
-
-def _is_broken(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DATABASE
+    def _checked(self, sha256: bytes, text: bytes, checksum: bytes) -> Result | None:
+        return from_text(text, sha256, self._limits) if checksum == row_checksum(self._key, sha256, text) else None
 
 
 def _lasts(result: Result) -> bool:
     """Whether the row follows from the content."""
     if not result.sha256:
         return False
-    return result.verdict is not Verdict.ERROR or result.reason.partition(":")[0] in _LASTING | _LIMITED
+    return result.verdict is not Verdict.ERROR or _is_limited(result) or result.reason.partition(":")[0] in _LASTING
 
 
-def _to_text(result: Result, limits: list[int]) -> str:
-    """What is kept of a row. The verdict is, too, but that of a score is drawn anew when it is read."""
-    row = {name: value for name in _KEPT if (value := getattr(result, name)) is not None}
-    row["faces"] = [(face.box, face.score, face.p_fake, face.models) for face in result.faces]
-    if (ela := result.ela) is not None:  # without the map: where that is, is a matter of the run
-        row["ela"] = (ela.quality, ela.mean, ela.p95, ela.face, ela.background)
-    if result.provenance is not None:
-        row["provenance"] = result.provenance
-    if result.verdict is Verdict.ERROR and result.reason in _LIMITED:
-        row["limits"] = limits
-    return _to_json(row)
-
-
-def _from_text(text: str, sha256: bytes, limits: list[int]) -> Result | None:
-    """None for what is no row, or follows from other limits: then the file is simply judged again."""
-    try:
-        row = json.loads(text)
-        if row.pop("limits", limits) != limits:
-            return None
-        faces = tuple(Face(tuple(box), score, p, models) for box, score, p, models in row.pop("faces"))
-        ela = row.pop("ela", None)
-        return Result(
-            **row | {"verdict": Verdict(row["verdict"])},
-            path="",
-            sha256=sha256.hex(),
-            faces=faces,
-            ela=None if ela is None else Ela(*ela),
-            cached=True,
-        )
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return None
+def _is_limited(result: Result) -> bool:
+    """Whether the row follows from the limits of the scan as well."""
+    return result.verdict is Verdict.ERROR and result.reason in _LIMITED

@@ -147,12 +147,13 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     metavar="FILE",
     help="Write a page to look at: .html, with thumbnails of the findings.",
 )
+@click.option("--force", is_flag=True, help="Let outputs replace files that facescan did not write.")
 @click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
 @click.option(
     "--ela-dir",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Save the Error Level Analysis maps there; implies --ela, judges all anew.",
+    help="Save the Error Level Analysis maps there; implies --ela.",
 )
 @click.option(
     "--explain",
@@ -389,7 +390,8 @@ def about_cache(named: str | None, clear: bool) -> str:
     """What is in the cache, or with `clear`, what was in it."""
     from datetime import UTC, datetime
 
-    from scanner.cache import Cache, cache_file, size_of
+    from scanner.cache import Cache
+    from scanner.cache_database import cache_file, size_of
 
     file = named or cache_file()
     if file is None or not os.path.exists(file):

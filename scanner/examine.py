@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from scanner.card import Card
 from scanner.decode import NoRoomError, Picture, decode
-from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, statistics
+from scanner.ela import MAX_SIDE, QUALITY, error_levels, statistics
+from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
 from scanner.mark import Mark
 from scanner.model import Detector, Region, prepare
-from scanner.png import save_png
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression
 from scanner.read import fetched, read
@@ -125,8 +125,10 @@ class Examiner:
             lap("read")
             before = known(row.sha256, len(content)) if known else None
             lap("cache" if before else "read")
-            if before and not (self.evidence and self.evidence.lacks(Examined(before), candidate.named)):
-                return Examined(replace(before, path=row.path), seconds=seconds)
+            if before:
+                known_row = Examined(replace(before, path=row.path), seconds=seconds)
+                self._look_again(known_row, content, candidate.named, room)
+                return known_row
             decoded = decode(content, settings.max_pixels, room)
             lap("decode")
             row = replace(
@@ -171,6 +173,30 @@ class Examiner:
             with suppress(Exception):  # a bug, a library's, or no memory: the verdict stands without
                 kept = self.evidence.keep(picture, row, candidate.named)
         return Examined(row, regions, seconds=seconds, kept=kept)
+
+    def _look_again(self, known: Examined, content: bytes, named: bool, room: int | None) -> None:
+        """Complete a row that is known with what is wanted beside it, in place. Its picture is not judged again.
+
+        Raises:
+            NoRoomError: the picture is needed for that, and too large for now.
+            FacescanError: the map of its error levels cannot be written.
+        """
+        if self.evidence is None:
+            return
+        lap = _Laps(known.seconds).lap
+        if complete := self.evidence.recall(known, named):
+            known.result = complete
+            return
+        try:
+            picture = decode(content, self.settings.max_pixels, room).picture
+            lap("decode")
+            if picture is not None:
+                self.evidence.look_again(known, picture, named)
+                lap("ela")
+        except (NoRoomError, FacescanError):
+            raise
+        except Exception:  # a bug, a library's, or no memory: the row stands without
+            known.kept = None
 
     def _read_and_examine(self, candidate: Candidate, room: int | None, known: Known | None) -> Examined:
         started = time.perf_counter()
@@ -246,7 +272,7 @@ def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, folder: str | No
     ela = statistics(levels, [face.box for face in faces])
     if folder is None:
         return ela
-    return replace(ela, map=save_png(ela_map(levels), folder, row))
+    return replace(ela, map=save_map(levels, folder, row))
 
 
 class _Laps:

@@ -6,14 +6,19 @@ import hashlib
 import os
 import stat
 import struct
+import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 
 from scanner.url import is_url
 
-# Git's "racy" files: within the clock tick of its last change, a file may change once more and look the same. FAT's
-# ticks are the longest.
-SETTLED = 2 * 10**9
+# Nanoseconds. A store through a shared mapping shows in a file's dates only if its page was written to the disk since
+# the store before; Linux does that within 35 seconds (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs). Git's
+# "racy" files are covered, too: within the clock tick of its last change, a file may change again and look the same.
+SETTLED = 60 * 10**9
+# File systems that never write to a disk, so that a mapping's later stores never show.
+_IN_MEMORY = {"tmpfs", "ramfs", "hugetlbfs", "devtmpfs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class Mark:
         path: hash of the absolute path; the path itself would tell what pictures somebody has.
         state: size, times of the last change of content (mtime) and of anything (ctime), and inode; of an object
             behind a URL, size and tag.
-        settled: its last change was long enough ago for the next one to show.
+        settled: its last change was long enough ago for the next one to show, and it is not in memory only.
     """
 
     file: str
@@ -44,7 +49,7 @@ def mark_of(path: str, max_bytes: int | None = None) -> Mark | None:
     if not stat.S_ISREG(status.st_mode) or (max_bytes is not None and status.st_size > max_bytes):
         return None
     state = struct.pack(">qqqQ", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    return Mark(path, _hash(name), _hash(state), settled=status.st_mtime_ns < time.time_ns() - SETTLED)
+    return Mark(path, _hash(name), _hash(state), _is_settled(status))
 
 
 def mark_of_object(url: str, tag: str) -> Mark:
@@ -58,6 +63,27 @@ def unchanged(mark: Mark) -> bool:
         return True
     now = mark_of(mark.file)
     return now is not None and now.state == mark.state
+
+
+def _is_settled(status: os.stat_result) -> bool:
+    # The date of the content can be set to anything, that of the last change of anything cannot.
+    changed = max(status.st_mtime_ns, status.st_ctime_ns)
+    return changed < time.time_ns() - SETTLED and not _is_in_memory(status.st_dev)
+
+
+@cache
+def _is_in_memory(device: int) -> bool:
+    """Whether a device is a file system that only memory holds. Asked of Linux; elsewhere nobody knows."""
+    if sys.platform != "linux":
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            fields = [line.split(" ") for line in mounts]
+    except OSError:
+        return False
+    # The third field is the device, and the one behind a lone dash the kind (proc_pid_mountinfo(5)).
+    return any(line[2] == number and line[line.index("-") + 1] in _IN_MEMORY for line in fields if "-" in line)
 
 
 def _hash(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
 from scanner.mark import Mark, mark_of
 from scanner.model import BATCH, Detector
+from scanner.png import fingerprint
 from scanner.provenance import lying_suffix
 from scanner.read import read, read_stdin
 from scanner.result import Result, Verdict, printable_path
@@ -107,12 +108,13 @@ def _evidence(
     thumbnails: bool, detector: Detector, thresholds: Thresholds, settings: Settings, batch_size: int
 ) -> Evidence | None:
     """What is wanted besides rows; None if nothing is."""
-    if not thumbnails and settings.explain is None:
+    if not thumbnails and settings.explain is None and settings.ela_dir is None:
         return None
     from scanner.evidence import Evidence
 
     judged = partial(judge, model=detector.card.name, thresholds=thresholds)
-    return Evidence(thumbnails, settings, thresholds, judged, batch_size)
+    made_by = fingerprint(scope(detector, settings), asdict(thresholds), settings.timeout)
+    return Evidence(thumbnails, settings, thresholds, judged, batch_size, made_by)
 
 
 def _workers(look: Look, failed: Failed, cache: Cache | None, settings: Settings) -> Workers | RayWorkers:
@@ -204,7 +206,7 @@ def _in_order(
 ) -> Iterator[list[Examined]]:
     """What was examined, in order, as much as there is at a time, never more than `ahead` candidates in advance.
 
-    Files that look as they did when their rows were kept are not examined again, unless `evidence` of them is wanted.
+    Files that look as they did when their rows were kept are not read again, unless for `evidence` of them.
     An empty list says that there is no other candidate for now, and that nothing was done.
     """
     underway: deque[Examined | None] = deque()  # None until it is examined
@@ -244,11 +246,8 @@ def _in_order(
         if candidate.trouble:  # there is nothing to examine
             path = printable_path(candidate.path)
             underway.append(Examined(Result(path, Verdict.ERROR, bytes=candidate.size, reason=candidate.trouble)))
-        elif (
-            row and (row.bytes or 0) <= max_bytes and not (evidence and evidence.lacks(Examined(row), candidate.named))
-        ):
-            seconds = {"cache": time.perf_counter() - started}
-            underway.append(Examined(replace(row, path=printable_path(candidate.path)), seconds=seconds))
+        elif row := _complete(row, candidate, max_bytes, evidence):
+            underway.append(Examined(row, seconds={"cache": time.perf_counter() - started}))
         else:
             number = first + len(underway)
             marks[number] = mark
@@ -263,6 +262,14 @@ def _in_order(
     while underway:
         if done := collect(patient=True):
             yield done
+
+
+def _complete(known: Result | None, candidate: Candidate, max_bytes: int, evidence: Evidence | None) -> Result | None:
+    """The row of a file that looks as it did, with all that is wanted beside it; None if it has to be read for that."""
+    if known is None or (known.bytes or 0) > max_bytes:
+        return None
+    row = replace(known, path=printable_path(candidate.path))
+    return evidence.recall(Examined(row), candidate.named) if evidence else row
 
 
 def _failed(

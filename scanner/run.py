@@ -18,13 +18,16 @@ import click
 from scanner import __version__
 from scanner.allowed import MOST_SHOWN, Allowed, find_allowed, how_to_allow
 from scanner.baseline import marked, print_warning, read_baseline
-from scanner.cache import Cache, cache_file, files_of
+from scanner.cache import Cache
+from scanner.cache_database import cache_file, check_cache, files_of
 from scanner.config import checked_roots
+from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.formats import format_of
 from scanner.formats.rows import as_line, on_one_line
-from scanner.interrupts import Interrupts
+from scanner.interrupts import Interrupts, later
 from scanner.model import DEFAULT_MODEL, Detector, find_model
+from scanner.overwrite import SUMMARY, check_replaceable
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
@@ -34,7 +37,7 @@ from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url, scheme_of
 from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
-from scanner.writers import STDOUT, Writer, replace_file
+from scanner.writers import Writer
 
 
 def run(options: Mapping[str, Any]) -> int:
@@ -43,11 +46,14 @@ def run(options: Mapping[str, Any]) -> int:
     Raises:
         FacescanError: for trouble with the run, an interruption included; rows that are done stay in ``.partial``.
     """
+    # /dev/stdout is standard output as much as - is.
+    options = {**options, "out": [STDOUT if descriptor_of(out) == 1 else out for out in options["out"]]}
     given = {name: value for name, value in options.items() if value is not None}
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
     selection = Selection(**_fields_of(Selection, given), ours=_own_files(options))
     _check_local(options)
     _check_distinct(options)
+    _check_cache(options)
     _check_list(options["files_from"])
     _check_summary(options)
     _check_report(options)
@@ -78,8 +84,9 @@ def run(options: Mapping[str, Any]) -> int:
         for writer in writers:
             writer.finish(report.as_dict())
     except BaseException as error:
-        for writer in writers:
-            writer.abandon(report.as_dict())
+        with later():  # somebody in a hurry presses Ctrl-C twice
+            for writer in writers:
+                writer.abandon(report.as_dict())
         kept = ", ".join(writer.kept for writer in writers if writer.kept)
         where = f", kept in {kept}" if kept else ""
         if isinstance(error, NobodyReadsError) and kept:
@@ -96,7 +103,7 @@ def run(options: Mapping[str, Any]) -> int:
             for line in how_to_allow(refused, report.findings, report.meta):
                 click.echo(on_one_line(line), err=True)
     if options["summary"]:
-        _write_summary(options["summary"], report)
+        _write_summary(options["summary"], report, options["force"])
     if not options["quiet"]:
         from rich.console import Console
 
@@ -170,10 +177,9 @@ def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
 
 
 def _cache(options: Mapping[str, Any], decisive: Mapping[str, Any]) -> Cache | None:
-    """The cache of this run. Maps of error levels have to be made, so such a run does not ask it."""
     file = _cache_file(options)
     limits = (options["timeout"], options["max_memory"])
-    return Cache(file, decisive, reads=options["ela_dir"] is None, limits=limits) if file else None
+    return Cache(file, decisive, limits=limits) if file else None
 
 
 def _cache_file(options: Mapping[str, Any]) -> str | None:
@@ -199,17 +205,17 @@ def _candidates(
 
 
 def _open_all(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> list[Writer]:
-    """Every output, open and begun; or, if one of them cannot be, none."""
+    """Every output, open and begun; or, if one of them cannot be, none. What earlier runs left is still there."""
     writers: list[Writer] = []
     try:
         for writer in chain(_open_outputs(options, meta), _open_report(options, meta, detector)):
             writers.append(writer)
+        for writer in writers:  # now that each of them can be written
+            writer.begin()
     except BaseException:
         for writer in writers:
-            writer.withdraw()
+            writer.abandon({})
         raise
-    for writer in writers:  # now that each of them can be written
-        writer.begin()
     return writers
 
 
@@ -220,7 +226,8 @@ def _open_outputs(options: Mapping[str, Any], meta: Mapping[str, Any]) -> Iterat
     if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
         raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
     for out, form in zip(outs, formats, strict=True):
-        yield Writer(out, form, meta, options["excel"], out == STDOUT and _color(), options["fail_on"])
+        color = out == STDOUT and _color()
+        yield Writer(out, form, meta, options["excel"], color, options["fail_on"], options["force"])
 
 
 def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: Detector) -> Iterator[Writer]:
@@ -230,7 +237,7 @@ def _open_report(options: Mapping[str, Any], meta: Mapping[str, Any], detector: 
         from scanner.html.report import ReportWriter
 
         keep_fonts(not options["no_cache"])
-        yield ReportWriter(options["report"], detector.card, meta)
+        yield ReportWriter(options["report"], detector.card, meta, options["force"])
 
 
 def _color() -> bool:
@@ -317,10 +324,17 @@ def _check_distinct(options: Mapping[str, Any]) -> None:
         seen: dict[str, str] = {}
         for option, path in group:
             if path:
-                place = os.path.realpath(path)
+                descriptor = descriptor_of(path)  # two of them may lead to one terminal or log
+                place = os.path.realpath(path) if descriptor is None else f"descriptor {descriptor}"
                 if place in seen:
                     raise FacescanError(f"{option} {path}: that is {seen[place]}, too")
                 seen[place] = f"{option} {path}"
+
+
+def _check_cache(options: Mapping[str, Any]) -> None:
+    """Find out now, not when outputs are open."""
+    if file := _cache_file(options):
+        check_cache(file)
 
 
 def _check_list(file: str | None) -> None:
@@ -345,6 +359,8 @@ def _check_summary(options: Mapping[str, Any]) -> None:
         raise FacescanError(f"--summary {file}: there is no such folder")
     if not os.access(os.path.dirname(os.path.realpath(file)), os.W_OK):
         raise FacescanError(f"--summary {file}: its folder cannot be written to")
+    if descriptor_of(file) is None:
+        check_replaceable(file, None if options["force"] else SUMMARY, "--summary")
 
 
 def _check_report(options: Mapping[str, Any]) -> None:
@@ -353,11 +369,8 @@ def _check_report(options: Mapping[str, Any]) -> None:
         raise FacescanError(f"--report {file}: unknown suffix; use .html")
 
 
-def _write_summary(file: str, report: Report) -> None:
+def _write_summary(file: str, report: Report, force: bool) -> None:
     text = report.as_markdown()
     if file.lower().endswith(".json"):
         text = json.dumps({"meta": report.meta, "summary": report.as_dict()}, indent=2) + "\n"
-    try:
-        replace_file(file, text.encode())
-    except OSError as error:
-        raise FacescanError(f"--summary {file}: {error.strerror}") from error
+    replace_file(file, text.encode(), None if force else SUMMARY, "--summary")

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-import errno
-import io
-import os
-import select
-import shutil
-import stat
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from enum import Enum, auto
 from typing import Any
 
+from scanner.destination import STDOUT, AtomicFile, open_destination
 from scanner.errors import FacescanError, NobodyReadsError
 from scanner.formats import Format, make_format
+from scanner.overwrite import ROWS, Kind
 from scanner.result import Result
 
-STDOUT = "-"
+
+class _State(Enum):
+    """How far an output is."""
+
+    EMPTY = auto()  # nothing is written; a ``.partial`` may hold rows of an earlier run
+    OPEN = auto()  # what stands before the rows is written, and as many rows as there are
+    CUT = auto()  # a row found no room
+    ENDED = auto()  # what stands after the rows is written, too
 
 
 class Writer:
     """Owns one output. Rows go to ``<path>.partial`` as they come; `finish` puts it in the place of the old file.
 
-    Standard output, devices and pipes are written to directly. While there is a writer, no other one, in whatever
-    process, has the same ``.partial``; what an earlier one left there stays until `begin`.
+    Standard output, descriptors, devices and pipes are written to directly. While there is a writer, no other one, in
+    whatever process, has the same ``.partial``; what an earlier one left there stays until the first row.
+
+    Args:
+        path: of the file, or `STDOUT`.
+        format: of the rows; a name, or what makes the bytes.
+        meta: tool, model, device, thresholds and settings.
+        excel: whether a CSV is for a spreadsheet.
+        color: whether lines for people are coloured.
+        fail_on: what counts as a finding; one of `scanner.report.FAIL_ON`.
+        force: replace files of any kind.
+
+    Raises:
+        FacescanError: it cannot be written, or would replace a file of another kind.
     """
 
     option = "--out"
     counts_all = False  # whether it needs every row, also those that --only leaves out
+    kind: Kind = ROWS
 
     def __init__(
         self,
@@ -39,40 +54,37 @@ class Writer:
         excel: bool = False,
         color: bool = False,
         fail_on: str = "fake",
+        force: bool = False,
     ):
         self._format = make_format(format, excel, color, fail_on) if isinstance(format, str) else format
         self.rows = 0
         self.name = "standard output" if path == STDOUT else path
-        self._target = os.path.realpath(path)  # a link stays a link
         self.on_stdout = path == STDOUT
-        direct = self.on_stdout or (os.path.exists(path) and not os.path.isfile(path))
-        self.partial = "" if direct else self._target + ".partial"
-        self._end = 0  # of the last whole row
-        self._begun = self._cut = self._ended = False
+        self._state = _State.EMPTY
         self._meta = meta
-        self._file = self._open(path)
+        self._out = open_destination(path, None if force else self.kind, self.option)
+        self.partial = self._out.partial
 
     def begin(self) -> None:
-        """Empty the file, and write what stands before the rows; the first row does so, too."""
-        if not self._begun:
-            self._begun = True
-            self._shorten(0)
-            self._write(self._format.head(self._meta))
+        """Write to a stream what stands before the rows. A file waits for the first row, which may never come."""
+        if not self.partial:
+            self._write_head()
 
     def write(self, result: Result) -> None:
         """Append one row. Of text, it is in the operating system's hands when this returns."""
-        self.begin()
+        self._write_head()
         try:
             self._write(self._format.row(result))
         except FacescanError:
-            self._cut = True
+            self._state = _State.CUT
             raise
         self.rows += 1
 
     @property
     def kept(self) -> str:
         """The file beside the output that has the rows so far, if there is one that can be read."""
-        return self.partial if self._format.cuttable or self._ended else ""
+        readable = self._state is _State.ENDED or (self._format.cuttable and self._state is not _State.EMPTY)
+        return self.partial if readable else ""
 
     @property
     def note(self) -> str:
@@ -82,126 +94,64 @@ class Writer:
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Complete the output and let it replace what was there before."""
         self._write_tail(summary, complete=True)
-        if not self.partial:
+        if not isinstance(self._out, AtomicFile):
             return
+        if not self._out.in_place:
+            where = self._whereabouts(self._out.rescue())
+            raise FacescanError(f"{self.name}: {self.partial} was moved or removed meanwhile; {where}")
         try:
-            os.fsync(self._file.fileno())
-            if not self._in_place():
-                where = self._rescue()
-                raise FacescanError(f"{self.name}: {self.partial} was moved or removed meanwhile; {where}")
-            self._file.close()
-            os.replace(self.partial, self._target)
+            self._out.complete()
         except OSError as error:
             raise self._failure(error) from error
+        except FacescanError as error:  # another program was faster
+            raise FacescanError(f"{error}; {self.rows} rows are in {self.partial}") from error
 
     def abandon(self, summary: Mapping[str, Any]) -> None:
-        """Close a file that will not be complete: what is done stays in ``.partial``, well-formed if there is room."""
-        if not self.partial or self._file.closed:  # nobody may be reading any more; or it is finished
-            return
-        with suppress(FacescanError):
-            self._write_tail(summary, complete=False)
-        if not self._in_place():
-            self._rescue()
-        with suppress(OSError):
-            self._file.close()
+        """Close a file that will not be complete: what is done stays in ``.partial``, well-formed if there is room.
 
-    def withdraw(self) -> None:
-        """Close a file that was not begun. Rows of an earlier run stay; an empty one does not."""
-        if self.partial:
-            if self._in_place() and not os.fstat(self._file.fileno()).st_size:
-                with suppress(OSError):
-                    os.unlink(self.partial)
-            self._file.close()
-
-    def _open(self, path: str) -> io.FileIO:
-        if path == STDOUT:
-            # Not sys.stdout: that translates line ends on Windows and may not speak UTF-8.
-            return io.FileIO(sys.stdout.fileno(), "w", closefd=False)
-        try:
-            if not self.partial:
-                return io.FileIO(path, "w")
-            file = io.FileIO(self.partial, "r+", opener=_no_link)
-            try:
-                self._claim(file)
-            except BaseException:
-                file.close()
-                raise
-            return file
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EISDIR) and os.path.lexists(self.partial):
-                raise FacescanError(f"{self.option} {path}: {self.partial} is no file; remove it") from error
-            raise FacescanError(f"{self.option} {path}: {error.strerror}") from error
-
-    def _claim(self, file: io.FileIO) -> None:
-        """Make sure that the file is nobody else's.
-
-        What somebody left under this name in a folder that others may write to, could be the way to a file of ours.
+        Rows of an earlier run stay where this one wrote none.
         """
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise FacescanError(
-                f"{self.option} {self.name}: {self.partial} is no file, or one of several names; remove it"
-            )
-        if not _lock(file) or not _is(self.partial, status):  # the other one may have finished this very moment
-            raise FacescanError(
-                f"{self.option} {self.name}: another scan is writing it; wait for it, or name another file"
-            )
-        if os.path.exists(self._target):
-            shutil.copymode(self._target, self.partial)
+        if not isinstance(self._out, AtomicFile) or self._out.closed:  # nobody may be reading any more
+            return
+        if self._state is not _State.EMPTY:
+            with suppress(Exception):  # whatever a format's library raises: the other outputs have to be closed, too
+                self._write_tail(summary, complete=False)
+            if not self._out.in_place:
+                self._out.rescue()
+        self._out.close()
+
+    def _write_head(self) -> None:
+        """Write what stands before the rows, once, and only now empty the file of what an earlier run left in it."""
+        if self._state is _State.EMPTY:
+            self._state = _State.OPEN
+            self._out.shorten(0)
+            self._write(self._format.head(self._meta))
 
     def _write_tail(self, summary: Mapping[str, Any], complete: bool) -> None:
         """Whole and once only, and not where nothing can make sense of the rows any more."""
-        if self._ended or (self._cut and not self._format.cuttable):
+        if self._state is _State.ENDED or (self._state is _State.CUT and not self._format.cuttable):
             return
-        self.begin()
-        end = self._end
+        self._write_head()
+        end = self._out.end
         try:
             for part in self._format.tail(summary, complete):
                 self._write(part)
-            self._ended = True
-        except FacescanError:
-            self._shorten(end)
+        except BaseException:
+            self._out.shorten(end)
             raise
+        self._state = _State.ENDED
 
     def _write(self, content: str | bytes) -> None:
         """All of it, or, if it cannot be all, nothing: then a file ends after its last whole row."""
         # A lone surrogate, as in the settings of a JSON's `meta`, is one in JSON, too.
-        left = memoryview(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
-        size = len(left)
         try:
-            while left:
-                written = self._file.write(left)
-                if written is None:  # a pipe that does not block, and is full
-                    select.select([], [self._file], [])
-                left = left[written or 0 :]
+            self._out.write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
         except BrokenPipeError as error:
             if self.on_stdout:
                 raise NobodyReadsError from error
             raise FacescanError(f"{self.name} was closed by its reader after {self.rows} rows") from error
         except OSError as error:
-            self._shorten(self._end)
             raise self._failure(error) from error
-        self._end += size
-
-    def _shorten(self, end: int) -> None:
-        if self.partial:
-            self._end = end
-            with suppress(OSError):
-                self._file.truncate(self._file.seek(end))
-
-    def _in_place(self) -> bool:
-        return _is(self.partial, os.fstat(self._file.fileno()))
-
-    def _rescue(self) -> str:
-        """Write what is done once more, if its file has no name any more; what there is to say of it."""
-        if os.fstat(self._file.fileno()).st_nlink:
-            return f"its {self.rows} rows went with it"
-        for name in (self.partial, f"{self.partial}.rescued"):
-            with suppress(OSError), io.FileIO(name, "x") as again:
-                self._file.seek(0)
-                shutil.copyfileobj(self._file, again)
-                return f"its {self.rows} rows are in {name}"
-        return f"its {self.rows} rows are lost, but for the cache"
 
     def _failure(self, error: OSError) -> FacescanError:
         kept = f"; {self.rows} rows are in {self.kept}" if self.kept else ""
@@ -209,56 +159,8 @@ class Writer:
             kept = f"; its {self.rows} rows are lost, but for the cache"
         return FacescanError(f"{self.name}: {error.strerror}{kept}")
 
-
-def _no_link(path: str, flags: int) -> int:
-    """Open or make a file, but not where a link leads, and without waiting for anybody."""
-    return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
-
-
-def _is(path: str, status: os.stat_result) -> bool:
-    """Whether that file is still what is called so."""
-    try:
-        return os.path.samestat(os.lstat(path), status)
-    except OSError:
-        return False
-
-
-def _lock(file: io.FileIO) -> bool:
-    """Whether nobody else has it; Windows lets nobody remove or replace a file that is open."""
-    if sys.platform != "win32":
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a file system that knows no locks
-            pass
-    return True
-
-
-def replace_file(path: str, content: bytes) -> None:
-    """Write a small file, which appears under its name when it is complete. Devices and pipes are written to directly.
-
-    Raises:
-        OSError: what was there before is as it was.
-    """
-    target = os.path.realpath(path)
-    if os.path.exists(target) and not os.path.isfile(target):
-        Path(target).write_bytes(content)
-        return
-    partial = f"{target}.partial"
-    with suppress(FileNotFoundError):
-        os.unlink(partial)  # of a run that was killed
-    try:
-        with open(partial, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, partial)
-        os.replace(partial, target)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise
+    def _whereabouts(self, name: str | None) -> str:
+        """What there is to say of rows whose file has lost its name."""
+        if name is None:
+            return f"its {self.rows} rows went with it"
+        return f"its {self.rows} rows are in {name}" if name else f"its {self.rows} rows are lost, but for the cache"

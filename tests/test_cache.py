@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import mmap
 import os
 import re
 import shutil
@@ -23,17 +24,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import cache as cache_module
-from scanner import examine, pipeline
-from scanner.cache import Cache, cache_file
+from scanner import cache_database, examine, mark, pipeline
+from scanner.cache import Cache
+from scanner.cache_database import cache_file
+from scanner.cache_row import row_checksum, scope_key
 from scanner.cli import main
 from scanner.formats.rows import as_cells, as_object
 from scanner.model import Detector
 from scanner.pipeline import scan, scope
-from scanner.result import Result, Verdict
+from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.walk import Candidate
+from tests import damaged_cache
 from tests.conftest import clean_environment
+from tests.outputs import YESTERDAY
 from tests.pictures import encode, jpeg_of_scans, png_that_announces, scene
 from tests.test_interrupts import await_rows
 from tests.test_writers import full_disk, results
@@ -53,8 +58,7 @@ def look(tmp_path, brightness, warnings):
 
     def run(*files: Path, detector: Detector = brightness, low: float = 0.4, **options: Any) -> list[Result]:
         told = Settings("toy", **options)
-        reads = told.ela_dir is None
-        with Cache(str(tmp_path / "kept.db"), scope(detector, told), reads, warnings.append) as cache:
+        with Cache(str(tmp_path / "kept.db"), scope(detector, told), warnings.append) as cache:
             found = (Candidate(str(file)) for file in files)
             return list(scan(found, detector, Thresholds(low, max(low, 0.6)), told, cache=cache))
 
@@ -145,9 +149,17 @@ def test_every_output_is_the_same_to_the_byte(tmp_path, monkeypatch, examples, t
     assert outputs("--no-cache") == (fresh, 0)
 
 
+@pytest.fixture
+def settled(monkeypatch) -> None:
+    """The files of a test settle at once. Where they lie may be memory."""
+    monkeypatch.setattr(mark, "SETTLED", -YEAR * 10**9)
+    monkeypatch.setattr(mark, "_IN_MEMORY", set())
+
+
 @in_processes
+@pytest.mark.usefixtures("settled")
 def test_a_file_that_looks_as_it_did_is_not_read(tmp_path, look, monkeypatch):
-    old, new = write(tmp_path / "old", flat(50)), write(tmp_path / "new", flat(60), age=0)
+    old, new = write(tmp_path / "old", flat(50)), write(tmp_path / "new", flat(60), age=-2 * YEAR)
     log, real_read = tmp_path / "log", examine.read
 
     def logged(candidate: Candidate, limit: int) -> Any:
@@ -159,10 +171,25 @@ def test_a_file_that_looks_as_it_did_is_not_read(tmp_path, look, monkeypatch):
     before = look(old, new, workers=1)
     assert log.read_text() == "old new "
     assert look(old, new, workers=1) == before
-    assert log.read_text() == "old new new "  # it may have changed once more within the clock's tick
+    assert log.read_text() == "old new new "  # it may have changed once more meanwhile
     os.utime(new, (1, 1))
     assert look(new) == look(new) == before[1:]  # now it has settled
     assert log.read_text() == "old new new new "
+
+
+def test_a_change_that_shows_in_no_date_is_found(tmp_path, look):
+    """Stores through a shared mapping change a file's dates once, until the page is written to the disk."""
+    real, fake = (encode(np.full((30, 40, 3), level, np.uint8), "BMP") for level in (10, 250))
+    file = tmp_path / "upload.bmp"
+    file.write_bytes(bytes(len(real)))
+    with file.open("r+b") as stream, mmap.mmap(stream.fileno(), len(real)) as mapped:
+        mapped[:] = real
+        os.utime(file, (1e9, 1e9))  # as if that had been long ago
+        looks = file.stat()
+        assert look(file)[0].verdict is Verdict.REAL
+        mapped[:] = fake
+        assert (file.stat().st_mtime_ns, file.stat().st_ctime_ns) == (looks.st_mtime_ns, looks.st_ctime_ns)
+        assert look(file)[0].verdict is Verdict.FAKE
 
 
 @in_processes
@@ -291,7 +318,7 @@ def test_maps_of_error_levels_are_made_again(tmp_path, look):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (row,) = look(file, ela_dir=str(tmp_path / name))
-        assert (row.cached, Path(row.ela.map).is_file(), row.ela.map.startswith(str(tmp_path / name))) == (0, 1, 1)
+        assert (row.cached, Path(row.ela.map).is_file(), row.ela.map.startswith(str(tmp_path / name))) == (1, 1, 1)
     (row,) = look(file, ela=True)
     assert (row.cached, row.ela.map) == (True, None)
 
@@ -299,7 +326,8 @@ def test_maps_of_error_levels_are_made_again(tmp_path, look):
 @settings(deadline=None)
 @given(results)
 def test_nothing_of_a_row_is_lost(row):
-    row = replace(row, sha256="ab" * 32, verdict=Verdict.REAL, ela=row.ela and replace(row.ela, map="maps/a.png"))
+    verdict = Verdict.NO_FACE if row.p_fake is None else Verdict.REAL
+    row = replace(row, sha256="ab" * 32, verdict=verdict, ela=row.ela and replace(row.ela, map="maps/a.png"))
     with tempfile.TemporaryDirectory() as folder, Cache(f"{folder}/kept.db", {}, warn=pytest.fail) as cache:
         cache.store([(row, None)])
         kept = cache.by_content(row.sha256)
@@ -381,10 +409,10 @@ def other_program(file: Path) -> None:
         database.execute("CREATE TABLE bookmarks (url TEXT)")
 
 
-def other_schema(file: Path) -> None:
+def of_version(file: Path, version: int) -> None:
     healthy(file)
     with closing(sqlite3.connect(file)) as database, database:
-        database.execute(f"PRAGMA user_version = {cache_module.SCHEMA - 1}")
+        database.execute(f"PRAGMA user_version = {version}")
 
 
 def cut(file: Path) -> None:
@@ -399,12 +427,92 @@ def scribbled(file: Path) -> None:
         stream.write(b"\xa5" * (file.stat().st_size - 4096))
 
 
+def without_its_magic(file: Path) -> None:
+    """What SQLite and we know a file by is damaged; its first page still has our tables' definitions."""
+    healthy(file)
+    with file.open("r+b") as stream:
+        stream.write(b"\xa5" * 100)
+
+
+def without_its_number(file: Path) -> None:
+    healthy(file)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("PRAGMA application_id = 7")
+
+
+def without_a_table(file: Path) -> None:
+    healthy(file)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("ALTER TABLE rows RENAME TO rowz")
+
+
 def text(file: Path) -> None:
     file.write_text("no database\n" * 1000)
 
 
-@pytest.mark.parametrize("damage", [other_program, other_schema, cut, scribbled, text])
-def test_what_is_no_cache_is_set_aside(tmp_path, look, warnings, damage):
+def picture(file: Path) -> None:
+    file.write_bytes(encode(scene(), "JPEG"))
+
+
+def database_of_nobody(file: Path) -> None:
+    """A database without a table, but not without a page."""
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE gone (x)")
+        database.execute("DROP TABLE gone")
+
+
+DAMAGE = [cut, scribbled, without_its_magic, without_its_number, without_a_table]
+FOREIGN = [other_program, text, picture, database_of_nobody]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("option", [(), ("--cache-info",), ("--cache-clear",)])
+def test_a_file_that_is_no_cache_stays_as_it_is(here, capfd, foreign, option):
+    foreign(here / "holiday.jpg")
+    Path("r.csv.partial").write_text(YESTERDAY)
+    before = {file.name: file.read_bytes() for file in here.iterdir()}
+    assert main([".", "--cache", "holiday.jpg", "-q", "--out", "r.csv", "--force", *option]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.fullmatch(r"facescan: the cache \S*holiday.jpg: that file is no cache of facescan, and stays .*", line)
+    assert {file.name: file.read_bytes() for file in here.iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, other_program, text, picture])
+def test_what_has_our_name_in_our_folder_is_set_aside(here, capfd, cache_folder, damage):
+    damage(cache_folder / "verdicts.sqlite3")
+    content = (cache_folder / "verdicts.sqlite3").read_bytes()
+    assert (cached(), cached()) == (0, 3)
+    (aside,) = cache_folder.glob("verdicts.sqlite3.corrupt-*")
+    assert aside.read_bytes() == content
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith(f"verdicts.sqlite3 is damaged; it is now {aside}")
+
+
+def test_an_older_cache_is_emptied(tmp_path, look, warnings):
+    picture, file = write(tmp_path / "a", flat(128)), tmp_path / "kept.db"
+    look(picture)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("DROP TABLE rows")
+        database.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, row TEXT)")  # as it may have been
+        database.execute(f"PRAGMA user_version = {cache_database.SCHEMA - 1}")
+    assert from_cache(look(picture)) == [False]
+    assert from_cache(look(picture)) == [True]
+    assert (warnings, sorted(os.listdir(tmp_path))) == ([], ["a", "kept.db"])
+
+
+def test_a_newer_cache_stays_as_it_is(tmp_path, look, warnings):
+    picture, file = write(tmp_path / "a", flat(128)), tmp_path / "kept.db"
+    of_version(file, cache_database.SCHEMA + 1)
+    content = file.read_bytes()
+    assert from_cache(look(picture)) == [False]
+    assert file.read_bytes() == content
+    assert warnings == [
+        f"warning: the cache {file} cannot be used: it is of a newer version of facescan; going on without"
+    ]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_cache_is_set_aside(tmp_path, look, warnings, damage):
     picture, file = write(tmp_path / "a", flat(128)), tmp_path / "kept.db"
     damage(file)
     content = file.read_bytes()
@@ -435,16 +543,117 @@ def test_damage_that_shows_when_a_row_is_looked_for(tmp_path, look, warnings):
     assert len(warnings) == 1
 
 
-def test_rows_that_cannot_be_read_are_judged_again(tmp_path, look, warnings):
+ODD_ROWS = [
+    b"",
+    b"{}",
+    b"[1]",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"verdict":"real","faces":[{}]}',
+    {"verdict": "perhaps"},
+    {"verdict": ["real"]},
+    {"verdict": "error"},  # with a score
+    {"verdict": "no_face"},
+    {"p_fake": 7.026},
+    {"p_fake": -0.1},
+    {"p_fake": float("nan")},
+    {"p_fake": "0.5"},
+    {"p_fake": None, "verdict": "fake"},
+    {"p_fake": True},
+    {"bytes": "many"},
+    {"bytes": -1},
+    {"width": 1.5},
+    {"n_faces": 2**70},
+    {"reason": 7},
+    {"format": None},
+    {"surprise": 1},
+    {"faces": {}},
+    {"faces": [[[1, 2, 3], 0.9, 0.5, None]]},
+    {"faces": [[[1, 2, 3, "4"], 0.9, 0.5, None]]},
+    {"faces": [[[1, 2, 3, 4], 9, 0.5, None]]},
+    {"faces": [[[1, 2, 3, 4], 0.9, 5, None]]},
+    {"faces": [[[1, 2, 3, 4], 0.9, 0.5, {"toy": "high"}]]},
+    {"faces": [[[1, 2, 3, 4], 0.9, 0.5, [1]]]},
+    {"ela": [90, 1.0]},
+    {"ela": [90, None, 1.0, None, None]},
+    {"ela": [90, 1e9, 1.0, None, None]},
+    {"provenance": 1},
+    {"provenance": {"mbrks": []}},
+    {"provenance": {"marks": 10}},
+    {"provenance": {"marks": [{"kind": "png_text"}]}},
+    {"provenance": {"marks": [{"kind": "k", "where": "w", "value": "v", "means": 1, "generator": None}]}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_ROWS, ids=lambda odd: str(odd)[:60])
+@pytest.mark.parametrize("summed", [False, True], ids=["changed", "written so"])
+def test_rows_that_no_scan_makes_are_judged_again(tmp_path, look, brightness, warnings, odd, summed):
+    """Whether something changed them, or, with a right checksum, a version of ours wrote them so."""
+    told = Settings("toy")
     picture = write(tmp_path / "a", flat(128))
     before = look(picture)
-    for nonsense in ("", "{}", "[1]", '{"verdict":"perhaps","faces":[]}', '{"verdict":"real","faces":[{}]}'):
-        with closing(sqlite3.connect(tmp_path / "kept.db")) as database, database:
-            database.execute("UPDATE rows SET row = ?", (nonsense,))
-        after = look(picture)
-        assert (after, from_cache(after)) == (before, [False])
-        assert from_cache(look(picture)) == [True]
+    with closing(sqlite3.connect(tmp_path / "kept.db")) as database, database:
+        ((sha256, text, checksum),) = database.execute("SELECT sha256, row, checksum FROM rows")
+        text = odd if isinstance(odd, bytes) else json.dumps({**json.loads(text), **odd}).encode()
+        if summed:
+            checksum = row_checksum(scope_key(json.dumps(scope(brightness, told), sort_keys=True)), sha256, text)
+        database.execute("UPDATE rows SET row = ?, checksum = ?", (text, checksum))
+    after = look(picture)
+    assert (after, from_cache(after)) == (before, [False])
+    assert from_cache(look(picture)) == [True]
     assert not warnings
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("seeds", [range(start, start + 10) for start in range(0, 100, 10)], ids=str)
+def test_random_damage_costs_no_row_and_is_no_internal_error(tmp_path, seeds):
+    """`python -m tests.damaged_cache` does it a thousand times."""
+    found = dict(damaged_cache.outcomes(damaged_cache.Ground(tmp_path), seeds))
+    assert {seed: outcome for seed, outcome in found.items() if outcome.startswith("wrong")} == {}
+
+
+SWAPS = {
+    "the hash of a row": """
+        UPDATE rows SET sha256 = x'00' || substr(sha256, 2) WHERE id = 1;
+        UPDATE rows SET sha256 = (SELECT sha256 FROM was) WHERE id = 2""",
+    "the hash of a file": "UPDATE files SET sha256 = (SELECT sha256 FROM rows WHERE id = 2) WHERE id = 1",
+    "the path and look of a file": """
+        UPDATE files SET path = x'00' WHERE id = 1;
+        UPDATE files SET path = (SELECT path FROM was), state = (SELECT state FROM was) WHERE id = 2""",
+    "a scope": "UPDATE scopes SET id = id + 100; UPDATE rows SET scope = scope + 100 WHERE id = 2",
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS.keys())
+@pytest.mark.usefixtures("settled")
+def test_a_row_that_is_found_under_anothers_key_is_not_believed(tmp_path, look, swap):
+    files = [write(tmp_path / "a", flat(50)), write(tmp_path / "b", flat(200))]
+    before = look(*files)
+    assert from_cache(look(*files)) == [True, True]
+    with closing(sqlite3.connect(tmp_path / "kept.db")) as database, database:
+        database.execute("CREATE TEMP TABLE was AS SELECT * FROM files WHERE id = 1")
+        for statement in swap.split(";"):
+            database.execute(statement)
+    assert look(*files) == before
+
+
+def test_a_row_of_one_model_is_not_anothers(tmp_path, look, face_brightness):
+    """A damaged table of scopes has the rows of one under the number of the other."""
+    picture = write(tmp_path / "a", flat(200))
+    look(picture, detector=face_brightness)
+    before = look(picture)
+    with closing(sqlite3.connect(tmp_path / "kept.db")) as database, database:
+        database.execute("DELETE FROM rows WHERE scope = 2")
+        database.execute("UPDATE rows SET scope = 2")
+    assert look(picture) == before
+
+
+def test_rows_that_are_too_long_are_not_kept(tmp_path):
+    row = Result("a", Verdict.NO_FACE, sha256="ab" * 32, faces=(Face((1, 2, 3, 4), 0.5),) * 100_000)
+    with Cache(str(tmp_path / "kept.db"), {}, warn=pytest.fail) as cache:
+        cache.store([(row, None), (replace(row, sha256="cd" * 32, faces=()), None)])
+        assert cache.by_content("ab" * 32) is None
+        assert cache.by_content("cd" * 32)
 
 
 @pytest.mark.parametrize("place", ["folder", "file/kept.db", "/dev/null", "/proc/facescan/kept.db", "/proc/kept.db"])
@@ -492,7 +701,7 @@ def test_a_cache_that_may_not_be_written(warnings, mode):
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_cache_that_somebody_keeps_locked(tmp_path, look, brightness, warnings, monkeypatch, lock, when):
-    monkeypatch.setattr(cache_module, "PATIENCE", 0.01)
+    monkeypatch.setattr(cache_database, "PATIENCE", 0.01)
     files = [write(tmp_path / f"{i}", flat(100 + i)) for i in range(30)]
     look(files[0])
     with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as other:
@@ -634,6 +843,7 @@ def test_the_cache_is_never_scanned(here):
     assert [cached(*options), cached(*options)] == [0, 3]
 
 
+@pytest.mark.usefixtures("settled")
 def test_info_and_clear(here, capfd, cache_folder):
     file = cache_folder / "verdicts.sqlite3"
 
@@ -660,14 +870,16 @@ def test_what_is_no_cache_is_left_alone_by_those_who_only_look(here, capfd, opti
         database.execute("CREATE TABLE precious (x)")
     Path("text").write_text("hello, this is no database, but it is longer than the header of one is: " * 9)
     Path("folder").mkdir()
-    before = {name: Path(name).read_bytes() for name in ("app.sqlite", "text")}
+    cut(here / "damaged")
+    before = {name: Path(name).read_bytes() for name in ("app.sqlite", "text", "damaged")}
     for name, says in (
-        ("app.sqlite", "is of another program, or of another version of facescan: name another with --cache"),
-        ("text", "is damaged: name another with --cache"),
-        ("folder", "cannot be used: not a regular file"),
+        ("app.sqlite", ": that file is no cache of facescan, and stays as it is; name another with --cache"),
+        ("text", ": that file is no cache of facescan, and stays as it is; name another with --cache"),
+        ("damaged", " is damaged: the next scan will set it aside; or name another with --cache"),
+        ("folder", " cannot be used: not a regular file"),
     ):
         assert main([option, "--cache", name]) == 2
-        assert capfd.readouterr() == ("", f"facescan: the cache {here / name} {says}\n")
+        assert capfd.readouterr() == ("", f"facescan: the cache {here / name}{says}\n")
     assert before == {name: Path(name).read_bytes() for name in before}
     assert not list(here.glob("*.corrupt-*"))
 

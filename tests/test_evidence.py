@@ -146,7 +146,7 @@ def test_a_second_run_makes_them_again_and_takes_the_rest_from_the_cache(here, c
         assert main(["uploads", "--explain", "why", "--out", "r.jsonl", "--summary", "s.json", "-q"]) == 1
         assert Path("r.jsonl").read_text() == rows
         assert len(os.listdir("why")) == len([sheet for sheet in first.values() if sheet]) == 2
-        assert json.loads(Path("s.json").read_text())["summary"]["cached"] == 2  # the real one, and the broken one
+        assert json.loads(Path("s.json").read_text())["summary"]["cached"] == 4
 
 
 def test_a_row_that_is_known_answers_no_question(here):
@@ -282,7 +282,7 @@ def test_a_gpu_scores_and_the_thumbnails_are_the_same(here, astronaut, face_brig
     assert any(row.thumbnail for row in results)
 
 
-def test_the_cache_has_no_thumbnails_so_findings_are_looked_at_again(here, brightness):
+def test_the_cache_has_no_thumbnails_so_findings_are_decoded_again(here, brightness):
     from scanner.cache import Cache
     from scanner.pipeline import scope
 
@@ -296,8 +296,94 @@ def test_the_cache_has_no_thumbnails_so_findings_are_looked_at_again(here, brigh
             told = choose(brightness.card)
             seen.append([*scan(found, brightness, told, Settings("toy"), cache=cache, thumbnails=True)])
     assert seen[0] == seen[1]
-    assert [row.cached for row in seen[1]] == [True, False]
+    assert [row.cached for row in seen[1]] == [True, True]
     assert seen[1][1].thumbnail == seen[0][1].thumbnail != b""
+
+
+def stages(*options: str) -> dict[str, float]:
+    """What a scan of the uploads spent its time on; all of its rows came from the cache."""
+    assert main(["uploads", *options, "--out", "r.jsonl", "--summary", "s.json", "-q"]) == 1
+    summary = json.loads(Path("s.json").read_text())["summary"]
+    assert summary["cached"] == len(PIXELS) + 1
+    return summary["stage_seconds"]
+
+
+@pytest.mark.parametrize("option", ["--report", "--explain", "--ela-dir"])
+@pytest.mark.parametrize("touched", [False, True])
+def test_what_is_known_is_decoded_again_and_not_judged_again(here, option, touched):
+    """Also where nothing of an earlier scan is left but its rows."""
+    main(["uploads", "--ela", "--out", "r.jsonl", "-q"])
+    if touched:
+        for file in (here / "uploads").iterdir():
+            file.touch()
+    name = {"--report": "r.html"}.get(option, "folder")
+    spent = stages("--ela", option, name)
+    assert spent["decode"] > 0
+    assert [spent[stage] for stage in ("faces", "model", "provenance", "crop")] == [0.0] * 4
+    first = Path("r.jsonl").read_text()
+    shutil.rmtree("folder", ignore_errors=True)
+    assert main(["uploads", "--ela", option, name, "--out", "r.jsonl", "-q", "--no-cache"]) == 1
+    assert Path("r.jsonl").read_text() == first
+
+
+def kept(folder: str) -> dict[str, tuple[int, int]]:
+    """The files of a folder, and what tells whether they were written anew."""
+    return {file.name: (file.stat().st_mtime_ns, file.stat().st_ino) for file in Path(folder).iterdir()}
+
+
+@pytest.mark.parametrize("option", ["--explain", "--ela-dir"])
+def test_what_is_saved_already_stays(here, option):
+    """So a scan that is killed again and again gets on."""
+    main(["uploads", option, "folder", "--out", "r.jsonl", "-q"])
+    before, rows = kept("folder"), Path("r.jsonl").read_text()
+    assert stages(option, "folder")["decode"] == 0.0
+    assert kept("folder") == before
+    assert Path("r.jsonl").read_text() == rows
+    one, *others = sorted(before)
+    os.truncate(f"folder/{one}", os.path.getsize(f"folder/{one}") - 10)  # it is not whole
+    assert stages(option, "folder")["decode"] > 0.0
+    after = kept("folder")
+    assert after[one] != before[one]
+    assert [after[name] for name in others] == [before[name] for name in others]
+    assert min(pixels_of(Path(f"folder/{one}").read_bytes()).shape[:2]) > 10
+
+
+def test_other_thresholds_are_another_sheet_and_the_same_map(here):
+    main(["uploads", "--explain", "why", "--ela-dir", "maps", "--out", "r.jsonl", "-q"])
+    sheets, maps = kept("why"), kept("maps")
+    main(["uploads", "--explain", "why", "--ela-dir", "maps", "--out", "r.jsonl", "-q", "--threshold", "0.61"])
+    assert kept("maps") == maps
+    assert all(kept("why")[name] != sheets[name] for name in sheets)
+
+
+@pytest.mark.parametrize("option", ["--explain", "--ela-dir"])
+@pytest.mark.parametrize("content", [encode(scene(), "PNG"), b"notes", encode(scene(), "JPEG")])
+def test_a_file_that_is_none_of_ours_stays(here, capfd, option, content):
+    main(["uploads", option, "folder", "--out", "r.jsonl", "-q"])
+    name = sorted(kept("folder"))[0]
+    Path(f"folder/{name}").write_bytes(content)
+    assert main(["uploads", option, "folder", "--out", "r.jsonl", "-q", "--no-cache"]) == 2
+    said = f"facescan: folder/{name}: facescan did not make this file, and leaves it as it is: name another folder\n"
+    assert capfd.readouterr().err == said
+    assert Path(f"folder/{name}").read_bytes() == content
+
+
+def test_a_map_does_not_replace_a_sheet(here, capfd):
+    main(["uploads", "--explain", "folder", "--out", "r.jsonl", "-q"])
+    before = kept("folder")
+    assert main(["uploads", "--ela-dir", "folder", "--out", "r.jsonl", "-q"]) == 2
+    assert "facescan did not make this file" in capfd.readouterr().err
+    assert {name: kept("folder")[name] for name in before} == before
+
+
+@pytest.mark.parametrize("left", [b"", bytes(1000)])
+def test_what_a_power_cut_left_is_made_again(here, left):
+    main(["uploads", "--explain", "folder", "--out", "r.jsonl", "-q"])
+    for name in kept("folder"):
+        Path(f"folder/{name}").write_bytes(left)
+    assert stages("--explain", "folder")["decode"] > 0.0
+    for name in kept("folder"):
+        pixels_of(Path(f"folder/{name}").read_bytes())
 
 
 @pytest.mark.parametrize("step", ["view_of", "thumbnail"])

@@ -17,6 +17,7 @@ import pytest
 from scanner.cli import main
 from scanner.report import Report
 from tests.mounts import mounted
+from tests.outputs import OLD_SUMMARY, YESTERDAY
 from tests.pictures import encode, scene
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="mounts, links and FIFOs")
@@ -94,22 +95,22 @@ def rows_in(file: Path) -> list[str]:
 )
 def test_what_can_be_known_before_the_scan_is_said_then_and_costs_no_rows(here, capfd, arguments, says):
     Path("folder.json").mkdir()
-    Path("r.csv.partial").write_text("rows of a scan that was killed")
+    Path("r.csv.partial").write_text(YESTERDAY)
     assert main(["uploads", "--out", "r.csv", "--out", "new.csv", *arguments.split(), "-q"]) == 2
     assert said(capfd) == says
-    assert Path("r.csv.partial").read_text() == "rows of a scan that was killed"
+    assert Path("r.csv.partial").read_text() == YESTERDAY
     assert not Path("new.csv.partial").exists()
 
 
 @pytest.mark.parametrize("name", ["r.csv", "r.jsonl", "r.json"])
 def test_the_disk_fills_in_mid_run(small, capfd, name):
-    (small / name).write_text("yesterday")
+    (small / name).write_text(YESTERDAY)
     assert main(["uploads", "-o", f"small/{name}", "-o", "other.csv", "-q", "--no-cache"]) == 2
     done = rows_in(small / f"{name}.partial")
     assert said(capfd) == (f"small/{name}: No space left on device; {len(done)} rows are in {small}/{name}.partial")
     assert done == NAMES[: len(done)] != []
     assert rows_in(Path("other.csv.partial"))[: len(done)] == done
-    assert (small / name).read_text() == "yesterday"
+    assert (small / name).read_text() == YESTERDAY
 
 
 @pytest.mark.parametrize(
@@ -122,13 +123,14 @@ def test_the_disk_fills_in_mid_run(small, capfd, name):
     ],
 )
 def test_the_disk_is_full_from_the_start(small, capfd, arguments, says):
-    for name in ("r.csv", "s.md"):
-        (small / name).write_text("yesterday")
+    before = {"r.csv": YESTERDAY, "s.md": OLD_SUMMARY}
+    for name, text in before.items():
+        (small / name).write_text(text)
     fill(small)
     assert main(["one.png", *arguments, "-q", "--no-cache"]) == 2
     assert says in said(capfd)
-    assert [(small / name).read_text() for name in ("r.csv", "s.md")] == ["yesterday"] * 2
-    assert not (small / "s.md.partial").exists()
+    assert {name: (small / name).read_text() for name in before} == before
+    assert not list(small.glob("s.md.*"))
 
 
 def test_a_cache_on_a_full_disk_costs_a_warning(small, capfd):
@@ -196,13 +198,13 @@ FAULTS: dict[str, tuple[Callable[[], object], str, str]] = {
 def test_the_output_is_touched_in_mid_run(here, capfd, name):
     fault, rows, says = FAULTS[name]
     Path("out").mkdir()
-    Path("out/r.csv").write_text("yesterday")
+    Path("out/r.csv").write_text(YESTERDAY)
     with during(5, fault):
         assert main(["uploads", "-o", "out/r.csv", "-o", "other.csv", "-q", "--no-cache"]) == 2
     assert says in said(capfd)
     assert rows_in(Path(rows)) == NAMES
     old = [file for file in (Path("out/r.csv"), Path("x/r.csv")) if file.is_file()]
-    assert [file.read_text() for file in old] == ["yesterday"] * (0 if "becomes" in name else 1)
+    assert [file.read_text() for file in old] == [YESTERDAY] * (0 if "becomes" in name else 1)
 
 
 def test_the_folder_of_the_output_is_removed_in_mid_run(here, capfd, cache_folder):

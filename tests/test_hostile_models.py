@@ -24,6 +24,7 @@ from scanner.model import Detector
 from scanner.modelfile import MAX_MODEL_BYTES
 from tests.conftest import clean_environment
 from tests.onnx_models import SIZE, card, input_card, metadata, write_model
+from tests.outputs import OLD_SUMMARY, YESTERDAY
 from tests.pictures import encode, scene
 
 MEAN = helper.make_node("ReduceMean", ["picture"], ["mean"], axes=[1, 2, 3], keepdims=0)
@@ -223,8 +224,9 @@ def refusal(tmp_path, monkeypatch, capfd, cache_folder):
     np.zeros(1, np.float32).tofile(here / "secret.bin")
     np.zeros(1, np.float32).tofile(tmp_path / "secret.bin")
     (here / "link.bin").symlink_to("../secret.bin")
-    for name in ("r.csv", "r.json", "s.md"):
-        (here / name).write_text("yesterday")
+    outputs = {"r.csv": YESTERDAY, "r.json": YESTERDAY, "s.md": OLD_SUMMARY}
+    for name, text in outputs.items():
+        (here / name).write_text(text)
 
     def scan(name: str = "m.onnx") -> str:
         before = sorted(os.listdir(here))
@@ -237,7 +239,7 @@ def refusal(tmp_path, monkeypatch, capfd, cache_folder):
         assert len(line) < 1000
         assert sorted(os.listdir(here)) == before
         assert os.listdir(cache_folder) == []
-        assert {(here / name).read_text() for name in ("r.csv", "r.json", "s.md")} == {"yesterday"}
+        assert {name: (here / name).read_text() for name in outputs} == outputs
         return line
 
     return scan

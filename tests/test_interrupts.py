@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import clean_environment
+from tests.outputs import YESTERDAY
 from tests.pictures import encode, scene
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and terminals")
@@ -77,7 +78,7 @@ def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     here = uploads.parent
     table, whole, summary = (here / f"{number.name}.{suffix}" for suffix in ("csv", "json", "md"))
     for file in (table, whole):
-        file.write_text("yesterday")
+        file.write_text(YESTERDAY)
     process = start(here, "uploads", "--model", toy_for_faces, "-o", table, "-o", whole, "--summary", summary)
     seen = await_rows(process, Path(f"{table}.partial"))
     process.send_signal(number)
@@ -91,8 +92,39 @@ def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     assert [row["path"] for row in kept["results"]] == done
     assert kept["summary"]["files"] == len(done)
     assert said.decode() == f"facescan: interrupted after {len(done)} rows, kept in {table}.partial, {whole}.partial\n"
-    assert [file.read_text() for file in (table, whole)] == ["yesterday"] * 2
+    assert [file.read_text() for file in (table, whole)] == [YESTERDAY] * 2
     assert not summary.exists()
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 3], ids=str)
+def test_every_output_of_an_interrupted_scan_is_whole(uploads, toy_for_faces, tmp_path, numbers):
+    """Also for somebody who presses Ctrl-C until it is over."""
+    pytest.importorskip("jinja2", reason="needs the extra report")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra parquet")
+    names = ["r.csv", "r.json", "r.jsonl", "r.txt", "r.parquet", "r.sarif"]
+    outs = [word for name in names for word in ("-o", tmp_path / name)]
+    report = tmp_path / "r.html"
+    options = ["--model", toy_for_faces, "--fail-on", "uncertain", "--report", report]
+    process = start(uploads.parent, "uploads", *options, *outs)
+    await_rows(process, tmp_path / "r.csv.partial")
+    for number in numbers:
+        process.send_signal(number)
+    _, said = process.communicate()
+    assert (process.returncode, len(said.splitlines())) == (130, 1), said
+
+    kept = {name: tmp_path / f"{name}.partial" for name in [*names, "r.html"]}
+    assert sorted(os.listdir(tmp_path)) == sorted(file.name for file in kept.values())
+    done = csv_paths(kept["r.csv"])
+    assert done == WALKED[: len(done)] != []
+    assert [row["path"] for row in json.loads(kept["r.json"].read_text())["results"]] == done
+    assert [json.loads(line)["path"] for line in kept["r.jsonl"].read_text().splitlines()] == done
+    assert [line.split()[2] for line in kept["r.txt"].read_text().splitlines()] == done
+    assert parquet.read_table(kept["r.parquet"]).column("path").to_pylist() == done
+    (run,) = json.loads(kept["r.sarif"].read_text())["runs"]
+    assert (len(run["results"]), run["invocations"][0]["executionSuccessful"]) == (len(done), False)
+    page = kept["r.html"].read_text()
+    assert "This scan was interrupted." in page
+    assert page.rstrip().endswith("</html>")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -199,7 +231,7 @@ def test_interrupted_twice_is_still_interrupted(uploads, toy_for_faces):
 
 def test_a_killed_scan_leaves_its_rows(uploads, toy_for_faces):
     here = uploads.parent
-    (here / "k.csv").write_text("yesterday")
+    (here / "k.csv").write_text(YESTERDAY)
     process = start(here, "uploads", "--model", toy_for_faces, "--out", "k.csv")
     seen = await_rows(process, here / "k.csv.partial")
     process.kill()
@@ -208,7 +240,7 @@ def test_a_killed_scan_leaves_its_rows(uploads, toy_for_faces):
     assert process.returncode == -signal.SIGKILL
     assert len(done) >= seen
     assert done == WALKED[: len(done)]
-    assert (here / "k.csv").read_text() == "yesterday"
+    assert (here / "k.csv").read_text() == YESTERDAY
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "text"])

@@ -6,7 +6,9 @@ import os
 
 import pytest
 
+from scanner import mark
 from scanner.mark import mark_of, unchanged
+from tests.mounts import mounted
 
 
 def write(file, content, age):
@@ -27,12 +29,12 @@ def test_a_mark_tells_files_apart(tmp_path):
 
 def test_a_change_shows(tmp_path):
     file = write(tmp_path / "one", b"x", 60)
-    mark = mark_of(str(file))
-    assert unchanged(mark)
+    before = mark_of(str(file))
+    assert unchanged(before)
     write(file, b"xy", 60)
-    assert not unchanged(mark)
+    assert not unchanged(before)
     file.unlink()
-    assert not unchanged(mark)
+    assert not unchanged(before)
 
 
 def test_only_regular_files_of_a_size_have_one(tmp_path):
@@ -42,6 +44,21 @@ def test_only_regular_files_of_a_size_have_one(tmp_path):
     assert mark_of(str(file), max_bytes=1) is not None
 
 
-@pytest.mark.parametrize(("age", "settled"), [(0, False), (-60, False), (10, True)])
-def test_what_changed_just_now_may_change_again(tmp_path, age, settled):
-    assert mark_of(str(write(tmp_path / "one", b"x", age))).settled == settled
+@pytest.mark.parametrize("age", [0, -3600, 3600])
+def test_what_changed_just_now_may_change_again(tmp_path, age):
+    """Whatever date somebody gave its content: that of the file's last change nobody can set."""
+    assert not mark_of(str(write(tmp_path / "one", b"x", age))).settled
+
+
+@pytest.mark.parametrize(("age", "settled"), [(3600, False), (-3600, True)])
+def test_what_has_not_changed_for_long_is_settled(tmp_path, monkeypatch, age, settled):
+    monkeypatch.setattr(mark, "_IN_MEMORY", set())  # where the tests' files may lie
+    monkeypatch.setattr(mark, "SETTLED", age * 10**9)
+    assert mark_of(str(write(tmp_path / "one", b"x", 60))).settled == settled
+
+
+def test_what_lies_in_memory_is_never_settled(tmp_path, monkeypatch):
+    monkeypatch.setattr(mark, "SETTLED", -3600 * 10**9)
+    (tmp_path / "memory").mkdir()
+    with mounted(tmp_path / "memory", "-t", "tmpfs", "none") as folder:
+        assert not mark_of(str(write(folder / "one", b"x", 60))).settled

@@ -28,6 +28,7 @@ from scanner.formats.rows import COLUMNS, FIRST_COLUMNS, as_object
 from scanner.result import Ela, Face, Result, Verdict
 from scanner.writers import Writer
 from tests.conftest import clean_environment
+from tests.outputs import YESTERDAY
 from tests.pictures import encode, scene
 from tests.readme_blocks import README
 from tests.test_writers import META, ROW, full_disk, results, write
@@ -155,7 +156,7 @@ def test_a_scan_that_is_interrupted_leaves_a_file_that_can_be_read(tmp_path):
 
 
 def test_a_scan_that_is_killed_leaves_none_and_costs_no_old_file(tmp_path):
-    (tmp_path / "r.parquet").write_bytes(b"yesterday")
+    (tmp_path / "r.parquet").write_text(YESTERDAY)
     script = """if True:
         import os, signal
         from scanner.writers import Writer
@@ -166,7 +167,7 @@ def test_a_scan_that_is_killed_leaves_none_and_costs_no_old_file(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(README.parent)}
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert (tmp_path / "r.parquet").read_bytes() == b"yesterday"
+    assert (tmp_path / "r.parquet").read_text() == YESTERDAY
     with pytest.raises(pa.ArrowInvalid):
         pq.ParquetFile(tmp_path / "r.parquet.partial")
     assert pq.read_table(write(tmp_path / "r.parquet", "parquet", [ROW])).num_rows == 1

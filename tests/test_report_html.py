@@ -34,6 +34,7 @@ from scanner.model import Detector, find_model
 from scanner.report import Report
 from scanner.result import Face, Result, Verdict, printable_path
 from tests.conftest import TOY_CARD, clean_environment
+from tests.outputs import OLD_REPORT
 from tests.pictures import encode, scene
 from tests.test_writers import HOSTILE, full_disk, results
 
@@ -408,10 +409,10 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
 
 def test_yesterdays_report_stays_until_todays_is_complete(tmp_path):
     out = tmp_path / "r.html"
-    out.write_text("yesterday")
+    out.write_text(OLD_REPORT)
     writer = ReportWriter(str(out), TOY_CARD, META)
     writer.write(ROWS[0])
-    assert out.read_text() == "yesterday"
+    assert out.read_text() == OLD_REPORT
     assert "or was killed" in (tmp_path / "r.html.partial").read_text()
     writer.write(ROWS[1])
     report = Report(META)
@@ -419,23 +420,23 @@ def test_yesterdays_report_stays_until_todays_is_complete(tmp_path):
     report.add(ROWS[1])
     writer.abandon(report.as_dict())
     page = Page(tmp_path / "r.html.partial")
-    assert out.read_text() == "yesterday"
+    assert out.read_text() == OLD_REPORT
     assert "This scan was interrupted." in page.text
     assert [one["path"] for one in page.rows] == ["up/a/1.jpg", "up/a/2.jpg"]
 
 
 def test_a_full_disk_keeps_the_old_report(tmp_path):
     out = tmp_path / "r.html"
-    out.write_text("yesterday")
+    out.write_text(OLD_REPORT)
     writer = ReportWriter(str(out), TOY_CARD, META)
-    writer.begin()
+    writer.write(ROWS[0])
     size = (tmp_path / "r.html.partial").stat().st_size
     with full_disk(size + 2000):
         with pytest.raises(FacescanError, match=r"r\.html: File too large; \d+ rows are in .*r\.html\.partial"):
             for i in range(100):
                 writer.write(row(f"{i}.jpg", 0.9))
         writer.abandon(Report(META).as_dict())
-    assert out.read_text() == "yesterday"
+    assert out.read_text() == OLD_REPORT
 
 
 @pytest.fixture

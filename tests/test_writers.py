@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from scanner.errors import FacescanError
 from scanner.formats import format_of
 from scanner.formats.rows import COLUMNS, FIRST_COLUMNS, as_cells, as_line
+from scanner.formats.text import Text, _csv_line
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.writers import Writer
+from tests.outputs import YESTERDAY
 
 META = {"schema": 1, "tool": "facescan 0"}
 ROW = Result("a.jpg", Verdict.FAKE, 0.9, 1, 640, 480, "jpeg", 12345, "ab" * 32, "face:0")
@@ -175,36 +177,55 @@ def test_printable_path(name, shown):
 @pytest.mark.parametrize("format", ["csv", "json", "jsonl", "text"])
 def test_a_file_appears_when_it_is_complete(tmp_path, format):
     out, partial = tmp_path / "r", tmp_path / "r.partial"
-    out.write_text("yesterday")
+    out.write_text(YESTERDAY)
     writer = Writer(str(out), format, META)
     for done in range(3):
         writer.write(ROW)
         assert partial.read_text().count("a.jpg") == done + 1  # at once, whatever happens next
-    assert out.read_text() == "yesterday"
+    assert out.read_text() == YESTERDAY
     writer.finish({})
     assert out.read_text().count("a.jpg") == 3
     assert not partial.exists()
 
 
-@pytest.mark.parametrize(("before", "after"), [(None, None), ("", None), ("rows", "rows")])
-def test_an_output_that_was_not_begun_leaves_what_was_there(tmp_path, before, after):
+@pytest.mark.parametrize(("before", "after"), [(None, None), ("", None), (YESTERDAY, YESTERDAY)])
+def test_an_output_without_a_row_leaves_those_of_an_earlier_scan(tmp_path, before, after):
     partial = tmp_path / "r.csv.partial"
     if before is not None:
         partial.write_text(before)
-    Writer(str(tmp_path / "r.csv"), "csv", META).withdraw()
+    writer = Writer(str(tmp_path / "r.csv"), "csv", META)
+    writer.begin()
+    writer.abandon({})
+    assert writer.kept == ""
     assert (partial.read_text() if partial.exists() else None) == after
     assert not (tmp_path / "r.csv").exists()
 
 
 def test_what_was_abandoned_is_well_formed_and_beside_the_old_file(tmp_path):
     for name in ("r.csv", "r.json", "r.jsonl"):
-        (tmp_path / name).write_text("yesterday")
+        (tmp_path / name).write_text(YESTERDAY)
         writer = Writer(str(tmp_path / name), format_of(name, None), META)
         writer.write(ROW)
         writer.abandon({"files": 1})
-        assert (tmp_path / name).read_text() == "yesterday"
+        assert (tmp_path / name).read_text() == YESTERDAY
     assert [row["path"] for row in read_csv(tmp_path / "r.csv.partial")] == ["a.jpg"]
     assert json.loads((tmp_path / "r.jsonl.partial").read_text())["path"] == "a.jpg"
+    assert json.loads((tmp_path / "r.json.partial").read_text())["summary"] == {"files": 1}
+
+
+def test_an_output_whose_end_fails_costs_the_others_nothing(tmp_path):
+    class Broken(Text):
+        def tail(self, summary, complete):
+            yield "half of it"
+            raise MemoryError
+
+    broken = Writer(str(tmp_path / "b.txt"), Broken(lambda row: f"{row.path}\n"), META)
+    whole = Writer(str(tmp_path / "r.json"), "json", META)
+    for writer in (broken, whole):
+        writer.write(ROW)
+    for writer in (broken, whole):
+        writer.abandon({"files": 1})
+    assert (tmp_path / "b.txt.partial").read_text() == "a.jpg\n"
     assert json.loads((tmp_path / "r.json.partial").read_text())["summary"] == {"files": 1}
 
 
@@ -223,7 +244,7 @@ def test_a_link_stays_a_link(tmp_path, target_exists):
     target, link = tmp_path / "there/real.csv", tmp_path / "r.csv"
     link.symlink_to(target)
     if target_exists:
-        target.write_text("yesterday")
+        target.write_text(YESTERDAY)
     write(link, "csv", [ROW])
     assert link.is_symlink()
     assert read_csv(target)[0]["path"] == "a.jpg"
@@ -255,14 +276,14 @@ def full_disk(limit: int):
 
 def test_a_full_disk_ends_the_run_and_keeps_the_old_file(tmp_path):
     out = tmp_path / "r.jsonl"
-    out.write_text("yesterday")
+    out.write_text(YESTERDAY)
     writer = Writer(str(out), "jsonl", META)
     with full_disk(1000):
         with pytest.raises(FacescanError, match=r"r\.jsonl: File too large; \d rows are in .*r\.jsonl\.partial"):
             for _ in range(100):
                 writer.write(ROW)
         writer.abandon({})
-    assert out.read_text() == "yesterday"
+    assert out.read_text() == YESTERDAY
     whole_lines = (tmp_path / "r.jsonl.partial").read_text().split("\n")[:-1]
     assert len(whole_lines) == writer.rows > 0
 
@@ -324,9 +345,9 @@ def folder_replaced(partial: Path) -> None:
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_rows_survive_what_becomes_of_their_file(tmp_path, fault, rows_in, says, interrupted):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/yesterday").write_text("yesterday")
+    (tmp_path / "out/yesterday").write_text(YESTERDAY)
     out = tmp_path / "out/r.csv"
-    out.write_text("yesterday")
+    out.write_text(YESTERDAY)
     writer = Writer(str(out), "csv", META)
     partial = Path(writer.partial)
     writer.write(ROW)
@@ -338,7 +359,7 @@ def test_rows_survive_what_becomes_of_their_file(tmp_path, fault, rows_in, says,
     writer.abandon({})
     assert len(read_csv(tmp_path / rows_in)) == 2
     folder = out.parent if out.exists() else tmp_path / "renamed"
-    assert [(folder / name).read_text() for name in ("r.csv", "yesterday")] == ["yesterday"] * 2
+    assert [(folder / name).read_text() for name in ("r.csv", "yesterday")] == [YESTERDAY] * 2
 
 
 def test_an_output_that_became_a_folder(tmp_path):
@@ -387,7 +408,7 @@ def test_two_scans_do_not_write_one_file(tmp_path):
 
 
 def test_what_a_killed_scan_left_is_overwritten(tmp_path):
-    (tmp_path / "r.csv.partial").write_text("path,verdict\n" + "old,fake\n" * 1000)
+    (tmp_path / "r.csv.partial").write_text(YESTERDAY + "old,fake\n" * 1000)
     assert [row["path"] for row in read_csv(write(tmp_path / "r.csv", "csv", [ROW]))] == ["a.jpg"]
 
 
@@ -426,14 +447,40 @@ def test_devices_are_written_to_directly(format):
 
 @pytest.mark.parametrize(
     ("cell", "guarded"),
-    [(c + "x.jpg", "'" + c + "x.jpg") for c in ("=", "+", "-", "@", "\t", "\r")]
-    + [(name, name) for name in ("a=b.jpg", "1.jpg", " =x.jpg", "'=x.jpg", "./-x.jpg", "größe.jpg")],
+    [(f"{c}x.jpg", f"'{c}x.jpg") for c in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe63\u2212"]
+    + [(f"{before}=1+1", f"'{before}=1+1") for before in (" ", "\xa0", "\x01", "  \x0b")]
+    + [(f"x;{c}1.jpg", f"x;'{c}1.jpg") for c in "=+-@\uff1d"]
+    + [
+        ("x;=cmd|'/C calc'!A0;/y.jpg", "x;'=cmd|'/C calc'!A0;/y.jpg"),
+        ("a;b; \t=1;+2", "a;b; \t'=1;'+2"),
+        ("x\t=1", "x\t'=1"),
+        ("x\n=1", "x\n'=1"),
+        ('x;"=1"', 'x;"\'=1"'),
+        ("=1;=2", "'=1;'=2"),
+    ]
+    + [(name, name) for name in ("a=b.jpg", "1.jpg", "'=x.jpg", "./-x.jpg", "größe.jpg", "a - b.jpg", "a;b.jpg", "")],
 )
 def test_excel_guards_what_a_spreadsheet_would_execute(cell, guarded):
     result = Result(cell, Verdict.ERROR, reason="not_found")
     assert as_cells(result, excel=True)[0] == guarded
     assert as_cells(result)[0] == cell
     assert as_cells(result, excel=True)[1:] == as_cells(result)[1:]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("=+-@\uff1d;,\t|\"' \n\rx\x01"), min_size=1, max_size=12))
+@example("x;=cmd|'/C calc'!A0;/y.jpg")
+@pytest.mark.parametrize("delimiter", ",;\t|")
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_NONE])
+def test_no_cell_begins_a_formula_wherever_a_spreadsheet_splits(delimiter, quoting, name):
+    """Split at semicolons, all columns but the first begin inside a cell: quotation marks mean nothing there."""
+    if (delimiter, quoting) == (",", csv.QUOTE_NONE):
+        return  # nobody reads a CSV so
+    row = Result(name, Verdict.ERROR, reason=name)
+    lines = "".join(f"{line}\n" for line in [_csv_line(as_cells(row, excel=True))])
+    for cells in csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, quoting=quoting):
+        for cell in cells:
+            assert not cell.lstrip(' \x01\t"').startswith(("=", "+", "-", "@", "\uff1d")), cells
 
 
 @given(names, st.sampled_from(Verdict))

@@ -294,14 +294,15 @@ def evaluate(
     ECE          expected calibration error: how far p_fake is from the truth
     unc err      share of uncertain verdicts; of wrong ones among the others
     """  # noqa: D301  (click's \b is a backspace)
+    from scanner.destination import replace_file
     from scanner.html.charts import keep_fonts
     from scanner.model import Detector, find_model
     from scanner.runtime import available_cpus
-    from scanner.writers import replace_file
     from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on
     from train.evaluate import plot, table, trained_on
+    from train.outputs import FIGURES, PAGE, PREDICTIONS, check_output
     from train.score import write_predictions
 
     keep_fonts()
@@ -317,6 +318,9 @@ def evaluate(
             TemporaryFile(dir=file.parent).close()
         except OSError as error:
             raise FacescanError(f"{file}: {error.strerror}") from error
+    check_output(out, FIGURES, "--out")
+    check_output(predictions, PREDICTIONS, "--predictions")
+    check_output(html, PAGE, "--html")
     samples = read_samples(data)
     if record is not None:
         samples = _kept_for_test(samples, record)
@@ -341,7 +345,8 @@ def evaluate(
             plots.mkdir(parents=True, exist_ok=True)
             plot(evaluation, plots)
         if html is not None:
-            replace_file(str(html), page(evaluation, detector.card, Source(data, record, samples)).encode())
+            content = page(evaluation, detector.card, Source(data, record, samples)).encode()
+            replace_file(str(html), content, PAGE, "--html")
     except OSError as error:
         raise FacescanError(f"{error.filename}: {error.strerror}") from error
 
@@ -375,11 +380,13 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
     """
     from scanner.model import find_model
     from train.card import find_card, is_bundled, parse_card, read_values, write_card
+    from train.outputs import MODEL, check_output
 
     file = find_model(model)
     if values is not None:
         if is_bundled(out or file):
             raise FacescanError(f"{out or file}: comes with facescan and stays as it is: --out names another file")
+        check_output(out, MODEL, "--out")
         write_card(file, parse_card(read_values(values), str(values)), out)
         return
     if out is not None:
@@ -409,6 +416,9 @@ def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
     size, and faster on processors. Either is calibrated anew, and compared with fp32 on the pictures kept for the test;
     its card has its own figures.
     """
+    from train.outputs import MODEL, check_output
+
+    check_output(out, MODEL, "--out")
     with _quiet_import():
         from train.reexport import export_again, export_smaller
 

@@ -1,11 +1,12 @@
 """What is kept of a picture besides its row: a thumbnail for reports, and a sheet that says why.
 
-Both are made of the pixels that were judged, in the process that decoded them: nobody decodes a hostile file twice, or
-shows another one than was judged.
+Both are made of the pixels that were judged, in the process that decoded them. Of a row that is known already, the same
+content is decoded once more, and not judged again; a sheet or a map of error levels that is there already stays.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ import numpy as np
 
 from scanner.crop import shrink, square_crop
 from scanner.decode import Picture
-from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels_at
+from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, error_levels_at
+from scanner.ela_file import save_map, saved_map
 from scanner.errors import FacescanError, first_line
 from scanner.evidence.drawing import FADED, VERDICTS, frame
 from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.sheet import Captions, Seen, draw_sheet
+from scanner.formats.rows import as_object
 from scanner.model import Box, Detector, prepare
-from scanner.png import save_png
+from scanner.png import fingerprint, save_png, saved_png
 from scanner.report import NOTABLE, is_notable
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
@@ -37,6 +40,7 @@ _QUALITY = 70
 _VISIBLE = 48
 # Faces on a sheet.
 MAX_FACES = 6
+_SHEET = "sheet"
 # The part of a picture's time that finding out where a model looked may take.
 _SHARE = 1 / 3
 
@@ -82,6 +86,7 @@ class Evidence:
         thresholds: that make findings.
         judge: what was examined and scored -> the final row.
         batch_size: regions scored at once.
+        made_by: the `fingerprint` of all that decides what a sheet of a row shows.
     """
 
     thumbnails: bool
@@ -89,11 +94,50 @@ class Evidence:
     thresholds: Thresholds
     judge: Callable[[Examined], Result]
     batch_size: int
+    made_by: str = ""
 
-    def lacks(self, known: Examined, named: bool) -> bool:
-        """Whether a row that is known has to be made anew, for what is wanted beside it."""
-        row = self.judge(known)
-        return (self.thumbnails and _is_shown(row)) or self._explains(row, named)
+    def recall(self, known: Examined, named: bool) -> Result | None:
+        """Add to a row that is known what earlier scans saved beside it.
+
+        Args:
+            known: the row, with its path.
+            named: whether its picture was asked for by itself.
+
+        Returns:
+            the row with all that is wanted; None if its picture is needed for that.
+        """
+        row, final = known.result, self.judge(known)
+        if self.thumbnails and _is_shown(final):
+            return None
+        if self.settings.explain is not None and self._explains(final, named):
+            sheet = saved_png(self.settings.explain, final, _SHEET, self._made_of(final))
+            if sheet is None:
+                return None
+            row = replace(row, explanation=sheet)
+        if self.settings.ela_dir is not None and row.ela is not None:
+            file = saved_map(self.settings.ela_dir, row)
+            if file is None:
+                return None
+            row = replace(row, ela=replace(row.ela, map=file))
+        return row
+
+    def look_again(self, known: Examined, picture: Picture, named: bool) -> None:
+        """Go on with a row that is known, in place, as if its picture had been scored just now.
+
+        Args:
+            known: the row, with its path.
+            picture: RGB uint8, of the same content.
+            named: whether it was asked for by itself.
+
+        Raises:
+            FacescanError: the map of its error levels cannot be written.
+        """
+        row = known.result
+        if self.settings.ela_dir is not None and row.ela is not None:
+            folder = self.settings.ela_dir
+            file = saved_map(folder, row) or save_map(error_levels(picture, QUALITY), folder, row)
+            known.result = row = replace(row, ela=replace(row.ela, map=file))
+        known.kept = self.keep(picture, row, named)
 
     def keep(self, picture: Picture, row: Result, named: bool) -> Kept:
         """Of a picture whose faces are found, what will be needed once they are scored."""
@@ -113,8 +157,16 @@ class Evidence:
         if kept.view is not None and _is_shown(row):
             examined.result = replace(examined.result, thumbnail=thumbnail(kept.view, row, self.thresholds))
         if kept.picture is not None and self.settings.explain and self._explains(row, kept.named):
-            sheet = self._sheet(kept.picture, row, detector)
-            examined.result = replace(examined.result, explanation=save_png(sheet, self.settings.explain, row))
+            folder, made_of = self.settings.explain, self._made_of(row)
+            file = saved_png(folder, row, _SHEET, made_of)
+            if file is None:
+                file = save_png(self._sheet(kept.picture, row, detector), folder, row, _SHEET, made_of)
+            examined.result = replace(examined.result, explanation=file)
+
+    def _made_of(self, row: Result) -> str:
+        """Hash what the sheet of a final row shows."""
+        plain = replace(row, path=os.path.basename(row.path), explanation=None, ela=None, baseline=None)
+        return fingerprint(self.made_by, as_object(plain))
 
     def _explains(self, row: Result, named: bool) -> bool:
         if self.settings.explain is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +11,14 @@ from scanner.result import Result, generators, is_marked
 # The contract of a row: these ten come first, in this order, for ever. Version 2 of the schema appended the rest.
 FIRST_COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 COLUMNS = (*FIRST_COLUMNS, "marks", "frames", "faces_judged", "decisive_box", "explanation", "baseline")
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"): = + - @, their full-width, small,
+# raised and lowered forms, which some input methods turn into the plain ones, and the minus of mathematics.
+_FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207c\u207a\u208c\u208a\u2212"
+# At the beginning of a cell, some drop spaces, control characters and quotation marks. Tabs and line ends count, too.
+_FIRST = re.compile(rf"[\t\r\n]|[\s\x00-\x1f\"]*[{_FORMULA}]")
+# In the middle, it begins a cell where the file is split at other places than commas: a semicolon is the separator of
+# many languages' spreadsheets, and then quotation marks do not hold a cell together.
+_INNER = re.compile(rf"([;\t\r\n|][\s\x00-\x1f\"']*)(?=[{_FORMULA}])")
 _COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error": "35"}
 
 
@@ -36,11 +43,11 @@ def as_object(result: Result) -> dict[str, Any]:
 
 
 def as_cells(result: Result, excel: bool = False) -> list[str]:
-    """A result as CSV has it. With `excel`, cells that a spreadsheet would execute begin with an apostrophe."""
+    """A result as CSV has it. With `excel`, what a spreadsheet would execute stands behind an apostrophe."""
     cells = []
     for column in COLUMNS:
         text = _as_cell(getattr(result, column))
-        cells.append("'" + text if excel and text.startswith(_FORMULA) else text)
+        cells.append(_guarded(text) if excel else text)
     return cells
 
 
@@ -54,6 +61,12 @@ def _as_cell(value: Any) -> str:
     if isinstance(value, tuple):  # names, which may hold blanks; or the four numbers of a box
         return "; ".join(value) if isinstance(next(iter(value), ""), str) else " ".join(map(str, value))
     return str(value)
+
+
+def _guarded(cell: str) -> str:
+    """The cell with an apostrophe before everything that a spreadsheet could take for a formula."""
+    cell = _INNER.sub(r"\1'", cell)
+    return f"'{cell}" if _FIRST.match(cell) else cell
 
 
 def as_line(result: Result, color: bool = False) -> str:

@@ -59,7 +59,7 @@ def pace(counts: Pace) -> Markup | str:
     chart.stairs(
         rates, [i * counts.width for i in range(len(rates) + 1)], baseline=None, color=charts.ACCENT, linewidth=1.2
     )
-    chart.set(xlim=(0, len(rates) * counts.width), ylim=(0, max(rates) * 1.05))
+    chart.set(xlim=(0, len(rates) * counts.width), ylim=(0, (max(rates) or 1) * 1.05))
     chart.yaxis.set_major_formatter("{x:,.0f}")
     chart.xaxis.set_major_formatter("{x:,.12g}")
     told = f"from {min(rates):,.0f} to {max(rates):,.0f}, in slots of {counts.width:g} seconds"

@@ -25,6 +25,7 @@ from scanner.html import charts, render
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
+from scanner.overwrite import REPORT
 from scanner.report import NOTABLE, is_notable, shares
 from scanner.result import GENERATED, Result, Verdict
 from scanner.writers import Writer
@@ -50,6 +51,7 @@ class ReportWriter(Writer):
         path: of the page.
         card: of the model.
         meta: as JSON output has it.
+        force: replace files of any kind.
 
     Raises:
         FacescanError: it cannot be written, or the extra `report` is not installed.
@@ -57,9 +59,10 @@ class ReportWriter(Writer):
 
     option = "--report"
     counts_all = True  # the figures at its top are those of the whole scan
+    kind = REPORT
 
-    def __init__(self, path: str, card: Card, meta: Mapping[str, Any]) -> None:
-        super().__init__(path, ReportPage(path, card), meta)
+    def __init__(self, path: str, card: Card, meta: Mapping[str, Any], force: bool = False) -> None:
+        super().__init__(path, ReportPage(path, card), meta, force=force)
 
 
 class ReportPage:

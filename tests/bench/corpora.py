@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner.cache import cache_file
+from scanner.cache_database import cache_file
 from scanner.decode import Picture
 from scanner.faces import FaceFinder
 from scanner.runtime import available_cpus

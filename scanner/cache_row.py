@@ -1,0 +1,175 @@
+"""A row as the cache keeps it: text and back, with checksums, and checked for what no row can hold.
+
+A byte of the cache that was changed, by a bad disk or a bug, must cost time and never a wrong row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from scanner.result import Ela, Face, Result, Verdict
+
+# Bytes. A row takes about 500; longer ones (thousands of faces) are not kept, so that reading stays cheap.
+MAX_ROW = 2**20
+_CHECKSUM = 16
+_GREYS = 255
+_VERDICTS = frozenset(Verdict)
+_SCORED, _NOT_SCORED = {Verdict.FAKE, Verdict.REAL}, {Verdict.NO_FACE, Verdict.ERROR}
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_share(value: Any) -> bool:
+    """A probability or a confidence."""
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
+def _is_level(value: Any) -> bool:
+    """A difference in grey levels."""
+    return type(value) in (int, float) and 0 <= value <= _GREYS
+
+
+# Fields of a row that are neither the key of the cache nor a matter of the run, and what they may hold besides None.
+_FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    "verdict": lambda value: type(value) is str and value in _VERDICTS,
+    "p_fake": _is_share,
+    "n_faces": _is_count,
+    "width": _is_count,
+    "height": _is_count,
+    "format": _is_text,
+    "bytes": _is_count,
+    "reason": _is_text,
+    "frames": _is_count,
+}
+# Keys of a mark of provenance that others than people read.
+_MARK_TEXTS = ("kind", "where", "value", "means")
+
+
+class _OddRowError(ValueError):
+    """A row that no scan makes."""
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Refuse NaN and infinities, which Python's JSON knows and no row has."""
+    raise _OddRowError
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+
+
+def scope_key(decisive: str) -> bytes:
+    """Make the key for the checksums of a scope's rows: a row that is found under another scope does not match.
+
+    Args:
+        decisive: everything besides a content that decides what its row says, as text.
+    """
+    return hashlib.blake2b(decisive.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+
+
+def row_checksum(key: bytes, sha256: bytes, text: bytes) -> bytes:
+    """Checksum of a row under its scope (`scope_key`) and the hash of its content."""
+    return hashlib.blake2b(sha256 + text, digest_size=_CHECKSUM, key=key, person=b"row").digest()
+
+
+def file_checksum(path: bytes, state: bytes, sha256: bytes) -> bytes:
+    """Checksum of what says which content a file had that looked so (`scanner.mark.Mark`)."""
+    return hashlib.blake2b(path + state + sha256, digest_size=_CHECKSUM, person=b"file").digest()
+
+
+def to_text(result: Result, limits: Sequence[int] = ()) -> bytes:
+    """Write what is kept of a row as JSON. The verdict is, too, but that of a score is drawn anew when it is read.
+
+    Args:
+        result: the row.
+        limits: of time and memory, if the row follows from them as well.
+    """
+    row: dict[str, Any] = {name: value for name in _FIELDS if (value := getattr(result, name)) is not None}
+    row["faces"] = [(face.box, face.score, face.p_fake, face.models) for face in result.faces]
+    if (ela := result.ela) is not None:  # without the map: where that is, is a matter of the run
+        row["ela"] = (ela.quality, ela.mean, ela.p95, ela.face, ela.background)
+    if result.provenance is not None:
+        row["provenance"] = result.provenance
+    if limits:
+        row["limits"] = list(limits)
+    return _to_json(row).encode()
+
+
+def from_text(text: bytes, sha256: bytes, limits: Sequence[int] = ()) -> Result | None:
+    """Read what `to_text` wrote.
+
+    Args:
+        text: the row.
+        sha256: of the content.
+        limits: of the scan that asks.
+
+    Returns:
+        The row; None if it is none, if no scan makes such a row, or if it follows from other limits: the file is then
+        judged again.
+    """
+    try:
+        row = _decoder.decode(text.decode())
+        _expect(row.pop("limits", list(limits)) == list(limits))
+        _expect(type(row["faces"]) is list)
+        faces = tuple(map(_face, row.pop("faces")))
+        ela = _ela(row.pop("ela", None))
+        provenance = _provenance(row.pop("provenance", None))
+        for name, value in row.items():
+            _expect(_FIELDS[name](value))
+        verdict = Verdict(row.pop("verdict"))
+        _expect(verdict not in (_NOT_SCORED if row.get("p_fake") is not None else _SCORED))
+        return Result(
+            **row,
+            path="",
+            verdict=verdict,
+            sha256=sha256.hex(),
+            faces=faces,
+            ela=ela,
+            provenance=provenance,
+            cached=True,
+        )
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _face(values: Any) -> Face:
+    box, score, p_fake, models = values
+    _expect(len(box) == 4 and all(map(_is_count, box)) and _is_share(score))
+    _expect(p_fake is None or _is_share(p_fake))
+    _expect(models is None or (type(models) is dict and all(map(_is_share, models.values()))))
+    x, y, width, height = box
+    return Face((x, y, width, height), score, p_fake, models)
+
+
+def _ela(values: Any) -> Ela | None:
+    if values is None:
+        return None
+    quality, *levels = values
+    _expect(len(levels) == 4 and _is_count(quality) and all(map(_is_level, levels[:2])))
+    _expect(all(level is None or _is_level(level) for level in levels[2:]))
+    return Ela(quality, *levels)
+
+
+def _provenance(values: Any) -> Mapping[str, Any] | None:
+    if values is None:
+        return None
+    _expect(type(values) is dict and type(values["marks"]) is list)
+    for mark in values["marks"]:
+        _expect(all(_is_text(mark[name]) for name in _MARK_TEXTS))
+        _expect(mark["generator"] is None or _is_text(mark["generator"]))
+    provenance: Mapping[str, Any] = values
+    return provenance
+
+
+def _expect(holds: bool) -> None:
+    if not holds:
+        raise _OddRowError
