@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import helper
 
 from scanner.card import Card
 from scanner.errors import FacescanError
@@ -52,7 +53,7 @@ def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: 
     """
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         draft = Path(folder) / file.name
-        graph = _tidy(_convert(model, recipe, draft), card)
+        graph = _with_means(_tidy(_convert(model, recipe, draft), card))
         save(*with_activation(graph, card), draft)
         detector = Detector(draft)
         scores = np.concatenate([detector.logits(regions[:1]), detector.logits(regions[1:])])
@@ -125,6 +126,21 @@ def _tidy(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     del graph.graph.value_info[:]  # inferred shapes, under the old names
     graph.graph.name = card.name
     return graph
+
+
+def _with_means(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write means over the vectors of tokens as `ReduceMean`, by which ONNX Runtime recognises a layer normalisation.
+
+    The converter writes them as `GlobalAveragePool`, which computes the same, and slower: a transformer of ten blocks
+    took a third longer.
+    """
+    shapes = onnx.shape_inference.infer_shapes(model).graph.value_info
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in shapes}
+    for node in model.graph.node:
+        if node.op_type == "GlobalAveragePool" and ranks.get(node.input[0]) == 3:
+            node.op_type = "ReduceMean"
+            node.attribute.extend([helper.make_attribute("axes", [-1]), helper.make_attribute("keepdims", 1)])
+    return model
 
 
 def _p_fake(logits: NDArray[np.float64]) -> NDArray[np.float64]:
