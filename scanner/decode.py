@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner import tiff
 from scanner.header import DECODABLE, Header, png_chunks, read_header
+from scanner.orientation import orientation, upright
 from scanner.settings import MAX_PIXELS
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
@@ -100,26 +99,14 @@ def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
 
     RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth.
     """
-    if header.format == "png":
-        data = _first_picture(data)
-    buffer = np.frombuffer(data, np.uint8)
-    if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK and turn it upright
-        return cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB)
-    # IMREAD_COLOR would drop alpha and show the colours hidden under it; IMREAD_UNCHANGED leaves turning to us.
-    pixels, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
-    if pixels is None or header.format == "tiff":  # OpenCV turns TIFF by itself, even under IMREAD_UNCHANGED
-        return pixels
-    if header.format == "avif":  # it says in the container how to turn it; readers must ignore its EXIF
-        eight = pixels if pixels.dtype == np.uint8 else _eight_bits(buffer, pixels, header.bits)
-        if eight is None:
-            return None
-        turned = np.rot90(eight, header.quarter_turns)
-        return turned if header.mirror is None else np.flip(turned, header.mirror)
-    orientation = 1
-    for kind, block in zip(kinds, metadata, strict=True):
-        if kind == cv2.IMAGE_METADATA_EXIF:
-            orientation = exif_orientation(np.asarray(block).tobytes())
-    return upright(pixels, orientation)
+    buffer = np.frombuffer(_first_picture(data) if header.format == "png" else data, np.uint8)
+    if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    else:  # IMREAD_COLOR would drop alpha and show the colours hidden under it
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if pixels is not None and header.format == "avif" and pixels.dtype != np.uint8:
+        pixels = _eight_bits(buffer, pixels, header.bits)
+    return None if pixels is None else upright(pixels, orientation(data, header.format))
 
 
 def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDArray[Any] | None:
@@ -147,34 +134,6 @@ def _first_picture(png: bytes) -> bytes:
     if not any(kind in animation for kind, _, _ in chunks):
         return png[: chunks[-1][2]]
     return png[:8] + b"".join(png[at:end] for kind, at, end in chunks if kind not in animation)
-
-
-def exif_orientation(exif: bytes) -> int:
-    """The orientation tag (0x0112) of an EXIF block, 1..8; 1 if it has none or is broken."""
-    exif = exif.removeprefix(b"Exif\x00\x00")
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return 1
-    try:
-        start = struct.unpack_from(order + "I", exif, 4)[0]
-        for tag, _, _, at in tiff.entries(exif, order, start):
-            if tag == 0x0112:
-                value = struct.unpack_from(order + "H", exif, at)[0]
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
-    return 1
-
-
-def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation (1..8)."""
-    if orientation >= 5:  # 5 to 8 are stored sideways
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
 
 
 def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False) -> Picture:
