@@ -1,4 +1,4 @@
-"""Bytes -> upright RGB picture, or the reason why not. The only place that calls OpenCV's decoders."""
+"""Bytes -> upright sRGB picture, or the reason why not. The only place that calls OpenCV's decoders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.colour import in_srgb
 from scanner.header import DECODABLE, Header, png_chunks, read_header
 from scanner.orientation import orientation, upright
 from scanner.settings import MAX_PIXELS
@@ -25,13 +26,17 @@ class Decoded:
 
     Attributes:
         format: from the content; empty if unknown.
-        picture: RGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
+        picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
         reason: empty on success.
+        colour_profile: what the file says of its colours, and whether they were converted (`scanner.colour`).
+        others: what viewers show that ignore the colour profile; only where that is quite another picture.
     """
 
     format: str
     picture: Picture | None = None
     reason: str = ""
+    colour_profile: dict[str, str] | None = None
+    others: tuple[Picture, ...] = ()
 
 
 class NoRoomError(Exception):
@@ -87,11 +92,25 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=failure)
     if pixels.dtype not in (np.uint8, np.uint16):
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
-    if header.format == "jpeg":
-        return Decoded(header.format, pixels)
+    return _shown(pixels, data, header.format)
+
+
+def _shown(pixels: NDArray[Any], data: bytes, format: str) -> Decoded:
+    """The picture that most viewers show of pixels, and the others that some of them do.
+
+    Args:
+        pixels: RGB of a JPEG; of others grey, BGR or BGRA.
+        data: the file.
+        format: of its content.
+    """
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
-    premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
-    return Decoded(header.format, _to_rgb(pixels, premultiplied))
+    premultiplied = format == "tiff" and pixels.dtype == np.uint8
+    converted = in_srgb(pixels, data, format, bgr=format != "jpeg")
+    pixels, before = converted.pixels, converted.before
+    if format == "jpeg":
+        return Decoded(format, pixels, "", converted.profile, () if before is None else (before,))
+    others = () if before is None else (_to_rgb(before, premultiplied),)
+    return Decoded(format, _to_rgb(pixels, premultiplied), "", converted.profile, others)
 
 
 def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
@@ -170,4 +189,5 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int) -> Decoded:
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
         return Decoded("heic", reason="corrupt")
-    return Decoded("heic", _to_rgb(pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels))
+    pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
+    return _shown(np.ascontiguousarray(pixels), data, "heic")
