@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.alpha import hides_another
 from scanner.colour import in_srgb
 from scanner.header import DECODABLE, Header, png_chunks, read_header
 from scanner.orientation import orientation, upright
@@ -29,7 +30,8 @@ class Decoded:
         picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
         reason: empty on success.
         colour_profile: what the file says of its colours, and whether they were converted (`scanner.colour`).
-        others: what viewers show that ignore the colour profile; only where that is quite another picture.
+        others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
+            quite another picture. They are as large, and belong to the same row: the highest score decides.
     """
 
     format: str
@@ -109,8 +111,10 @@ def _shown(pixels: NDArray[Any], data: bytes, format: str) -> Decoded:
     pixels, before = converted.pixels, converted.before
     if format == "jpeg":
         return Decoded(format, pixels, "", converted.profile, () if before is None else (before,))
-    others = () if before is None else (_to_rgb(before, premultiplied),)
-    return Decoded(format, _to_rgb(pixels, premultiplied), "", converted.profile, others)
+    others = [_to_rgb(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
+    if before is not None:
+        others.append(_to_rgb(before, premultiplied))
+    return Decoded(format, _to_rgb(pixels, premultiplied), "", converted.profile, tuple(others))
 
 
 def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
@@ -155,8 +159,8 @@ def _first_picture(png: bytes) -> bytes:
     return png[:8] + b"".join(png[at:end] for kind, at, end in chunks if kind not in animation)
 
 
-def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False) -> Picture:
-    """OpenCV's channel orders and depths -> contiguous RGB uint8, alpha composited on white."""
+def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255) -> Picture:
+    """OpenCV's channel orders and depths -> contiguous RGB uint8, alpha composited on white, or on black (0)."""
     pixels = np.ascontiguousarray(pixels)
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
@@ -169,7 +173,7 @@ def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False) -> Picture:
         alpha = cv2.merge([alpha] * 3)
         if not premultiplied:
             colour = cv2.multiply(colour, alpha, scale=1 / 255)
-        return cv2.add(colour, cv2.bitwise_not(alpha))  # what alpha leaves open shows white
+        return cv2.add(colour, cv2.bitwise_not(alpha)) if ground else colour  # what alpha leaves open shows white
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
 
 
