@@ -1,4 +1,4 @@
-"""Whether transparency hides a second picture: one that is seen on black, and not on white, which is what we judge."""
+"""Tells whether transparency hides a second picture, which is seen on black and not on white."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AREA = np.ones((3, 3), np.uint8)
 
 
 def hides_another(pixels: NDArray[Any]) -> bool:
-    """Whether an area of a picture is neither open nor opaque, so that its ground makes another picture of it.
+    """Tell whether an area of a picture is neither open nor opaque, so that a black ground makes another picture of it.
 
     Args:
         pixels: (height, width, channels), uint8 or uint16; alpha is the last of two or four channels.

@@ -1,6 +1,6 @@
-"""Coding-independent code points (ITU-T H.273) -> colour space: how cICP in PNG, nclx in AVIF and ICC profiles say it.
+"""Knows the colour spaces that code points name (ITU-T H.273), in PNG (cICP), AVIF (nclx) and ICC profiles.
 
-Codes that Chromium does not know are None here, too: it shows such pictures as sRGB.
+Chromium is the reference for what is known; but for XYZ (code 10), which it knows and this module does not.
 """
 
 from __future__ import annotations
@@ -27,25 +27,28 @@ _PRIMARIES = {
 }
 # Codes of the transfer of video: BT.709, BT.601 and BT.2020.
 VIDEO = frozenset({1, 6, 14, 15})
-_SRGB_TRANSFER = 13
+_SRGB_PRIMARIES, _SRGB_TRANSFER = 1, 13
 # In cd/m2: what the white of a picture is, and the brightest that is told apart (ITU-R BT.2408; BT.2100, table 5).
 _WHITE, _PEAK = 203.0, 1000.0
 
 
 @lru_cache(maxsize=64)
-def coded_space(primaries: int, transfer: int, video_is_srgb: bool = False) -> Space | None:
-    """The space of two code points; None if Chromium knows one of them not.
-
-    Args:
-        primaries: ColourPrimaries.
-        transfer: TransferCharacteristics.
-        video_is_srgb: take the transfer of video for that of sRGB, as Chromium does for AVIF.
-    """
-    if video_is_srgb and transfer in VIDEO:
-        transfer = _SRGB_TRANSFER
+def coded_space(primaries: int, transfer: int) -> Space | None:
+    """Look up the space of two code points, ColourPrimaries and TransferCharacteristics; None if one is unknown."""
     curve = _TRANSFERS.get(transfer)
     points = _PRIMARIES.get(primaries)
     return rgb_space(colorants(points), (curve, curve, curve)) if curve and points else None
+
+
+def avif_space(primaries: int, transfer: int) -> Space | None:
+    """Look up the space of two code points in an AVIF, where Chromium takes unknown ones for those of sRGB.
+
+    It takes the transfer of video for that of sRGB, too. None if a code point is forbidden.
+    """
+    if primaries == 0 or transfer in (0, 3):
+        return None
+    known = transfer in _TRANSFERS and transfer not in VIDEO
+    return coded_space(primaries if primaries in _PRIMARIES else _SRGB_PRIMARIES, transfer if known else _SRGB_TRANSFER)
 
 
 def _smpte_240(code: Array) -> Array:
@@ -57,20 +60,20 @@ def _smpte_428(code: Array) -> Array:
 
 
 def _pq(code: Array) -> Array:
-    """SMPTE ST 2084, for a screen that shows no more than white."""
+    """Compute the light of SMPTE ST 2084, for a screen that shows no more than white."""
     root = code ** (32 / 2523)
     light = (np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)) ** (16_384 / 2610)
     return _toned(10_000 * light)
 
 
 def _hlg(code: Array) -> Array:
-    """Hybrid log-gamma of ITU-R BT.2100, for such a screen."""
+    """Compute the light of hybrid log-gamma (ITU-R BT.2100), for a screen that shows no more than white."""
     scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - 0.55991073) / 0.17883277) + 0.28466892) / 12)
     return _toned(_PEAK * scene**1.2)
 
 
 def _toned(light: Array) -> Array:
-    """Light in cd/m2 -> 0..1: white at one half and linear below it, highlights above. Measured on Chromium 156."""
+    """Compress light in cd/m2 to 0..1: linear up to white at one half, highlights above. Measured on Chromium 156."""
     above = np.clip(np.log(np.maximum(light, _WHITE) / _WHITE) / np.log(_PEAK / _WHITE), 0, 1)
     return np.where(light < _WHITE, light / _WHITE, 1 + above * (1.25 - 0.25 * above)) / 2
 

@@ -1,4 +1,4 @@
-"""Converts pixels to sRGB if their file says that they are something else, as Chromium does: see tests/coloured.py.
+"""Converts pixels to sRGB if their file says that they are something else, as Chromium does (see tests/coloured.py).
 
 Where a file says something that browsers ignore, its pixels are taken for sRGB, and the row tells.
 """
@@ -70,7 +70,7 @@ def in_srgb(pixels: NDArray[Any], data: bytes, format: str, bgr: bool = True) ->
 
 
 def _colours(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Grey as three equal channels; alpha stays the last."""
+    """Make three equal channels of grey; alpha stays the last."""
     if pixels.ndim == 3 and pixels.shape[2] > 2:
         return pixels
     planes = cv2.split(pixels)
@@ -78,7 +78,7 @@ def _colours(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _channels(data: bytes, format: str, pixels: NDArray[Any]) -> str:
-    """What pixels are in the file: `GRAY`, `RGB` or `CMYK`."""
+    """Tell what pixels are in the file: `GRAY`, `RGB` or `CMYK`."""
     if format == "jpeg":
         components = next((data[at + 5] for marker, at, _ in jpeg_segments(data) if marker in _FRAMES), 3)
         return {1: "GRAY", 4: "CMYK"}.get(components, "RGB")
@@ -91,7 +91,7 @@ def _channels(data: bytes, format: str, pixels: NDArray[Any]) -> str:
 
 
 def _from_cmyk(data: bytes, format: str, space: Space, bgr: bool) -> NDArray[Any] | None:
-    """Four inks by a printer's profile. OpenCV gives away only three colours, so that Pillow has to decode again."""
+    """Convert four inks by a printer's profile. OpenCV gives only three colours of them, so Pillow decodes again."""
     from PIL import Image, ImageCms
 
     assert space.table is not None

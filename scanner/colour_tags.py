@@ -1,4 +1,4 @@
-"""What a file says of its colours: the space that it names, whatever its pixels are.
+"""Reads what a file says of its colours: the space that it names, whatever its pixels are.
 
 JPEG, WebP, BMP and TIFF embed ICC profiles. PNG (W3C, third edition) has cICP, iCCP, sRGB, and gAMA with cHRM, of which
 the first in this order counts. AVIF and HEIC have a profile, or code points (nclx). What is broken is passed over where
@@ -16,7 +16,7 @@ from itertools import islice
 import numpy as np
 
 from scanner import tiff
-from scanner.cicp import coded_space
+from scanner.cicp import avif_space, coded_space
 from scanner.header import jpeg_segments, png_chunks
 from scanner.heif import properties
 from scanner.icc import MAX_PROFILE, profile_name, read_profile
@@ -46,7 +46,7 @@ class Declared:
 
 
 def declared(data: bytes, format: str) -> Declared | None:
-    """The colour space that a file names; None if it names none. Never raises.
+    """Read the colour space that a file names; None if it names none. Never raises.
 
     Args:
         data: the file.
@@ -67,7 +67,7 @@ def _icc(profile: bytes) -> Declared:
 
 
 def _jpeg(data: bytes) -> Declared | None:
-    """A profile in one segment, or in several that count themselves (ICC.1:2022, annex B.4); the first whole one."""
+    """Join a profile in one segment, or in several that are numbered (ICC.1:2022, annex B.4); the first whole one."""
     parts: dict[int, bytes] = {}
     total = 0
     for marker, at, end in jpeg_segments(data):
@@ -87,21 +87,23 @@ def _jpeg(data: bytes) -> Declared | None:
 
 def _png(data: bytes) -> Declared | None:
     chunks = dict(_png_colours(data))
-    cicp, iccp, gamma = chunks.get(b"cICP", b""), chunks.get(b"iCCP"), chunks.get(b"gAMA", b"")
-    if len(cicp) == 4 and cicp[2] == 0 and cicp[3] == 1 and (space := coded_space(cicp[0], cicp[1])):
-        return Declared("cicp", f"{cicp[0]}/{cicp[1]}", space)
-    declared = _icc(_unpacked(iccp)) if iccp is not None else None
-    if declared and declared.space:
-        return declared
+    found = None  # what is ignored if nothing else counts
+    if len(cicp := chunks.get(b"cICP", b"")) == 4:
+        full_range_rgb = cicp[2] == 0 and cicp[3] == 1
+        found = Declared("cicp", f"{cicp[0]}/{cicp[1]}", coded_space(cicp[0], cicp[1]) if full_range_rgb else None)
+    if b"iCCP" in chunks and not (found and found.space):
+        found = _icc(_unpacked(chunks[b"iCCP"]))
+    if found and found.space:
+        return found
     if len(chunks.get(b"sRGB", b"")) == 1 and chunks[b"sRGB"][0] < 4:
-        return declared  # sRGB by name
-    if len(gamma) == 4 and any(gamma):
-        return _gamma(int.from_bytes(gamma, "big") / 100_000, chunks.get(b"cHRM", b"")) or declared
-    return declared
+        return found  # sRGB by name
+    if len(gamma := chunks.get(b"gAMA", b"")) == 4 and any(gamma):
+        return _gamma(int.from_bytes(gamma, "big") / 100_000, chunks.get(b"cHRM", b"")) or found
+    return found
 
 
 def _png_colours(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks before the pixels that say something of colours and have a right checksum.
+    """Yield the chunks before the pixels that say something of colours and have a right checksum.
 
     The last comes first, so that a dictionary keeps the first of each kind.
     """
@@ -118,7 +120,7 @@ def _png_colours(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _unpacked(iccp: bytes) -> bytes:
-    """The profile in an iCCP chunk, behind a name and the method of packing; empty if it is broken."""
+    """Unpack the profile in an iCCP chunk, behind a name and the method of packing; empty if it is broken."""
     name, _, packed = iccp.partition(b"\x00")
     if not 1 <= len(name) <= 80 or packed[:1] != b"\x00":
         return b""
@@ -131,7 +133,7 @@ def _unpacked(iccp: bytes) -> bytes:
 
 
 def _gamma(gamma: float, chromaticities: bytes) -> Declared | None:
-    """A power curve, of primaries that may be others than those of sRGB.
+    """Make a space of a power curve, with primaries that may be others than those of sRGB.
 
     The gamma of sRGB without other primaries means sRGB, whose curve is no power curve (PNG, third edition, 11.3.2.5).
     """
@@ -152,7 +154,7 @@ def _gamma(gamma: float, chromaticities: bytes) -> Declared | None:
 
 
 def _webp(data: bytes) -> Declared | None:
-    """The first ICCP chunk, if the header announces one (RFC 9649, 2.7.1.4)."""
+    """Take the first ICCP chunk, if the header announces one (RFC 9649, 2.7.1.4)."""
     if data[12:16] != b"VP8X" or not data[20] & 0x20:
         return None
     at = 12
@@ -165,7 +167,7 @@ def _webp(data: bytes) -> Declared | None:
 
 
 def _heif(data: bytes) -> Declared | None:
-    """A profile goes before code points."""
+    """Take the profile of the picture, or else its code points."""
     colours = {data[at : at + 4]: (at + 4, end) for kind, at, end in properties(data) if kind == b"colr"}
     for kind in (b"prof", b"rICC"):
         if kind in colours:
@@ -173,9 +175,7 @@ def _heif(data: bytes) -> Declared | None:
     if b"nclx" not in colours:
         return None
     primaries, transfer = struct.unpack_from(">HH", data, colours[b"nclx"][0])
-    space = coded_space(primaries, transfer, video_is_srgb=True)
-    # Code points stand in every AVIF; those that browsers ignore, such as "unknown", are nothing to tell of.
-    return Declared("nclx", f"{primaries}/{transfer}", space) if space else None
+    return Declared("nclx", f"{primaries}/{transfer}", avif_space(primaries, transfer))
 
 
 def _tiff(data: bytes) -> Declared | None:
@@ -189,7 +189,7 @@ def _tiff(data: bytes) -> Declared | None:
 
 
 def _bmp(data: bytes) -> Declared | None:
-    """The profile in a header of version 5 (BITMAPV5HEADER: 124 bytes)."""
+    """Take the profile that a header of version 5 (BITMAPV5HEADER: 124 bytes) embeds."""
     if data[14] != 124 or data[70:74] != b"DEBM":  # PROFILE_EMBEDDED, the other way round
         return None
     at, size = struct.unpack_from("<II", data, 14 + 112)

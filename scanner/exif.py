@@ -27,7 +27,7 @@ class Entry:
 
 
 def byte_order(block: bytes) -> str:
-    """The byte order of an EXIF block or a TIFF, as `struct` has it; empty if it is neither."""
+    """Read the byte order of an EXIF block or a TIFF, as `struct` has it; empty if it is neither."""
     return {b"II*\x00": "<", b"MM\x00*": ">"}.get(block[:4], "")
 
 

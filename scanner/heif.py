@@ -1,4 +1,4 @@
-"""Properties of the picture that an AVIF or HEIC file shows: how to turn it, and which colours it has.
+"""Finds properties of the picture that an AVIF or HEIC file shows: how to turn it, and which colours it has.
 
 ISO 23008-12: the `meta` box lists properties in `ipco`, and `ipma` associates them with items; a property that is
 associated with another item, or with none, says nothing. Sequences (brand `avis`) show the first track instead, whose
@@ -20,7 +20,7 @@ _SAMPLE_ENTRY = 78  # bytes of a visual sample entry before its boxes
 
 
 def properties(data: bytes) -> list[Property]:
-    """Properties of the picture that is shown, in the order of their association. Never raises."""
+    """List the properties of the picture that is shown, in the order of their association. Never raises."""
     try:
         if data[8:12] == b"avis":
             return list(_of_track(data, *_first(data, 0, len(data), b"moov")))
@@ -30,12 +30,12 @@ def properties(data: bytes) -> list[Property]:
 
 
 def _children(data: bytes, at: int, end: int) -> list[Property]:
-    """The boxes in a box; none reaches beyond it, or every byte could be walked often."""
+    """List the boxes in a box; none reaches beyond it, or every byte could be walked often."""
     return [(kind, start, min(stop, end)) for kind, start, stop in islice(boxes(data, at, end), _MAX_BOXES)]
 
 
 def _first(data: bytes, at: int, end: int, *path: bytes) -> tuple[int, int]:
-    """Start and end of the content of the first box of each kind, one in the other.
+    """Find the content of the first box of each kind, one in the other: its start and end.
 
     Raises:
         KeyError: there is no such box.
@@ -73,7 +73,7 @@ def _of_primary_item(data: bytes, at: int, end: int) -> Iterator[Property]:
 
 
 def _associated(data: bytes, at: int, end: int, wanted: int) -> Iterator[int]:
-    """Numbers, counted from 1, of the properties of an item."""
+    """Yield the numbers, counted from 1, of the properties of an item."""
     version, large = data[at], data[at + 3] & 1
     head = struct.Struct(">IB" if version else ">HB")
     count, at = struct.unpack_from(">I", data, at + 4)[0], at + 8

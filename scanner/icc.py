@@ -1,4 +1,4 @@
-"""ICC profile -> colour space (ICC.1:2022), or None for what browsers ignore.
+"""Reads an ICC profile as a colour space (ICC.1:2022), or as None if browsers ignore it.
 
 What counts as broken is what Chromium's reader (skcms) takes for broken: a profile must not change a picture here that
 stays as it is on the screens of those who look at it. Profiles of curves and a matrix are read here. Those of tables
@@ -32,7 +32,7 @@ class _BrokenError(Exception):
 
 @lru_cache(maxsize=16)
 def read_profile(profile: bytes) -> Space | None:
-    """The colour space of a profile; None if browsers ignore it. Never raises."""
+    """Read the colour space of a profile; None if browsers ignore it. Never raises."""
     try:
         tags = _tags(profile)
         space = _tables(profile, tags) or _curves(profile, tags)
@@ -42,7 +42,7 @@ def read_profile(profile: bytes) -> Space | None:
 
 
 def profile_name(profile: bytes) -> str:
-    """The name that a profile gives itself, as far as it can be printed; empty if it has none."""
+    """Read the name that a profile gives itself, as far as it can be printed; empty if it has none."""
     try:
         text = _tags(profile).get(b"desc", b"")
         if text[:4] == b"mluc":  # the first language
@@ -57,7 +57,7 @@ def profile_name(profile: bytes) -> str:
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
-    """The content of each tag, the first one if there are several.
+    """Read the content of each tag, of the first one if there are several.
 
     Raises:
         _BrokenError, struct.error: the header is not that of a profile, or a tag is not in it.
@@ -85,7 +85,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
 
 
 def _coded(tags: dict[bytes, bytes]) -> Space | None:
-    """The space that a `cicp` tag names; it goes before the tables and curves of the same profile.
+    """Read the space that a `cicp` tag names; it goes before the tables and curves of the same profile.
 
     Raises:
         _BrokenError: the tag is broken.
@@ -118,7 +118,7 @@ def _xyz(content: bytes) -> Array:
 
 
 def _curve(content: bytes) -> Curve:
-    """A `curv` or `para` tag (ICC.1:2022, 10.6 and 10.18).
+    """Read a `curv` or `para` tag (ICC.1:2022, 10.6 and 10.18).
 
     Raises:
         _BrokenError, struct.error: it is broken.
@@ -140,7 +140,7 @@ def _curve(content: bytes) -> Curve:
 
 
 def _parametric(kind: int, numbers: list[float]) -> Curve:
-    """(a x + b)^g + e from d on, c x + f below. Negative numbers are refused, as browsers do."""
+    """Make a curve: (a x + b)^g + e from d on, c x + f below. Negative numbers are refused, as browsers do."""
     g, a, b, c, d, e, f = numbers + [0.0] * (7 - len(numbers))
     if kind == 0:
         a = 1.0
@@ -155,7 +155,7 @@ def _parametric(kind: int, numbers: list[float]) -> Curve:
 
 
 def _tables(profile: bytes, tags: dict[bytes, bytes]) -> Space | None:
-    """The space of a table from device colours to CIELAB or XYZ; None if there is none.
+    """Read the space of a table from device colours to CIELAB or XYZ; None if there is none.
 
     Raises:
         _BrokenError: there is one, and it cannot be used.
@@ -182,7 +182,7 @@ def _tables(profile: bytes, tags: dict[bytes, bytes]) -> Space | None:
 
 
 def _checked(table: bytes) -> bytes:
-    """A table as LittleCMS reads it like browsers.
+    """Change a table so that LittleCMS reads it as browsers do.
 
     Raises:
         _BrokenError, struct.error: it has a curve that browsers refuse.
@@ -202,7 +202,7 @@ def _checked(table: bytes) -> bytes:
 
 
 def _only(table: bytes, channels: str, profile: bytes) -> bytes:
-    """A profile with nothing but a table, so that LittleCMS cannot find another one that browsers do not look at.
+    """Make a profile of nothing but a table, so that LittleCMS cannot find another one that browsers do not look at.
 
     Raises:
         _BrokenError, struct.error: the table has a curve that browsers refuse.

@@ -1,4 +1,4 @@
-"""How a picture has to be turned, as Chromium does it; the table is in tests/turned.py.
+"""Reads how a picture has to be turned, and turns it, as Chromium does; the table is in tests/turned.py.
 
 JPEG and PNG say it in EXIF, AVIF in properties of its container. WebP, GIF and BMP are shown as they are stored,
 whatever their EXIF says. TIFF and HEIC are turned by their decoders, libtiff and libheif.
@@ -30,7 +30,7 @@ _AVIF = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
 
 
 def orientation(data: bytes, format: str) -> int:
-    """The orientation that a file asks for, 1..8 as EXIF counts; 1 if it asks for none. Never raises.
+    """Read the orientation that a file asks for, 1..8 as EXIF counts; 1 if it asks for none. Never raises.
 
     Args:
         data: the file.
@@ -43,7 +43,7 @@ def orientation(data: bytes, format: str) -> int:
 
 
 def exif_orientation(block: bytes) -> int:
-    """The orientation of an EXIF block, which begins with its byte order mark: the first valid one, else 1."""
+    """Read the first valid orientation of an EXIF block, which begins with its byte order mark; 1 if it has none."""
     order = byte_order(block)
     for entry in walk(block):
         if entry.tag == _ORIENTATION and (entry.kind, entry.count) == (SHORT, 1):
@@ -54,7 +54,7 @@ def exif_orientation(block: bytes) -> int:
 
 
 def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an orientation (1..8); contiguous."""
+    """Undo an orientation (1..8); the result is contiguous."""
     if orientation >= 5:  # 5 to 8 are stored sideways
         pixels = cv2.transpose(pixels)
     rows, columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
@@ -86,7 +86,7 @@ def _png(data: bytes) -> int:
 
 
 def _avif(data: bytes) -> int:
-    """The first `irot` and the first `imir` of the picture; readers must ignore its EXIF (ISO 23008-12)."""
+    """Take the first `irot` and the first `imir` of the picture; readers must ignore its EXIF (ISO 23008-12)."""
     turns, mirror = 0, None
     for kind, at, _ in reversed(properties(data)):
         if kind == b"irot":

@@ -48,7 +48,7 @@ class Space:
 
 
 def colorants(primaries: Sequence[tuple[float, float]]) -> Array:
-    """Matrix from linear light to XYZ, adapted to D50.
+    """Compute the matrix from linear light to XYZ, adapted to D50.
 
     Args:
         primaries: x and y of red, green, blue and white.
@@ -72,17 +72,17 @@ _FROM_XYZ = np.linalg.inv(colorants(SRGB))
 
 
 def rgb_space(matrix: Array, curves: tuple[Curve, Curve, Curve]) -> Space:
-    """A space of three curves and a matrix from linear light to XYZ, adapted to D50."""
+    """Make a space of three curves and a matrix from linear light to XYZ, adapted to D50."""
     return Space("RGB", curves, _FROM_XYZ @ matrix)
 
 
 def grey_space(curve: Curve) -> Space:
-    """A space of one curve: grey stays neutral."""
+    """Make a space of one curve: grey stays neutral."""
     return Space("GRAY", (curve, curve, curve), np.eye(3))
 
 
 def srgb_curve(code: Array) -> Array:
-    """Linear light of sRGB (IEC 61966-2-1)."""
+    """Compute the linear light of sRGB codes (IEC 61966-2-1)."""
     return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
 
 
@@ -91,7 +91,7 @@ def power_curve(exponent: float) -> Curve:
 
 
 def _encoding() -> NDArray[np.uint8]:
-    """The sRGB code, 8 bits, of every linear light of 16 bits."""
+    """Compute the sRGB code, 8 bits, of every linear light of 16 bits."""
     light = np.arange(_FULL + 1) / _FULL
     code = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return (255 * code).round().astype(np.uint8)
@@ -146,7 +146,7 @@ def _by_table(pixels: NDArray[Any], space: Space, bgr: bool) -> NDArray[np.uint8
 
 
 def _alpha_kept(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Room for the result, with the alpha in it."""
+    """Make room for the result, with the alpha in it."""
     out = np.empty(pixels.shape, np.uint8)
     if pixels.shape[2] == 4:
         alpha = pixels[:, :, 3]
@@ -155,15 +155,15 @@ def _alpha_kept(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def is_srgb(space: Space) -> bool:
-    """Whether a space of grey or of three channels is sRGB to a level of 255, as most that are embedded are.
+    """Tell whether a space of grey or of three channels is sRGB to a level of 255, as most that are embedded are.
 
-    Seen by what it does to colours, since it has hundreds of names.
+    It is known by what it does to colours: profiles of sRGB have hundreds of names.
     """
     return _shift(space)[1] <= 1
 
 
 def is_drastic(space: Space) -> bool:
-    """Whether colours without the conversion are quite other ones: negatives, exchanged channels.
+    """Tell whether colours without the conversion are quite other ones: negatives, exchanged channels.
 
     ProPhoto RGB moves colours by 25 levels of 255 on average, linear light by 44; red and green exchanged by 60.
     """
@@ -172,7 +172,7 @@ def is_drastic(space: Space) -> bool:
 
 @lru_cache(maxsize=64)
 def _shift(space: Space) -> tuple[float, float]:
-    """By how many levels of 255 a conversion moves colours: on average, and at most."""
+    """Measure by how many levels of 255 a conversion moves colours: on average, and at most."""
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     if space.channels == "GRAY":
         chart = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)

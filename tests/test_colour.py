@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -196,3 +197,17 @@ def test_any_damage_to_a_profile_leaves_a_picture(draw):
     decoded = decode(coloured.png(coloured.iccp(bytes(profile[: draw.draw(st.integers(0, len(profile)))]))))
     assert decoded.picture.shape == (64, 64, 3)
     assert decoded.colour_profile["state"] in ("srgb", "applied", "ignored")
+
+
+@pytest.mark.parametrize("name", ["p3", "negative", "srgb"])
+def test_heics_have_profiles(name):
+    """Telephones write them, in Display P3."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heif")
+    profile, look, state = coloured.PROFILES[name]
+    picture = Image.fromarray(coloured.chart())
+    picture.info["icc_profile"] = profile
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(stream, quality=-1, chroma=444)
+    decoded = decode(stream.getvalue())
+    assert decoded.colour_profile["state"] == state
+    assert difference(decoded.picture, coloured.looks()[look]) < TOLERANCE
