@@ -1,8 +1,7 @@
-"""Bytes -> upright RGB picture, or the reason why not. The only place that calls OpenCV's decoders."""
+"""Bytes -> upright sRGB picture, or the reason why not. The only place that calls OpenCV's decoders."""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner import tiff
+from scanner.alpha import hides_another
+from scanner.colour import in_srgb
 from scanner.header import DECODABLE, Header, png_chunks, read_header
+from scanner.orientation import orientation, upright
 from scanner.settings import MAX_PIXELS
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
@@ -26,13 +27,18 @@ class Decoded:
 
     Attributes:
         format: from the content; empty if unknown.
-        picture: RGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
+        picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
         reason: empty on success.
+        colour_profile: what the file says of its colours, and whether they were converted (`scanner.colour`).
+        others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
+            quite another picture. They are as large, and belong to the same row: the highest score decides.
     """
 
     format: str
     picture: Picture | None = None
     reason: str = ""
+    colour_profile: dict[str, str] | None = None
+    others: tuple[Picture, ...] = ()
 
 
 class NoRoomError(Exception):
@@ -88,11 +94,27 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=failure)
     if pixels.dtype not in (np.uint8, np.uint16):
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
-    if header.format == "jpeg":
-        return Decoded(header.format, pixels)
+    return _shown(pixels, data, header.format)
+
+
+def _shown(pixels: NDArray[Any], data: bytes, format: str) -> Decoded:
+    """The picture that most viewers show of pixels, and the others that some of them do.
+
+    Args:
+        pixels: RGB of a JPEG; of others grey, BGR or BGRA.
+        data: the file.
+        format: of its content.
+    """
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
-    premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
-    return Decoded(header.format, _to_rgb(pixels, premultiplied))
+    premultiplied = format == "tiff" and pixels.dtype == np.uint8
+    converted = in_srgb(pixels, data, format, bgr=format != "jpeg")
+    pixels, before = converted.pixels, converted.before
+    if format == "jpeg":
+        return Decoded(format, pixels, "", converted.profile, () if before is None else (before,))
+    others = [_to_rgb(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
+    if before is not None:
+        others.append(_to_rgb(before, premultiplied))
+    return Decoded(format, _to_rgb(pixels, premultiplied), "", converted.profile, tuple(others))
 
 
 def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
@@ -100,26 +122,14 @@ def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
 
     RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth.
     """
-    if header.format == "png":
-        data = _first_picture(data)
-    buffer = np.frombuffer(data, np.uint8)
-    if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK and turn it upright
-        return cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB)
-    # IMREAD_COLOR would drop alpha and show the colours hidden under it; IMREAD_UNCHANGED leaves turning to us.
-    pixels, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
-    if pixels is None or header.format == "tiff":  # OpenCV turns TIFF by itself, even under IMREAD_UNCHANGED
-        return pixels
-    if header.format == "avif":  # it says in the container how to turn it; readers must ignore its EXIF
-        eight = pixels if pixels.dtype == np.uint8 else _eight_bits(buffer, pixels, header.bits)
-        if eight is None:
-            return None
-        turned = np.rot90(eight, header.quarter_turns)
-        return turned if header.mirror is None else np.flip(turned, header.mirror)
-    orientation = 1
-    for kind, block in zip(kinds, metadata, strict=True):
-        if kind == cv2.IMAGE_METADATA_EXIF:
-            orientation = exif_orientation(np.asarray(block).tobytes())
-    return upright(pixels, orientation)
+    buffer = np.frombuffer(_first_picture(data) if header.format == "png" else data, np.uint8)
+    if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    else:  # IMREAD_COLOR would drop alpha and show the colours hidden under it
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if pixels is not None and header.format == "avif" and pixels.dtype != np.uint8:
+        pixels = _eight_bits(buffer, pixels, header.bits)
+    return None if pixels is None else upright(pixels, orientation(data, header.format))
 
 
 def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDArray[Any] | None:
@@ -149,36 +159,8 @@ def _first_picture(png: bytes) -> bytes:
     return png[:8] + b"".join(png[at:end] for kind, at, end in chunks if kind not in animation)
 
 
-def exif_orientation(exif: bytes) -> int:
-    """The orientation tag (0x0112) of an EXIF block, 1..8; 1 if it has none or is broken."""
-    exif = exif.removeprefix(b"Exif\x00\x00")
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return 1
-    try:
-        start = struct.unpack_from(order + "I", exif, 4)[0]
-        for tag, _, _, at in tiff.entries(exif, order, start):
-            if tag == 0x0112:
-                value = struct.unpack_from(order + "H", exif, at)[0]
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
-    return 1
-
-
-def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation (1..8)."""
-    if orientation >= 5:  # 5 to 8 are stored sideways
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
-
-
-def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False) -> Picture:
-    """OpenCV's channel orders and depths -> contiguous RGB uint8, alpha composited on white."""
+def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255) -> Picture:
+    """OpenCV's channel orders and depths -> contiguous RGB uint8, alpha composited on white, or on black (0)."""
     pixels = np.ascontiguousarray(pixels)
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
@@ -191,7 +173,7 @@ def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False) -> Picture:
         alpha = cv2.merge([alpha] * 3)
         if not premultiplied:
             colour = cv2.multiply(colour, alpha, scale=1 / 255)
-        return cv2.add(colour, cv2.bitwise_not(alpha))  # what alpha leaves open shows white
+        return cv2.add(colour, cv2.bitwise_not(alpha)) if ground else colour  # what alpha leaves open shows white
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
 
 
@@ -211,4 +193,5 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int) -> Decoded:
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
         return Decoded("heic", reason="corrupt")
-    return Decoded("heic", _to_rgb(pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels))
+    pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
+    return _shown(np.ascontiguousarray(pixels), data, "heic")

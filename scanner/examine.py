@@ -135,7 +135,7 @@ class Examiner:
                 row,
                 format=decoded.format,
                 reason=decoded.reason,
-                provenance=provenance(content, decoded.format),
+                provenance=provenance(content, decoded.format, decoded.colour_profile),
             )
             lap("provenance")
             picture = decoded.picture

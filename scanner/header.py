@@ -51,8 +51,6 @@ class Header:
         format: `jpeg`, `png`, ...; empty if the content is no picture that we know.
         width, height: pixels as stored (before EXIF orientation); 0 where the header could not be read.
         complete: False if the container ends before its own end mark or announced length.
-        quarter_turns, mirror: how AVIF says "upright": counter-clockwise quarter turns (`irot`), then a flip (`imir`)
-            of the rows (0) or the columns (1); None is no flip.
         bits: of an AVIF's samples.
         tile_pixels: of one tile of a TIFF; it may be larger than the picture, and is decoded as a whole.
         refusal: why no decoder should see it, as a reason; empty if nothing speaks against it.
@@ -62,8 +60,6 @@ class Header:
     width: int = 0
     height: int = 0
     complete: bool = True
-    quarter_turns: int = 0
-    mirror: int | None = None
     bits: int = 8
     tile_pixels: int = 0
     refusal: str = ""
@@ -243,8 +239,8 @@ def _tiff(data: bytes) -> Header:
 
 def _heif(name: str, data: bytes) -> Header:
     """The container of AVIF and HEIC. The largest of the `ispe` sizes: those of tiles and thumbnails are smaller."""
-    width = height = turns = end = 0
-    bits, mirror = 8, None
+    width = height = end = 0
+    bits = 8
     stored = False
     for kind, start, end in boxes(data, 0, len(data)):
         stored |= kind == b"mdat" or (kind == b"meta" and b"idat" in data[start:end])
@@ -255,11 +251,7 @@ def _heif(name: str, data: bytes) -> Header:
                     width, height = max((width, height), size, key=lambda s: s[0] * s[1])
                 elif prop == b"av1C":
                     bits = max(bits, {0x40: 10, 0x60: 12}.get(data[at + 2] & 0x60, 8))
-                elif prop == b"irot":
-                    turns = data[at] & 3
-                elif prop == b"imir":
-                    mirror = data[at] & 1
-    return Header(name, width, height, stored and end <= len(data), turns, mirror, bits)
+    return Header(name, width, height, stored and end <= len(data), bits)
 
 
 def _item_properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:

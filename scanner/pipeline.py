@@ -153,6 +153,7 @@ def versions() -> list[Any]:
         ROWS_VERSION,
         cv2.__version__,
         onnxruntime.__version__,
+        _version("pillow"),
         _version("pillow-heif"),
         _version("c2pa-python"),
     ]

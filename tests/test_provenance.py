@@ -127,6 +127,7 @@ def test_the_shape_of_a_mark():
         "double_compression": None,
         "suffix": None,
         "c2pa": None,
+        "colour_profile": None,
     }
 
 

@@ -63,12 +63,13 @@ class _Text:
     key: str = ""
 
 
-def provenance(data: bytes, format: str) -> dict[str, Any] | None:
+def provenance(data: bytes, format: str, colour_profile: Mapping[str, str] | None = None) -> dict[str, Any] | None:
     """All of it, in the shape of a row's `provenance`, but for what the name and the pixels tell. Never raises.
 
     Args:
         data: the file.
         format: of its content; empty if it is no picture, of which there is nothing to say.
+        colour_profile: what decoding made of it.
     """
     if not format:
         return None
@@ -93,6 +94,7 @@ def provenance(data: bytes, format: str) -> dict[str, Any] | None:
         "double_compression": None,
         "suffix": None,
         "c2pa": manifest,
+        "colour_profile": colour_profile,
     }
 
 

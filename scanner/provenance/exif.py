@@ -6,11 +6,10 @@ import struct
 from collections.abc import Container
 from itertools import islice
 
-from scanner.tiff import entries
+from scanner.exif import byte_order, walk
 
-_EXIF_DIRECTORY = 0x8769
-# Of a directory: cameras write some sixty.
-_MAX_ENTRIES = 512
+# Entries that are looked at: cameras write some sixty in each of the two directories.
+_MAX_ENTRIES = 1024
 # Bytes of a value. Prompts take some thousands, whole workflows some ten thousands.
 MAX_VALUE = 2**16
 _SIZES = {1: 1, 2: 1, 4: 4, 7: 1}  # of a number by type: BYTE, ASCII, LONG, UNDEFINED
@@ -28,32 +27,14 @@ def exif_values(block: bytes, tags: Container[int]) -> dict[int, bytes]:
     Never raises: what is broken is not there.
     """
     block = block.removeprefix(b"Exif\x00\x00")
-    order = {b"II": "<", b"MM": ">"}.get(block[:2])
     values: dict[int, bytes] = {}
-    if order is None or len(block) < 8:
-        return values
-    (start,) = struct.unpack_from(order + "I", block, 4)
-    deeper = _read(block, order, start, tags, values)
-    if deeper is not None:  # one step, so that directories which point to each other go nowhere
-        _read(block, order, deeper, tags, values)
+    for entry in islice(walk(block), _MAX_ENTRIES):
+        if entry.tag in tags and entry.tag not in values and entry.kind in _SIZES:
+            at, size = entry.at, entry.count * _SIZES[entry.kind]
+            if size > 4:
+                (at,) = struct.unpack_from(byte_order(block) + "I", block, at)
+            values[entry.tag] = block[at : at + min(size, MAX_VALUE)]
     return values
-
-
-def _read(block: bytes, order: str, start: int, tags: Container[int], values: dict[int, bytes]) -> int | None:
-    """Add the values of a directory; where that of EXIF begins, if it says so."""
-    deeper = None
-    try:
-        for tag, kind, count, at in islice(entries(block, order, start), _MAX_ENTRIES):
-            if tag == _EXIF_DIRECTORY:
-                (deeper,) = struct.unpack_from(order + "I", block, at)
-            elif tag in tags and tag not in values and kind in _SIZES:
-                size = count * _SIZES[kind]
-                if size > 4:
-                    (at,) = struct.unpack_from(order + "I", block, at)
-                values[tag] = block[at : at + min(size, MAX_VALUE)]
-    except struct.error:  # it is cut off
-        pass
-    return deeper
 
 
 def text_of(value: bytes) -> str:

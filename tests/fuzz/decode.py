@@ -11,7 +11,18 @@ import time
 import atheris
 import numpy as np
 
-with atheris.instrument_imports(include=["scanner.decode", "scanner.header"]):
+with atheris.instrument_imports(
+    include=[
+        "scanner.decode",
+        "scanner.header",
+        "scanner.orientation",
+        "scanner.exif",
+        "scanner.heif",
+        "scanner.colour",
+        "scanner.colour_tags",
+        "scanner.icc",
+    ]
+):
     from scanner.decode import Decoded, decode
     from scanner.header import Header, read_header
 

@@ -1,12 +1,12 @@
-"""Fuzz target: bytes -> `read_header` and `exif_orientation`. All of it is Python, so coverage guides all the way."""
+"""Fuzz target: bytes -> `read_header` and `orientation`. All of it is Python, so coverage guides all the way."""
 
 from __future__ import annotations
 
 import atheris
 
-with atheris.instrument_imports(include=["scanner.decode", "scanner.header"]):
-    from scanner.decode import exif_orientation
+with atheris.instrument_imports(include=["scanner.orientation", "scanner.header", "scanner.exif", "scanner.heif"]):
     from scanner.header import png_chunks, read_header
+    from scanner.orientation import exif_orientation, orientation
 
 from tests.fuzz.target import fuzz, timed
 
@@ -24,6 +24,8 @@ def check(data: bytes) -> str:
     for block in (data, b"II*\x00" + data[4:], b"MM\x00*" + data[4:]):
         if exif_orientation(block) not in range(1, 9):
             return f"orientation: {exif_orientation(block)}"
+    if orientation(data, header.format) not in range(1, 9):
+        return f"orientation: {orientation(data, header.format)}"
     return ""
 
 

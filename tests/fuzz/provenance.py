@@ -11,6 +11,7 @@ with atheris.instrument_imports(
         "scanner.provenance",
         "scanner.provenance.metadata",
         "scanner.provenance.exif",
+        "scanner.exif",
         "scanner.provenance.heif",
         "scanner.provenance.xmp",
         "scanner.header",

@@ -1,0 +1,61 @@
+"""Walks the entries of an EXIF block. CIPA DC-008 (EXIF 3.0): TIFF 6.0 with tags of its own.
+
+Both the orientation and the marks of provenance are read through this walk.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scanner.tiff import entries
+
+SHORT, LONG = 3, 4
+_EXIF_DIRECTORY = 0x8769
+_VALUE = 4  # bytes of an entry that hold its value, or say where the value is
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a directory: its tag, the type and the count of its values, and where its four value bytes are."""
+
+    tag: int
+    kind: int
+    count: int
+    at: int
+
+
+def byte_order(block: bytes) -> str:
+    """Read the byte order of an EXIF block or a TIFF, as `struct` has it; empty if it is neither."""
+    return {b"II*\x00": "<", b"MM\x00*": ">"}.get(block[:4], "")
+
+
+def walk(block: bytes) -> Iterator[Entry]:
+    """Yield the entries of the first directory, in order; those of the EXIF directory stand behind its pointer.
+
+    Only whole entries are yielded, and the walk ends where a directory is cut off. The EXIF directory is entered once,
+    and only through a pointer that is one LONG, as Chromium does it.
+
+    Args:
+        block: from the byte order mark on; or a whole TIFF.
+    """
+    order = byte_order(block)
+    if not order or len(block) < 8:
+        return
+    entered = False
+    for entry in _directory(block, order, struct.unpack_from(order + "I", block, 4)[0]):
+        yield entry
+        if entry.tag == _EXIF_DIRECTORY and (entry.kind, entry.count) == (LONG, 1) and not entered:
+            entered = True
+            yield from _directory(block, order, struct.unpack_from(order + "I", block, entry.at)[0])
+
+
+def _directory(block: bytes, order: str, start: int) -> Iterator[Entry]:
+    try:
+        for tag, kind, count, at in entries(block, order, start):
+            if at + _VALUE > len(block):
+                return
+            yield Entry(tag, kind, count, at)
+    except struct.error:  # the directory is cut off
+        return

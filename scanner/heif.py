@@ -1,0 +1,89 @@
+"""Finds properties of the picture that an AVIF or HEIC file shows: how to turn it, and which colours it has.
+
+ISO 23008-12: the `meta` box lists properties in `ipco`, and `ipma` associates them with items; a property that is
+associated with another item, or with none, says nothing. Sequences (brand `avis`) show the first track instead, whose
+properties are boxes of its sample entry (ISO 14496-12, 8.5.2).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from itertools import islice
+
+from scanner.header import boxes
+
+# Kind, start and end of the content.
+Property = tuple[bytes, int, int]
+_MAX_BOXES = 1000
+_SAMPLE_ENTRY = 78  # bytes of a visual sample entry before its boxes
+
+
+def properties(data: bytes) -> list[Property]:
+    """List the properties of the picture that is shown, in the order of their association. Never raises."""
+    try:
+        if data[8:12] == b"avis":
+            return list(_of_track(data, *_first(data, 0, len(data), b"moov")))
+        return list(_of_primary_item(data, *_first(data, 0, len(data), b"meta")))
+    except (struct.error, IndexError, KeyError):  # it is cut off, or a box is missing
+        return []
+
+
+def _children(data: bytes, at: int, end: int) -> list[Property]:
+    """List the boxes in a box; none reaches beyond it, or every byte could be walked often."""
+    return [(kind, start, min(stop, end)) for kind, start, stop in islice(boxes(data, at, end), _MAX_BOXES)]
+
+
+def _first(data: bytes, at: int, end: int, *path: bytes) -> tuple[int, int]:
+    """Find the content of the first box of each kind, one in the other: its start and end.
+
+    Raises:
+        KeyError: there is no such box.
+    """
+    for kind in path:
+        found = [(start, stop) for name, start, stop in _children(data, at, end) if name == kind]
+        if not found:
+            raise KeyError(kind)
+        at, end = found[0]
+    return at, end
+
+
+def _of_track(data: bytes, at: int, end: int) -> Iterator[Property]:
+    for kind, start, stop in _children(data, at, end):
+        if kind != b"trak":
+            continue
+        media = _first(data, start, stop, b"mdia")
+        handler, _ = _first(data, *media, b"hdlr")
+        if data[handler + 8 : handler + 12] == b"pict":  # others are alpha, or sound
+            entries, entries_end = _first(data, *media, b"minf", b"stbl", b"stsd")
+            _, entry, entry_end = _children(data, entries + 8, entries_end)[0]
+            yield from _children(data, entry + _SAMPLE_ENTRY, entry_end)
+            return
+
+
+def _of_primary_item(data: bytes, at: int, end: int) -> Iterator[Property]:
+    at += 4
+    primary, _ = _first(data, at, end, b"pitm")
+    wide = data[primary] > 0
+    number = int.from_bytes(data[primary + 4 : primary + (8 if wide else 6)], "big")
+    listed = _children(data, *_first(data, at, end, b"iprp", b"ipco"))
+    for index in _associated(data, *_first(data, at, end, b"iprp", b"ipma"), number):
+        if 0 < index <= len(listed):
+            yield listed[index - 1]
+
+
+def _associated(data: bytes, at: int, end: int, wanted: int) -> Iterator[int]:
+    """Yield the numbers, counted from 1, of the properties of an item."""
+    version, large = data[at], data[at + 3] & 1
+    head = struct.Struct(">IB" if version else ">HB")
+    count, at = struct.unpack_from(">I", data, at + 4)[0], at + 8
+    for _ in range(min(count, _MAX_BOXES)):
+        if at + head.size > end:
+            return
+        item, properties = head.unpack_from(data, at)
+        at += head.size
+        numbers = struct.unpack_from(f">{properties}{'H' if large else 'B'}", data, at)
+        at += properties * (2 if large else 1)
+        if item == wanted:
+            yield from (number & (0x7FFF if large else 0x7F) for number in numbers)  # the first bit says "essential"
+            return

@@ -1,0 +1,99 @@
+"""Reads how a picture has to be turned, and turns it, as Chromium does; the table is in tests/turned.py.
+
+JPEG and PNG say it in EXIF, AVIF in properties of its container. WebP, GIF and BMP are shown as they are stored,
+whatever their EXIF says. TIFF and HEIC are turned by their decoders, libtiff and libheif.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.exif import SHORT, byte_order, walk
+from scanner.header import jpeg_segments, png_chunks
+from scanner.heif import properties
+
+_ORIENTATION = 0x0112
+_APP1 = 0xE1
+_EXIF = b"Exif\x00"  # then one byte more, which is 0 in the standard and anything in practice
+# Chunks of a PNG before its pixels that are looked at.
+_MAX_CHUNKS = 20_000
+# By the axis of AVIF's `imir`, and its counter-clockwise quarter turns (`irot`), which come first: the orientation.
+_AVIF = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
+
+
+def orientation(data: bytes, format: str) -> int:
+    """Read the orientation that a file asks for, 1..8 as EXIF counts; 1 if it asks for none. Never raises.
+
+    Args:
+        data: the file.
+        format: of its content.
+    """
+    try:
+        return _READERS.get(format, _as_stored)(data)
+    except (struct.error, IndexError, ValueError):  # it is cut off
+        return 1
+
+
+def exif_orientation(block: bytes) -> int:
+    """Read the first valid orientation of an EXIF block, which begins with its byte order mark; 1 if it has none."""
+    order = byte_order(block)
+    for entry in walk(block):
+        if entry.tag == _ORIENTATION and (entry.kind, entry.count) == (SHORT, 1):
+            value: int = struct.unpack_from(order + "H", block, entry.at)[0]
+            if 1 <= value <= 8:
+                return value
+    return 1
+
+
+def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an orientation (1..8); the result is contiguous."""
+    if orientation >= 5:  # 5 to 8 are stored sideways
+        pixels = cv2.transpose(pixels)
+    rows, columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    if rows or columns:
+        pixels = cv2.flip(pixels, -1 if rows and columns else int(columns))
+    return np.ascontiguousarray(pixels)
+
+
+def _as_stored(data: bytes) -> int:
+    return 1
+
+
+def _jpeg(data: bytes) -> int:
+    """Only the first EXIF block before the first scan counts, broken or not."""
+    for marker, at, end in jpeg_segments(data):
+        if marker == _APP1 and data.startswith(_EXIF, at) and end - at > len(_EXIF) + 1:
+            return exif_orientation(data[at + len(_EXIF) + 1 : end])
+    return 1
+
+
+def _png(data: bytes) -> int:
+    """Only the first eXIf chunk with a right checksum counts, and it must stand before the pixels."""
+    for kind, at, end in islice(png_chunks(data), _MAX_CHUNKS):
+        if kind == b"IDAT":
+            break
+        if kind == b"eXIf" and zlib.crc32(data[at + 4 : end - 4]).to_bytes(4, "big") == data[end - 4 : end]:
+            return exif_orientation(data[at + 8 : end - 4])
+    return 1
+
+
+def _avif(data: bytes) -> int:
+    """Take the first `irot` and the first `imir` of the picture; readers must ignore its EXIF (ISO 23008-12)."""
+    turns, mirror = 0, None
+    for kind, at, _ in reversed(properties(data)):
+        if kind == b"irot":
+            turns = data[at] & 3
+        elif kind == b"imir":
+            mirror = data[at] & 1
+    return _AVIF[mirror][turns]
+
+
+_READERS: dict[str, Callable[[bytes], int]] = {"jpeg": _jpeg, "png": _png, "avif": _avif}

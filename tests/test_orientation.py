@@ -1,0 +1,48 @@
+"""How a picture has to be turned, as Chromium turns it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scanner.decode import decode
+from scanner.orientation import upright
+from tests import turned
+from tests.chromium import drawn
+from tests.pictures import scene
+
+
+def seen(picture):
+    """The orientation that makes a picture of the scene."""
+    shapes = {turn: upright(scene(), turn) for turn in range(1, 9)}
+    alike = {
+        turn: np.abs(made - picture.astype(int)).mean() for turn, made in shapes.items() if made.shape == picture.shape
+    }
+    return min(alike, key=alike.get)
+
+
+@pytest.mark.parametrize("name", turned.table())
+def test_files_are_turned_as_chromium_turns_them(name):
+    _, data, orientation = turned.table()[name]
+    assert seen(decode(data).picture) == orientation
+
+
+def test_the_table_is_what_chromium_does(browser):
+    page = browser.new_page()
+    wrong = {}
+    for name, (kind, data, orientation) in turned.table().items():
+        shown = seen(drawn(page, data, kind))
+        if shown != orientation:
+            wrong[name] = shown
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("channels", [0, 1, 2, 3, 4])
+def test_every_layout_is_turned(orientation, channels):
+    """Numpy is the reference: EXIF 5 to 8 are stored sideways, then rows or columns are reversed."""
+    pixels = np.arange(6 * 4 * max(channels, 1), dtype=np.uint16).reshape((6, 4, channels) if channels else (6, 4))
+    expected = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    expected = expected[::-1] if orientation in (3, 4, 7, 8) else expected
+    expected = expected[:, ::-1] if orientation in (2, 3, 6, 7) else expected
+    assert upright(pixels, orientation).reshape(expected.shape).tolist() == expected.tolist()
