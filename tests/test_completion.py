@@ -1,4 +1,4 @@
-"""What Tab offers in bash, zsh and fish: asked as their scripts ask, and in the shells themselves if there are any."""
+"""What Tab offers in bash, zsh and fish: asked as their scripts ask, and in the shells themselves if they are there."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from scanner.formats.rows import as_object, on_one_line
 from scanner.html import report as report_module
 from scanner.html import tallies
 from scanner.html.links import Links
-from scanner.html.plots import scores
+from scanner.html.plots import pace, scores
 from scanner.html.report import VERDICTS, ReportWriter
 from scanner.html.tallies import Folders, Pace, Scores, Thumbnails
 from scanner.model import Detector, find_model
@@ -343,6 +343,15 @@ def test_too_many_folders_count_as_those_they_are_in(paths, most):
     for folder, counts in table.items():
         inside = [p for p in paths if kept[p] == folder or (folder and kept[p].startswith(f"{folder}/"))]
         assert counts.total() == len(inside)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_pace_of_one_file_on_a_busy_machine_is_not_drawn():
+    """All slots of time but the last were empty, and Matplotlib complained on standard error."""
+    counts = Pace(started=0.0)
+    counts.add()
+    assert set(counts.rates()) == {0.0}
+    assert pace(counts) == ""
 
 
 def test_the_pace_keeps_its_slots_few(monkeypatch):

@@ -451,7 +451,7 @@ def _quiet_import() -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code: 0, 2 for an error, 130 if interrupted, 141 if nobody reads the output."""
+    """Run a command; return the exit code: 0, 2 for any error, 130 if interrupted, 141 if nobody reads the output."""
     keep_memory()
     try:
         cli.main(args=None if argv is None else list(argv), prog_name="facescan-train", standalone_mode=False)

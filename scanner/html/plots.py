@@ -51,9 +51,9 @@ def scores(counts: Scores, thresholds: Mapping[str, float]) -> Markup:
 
 
 def pace(counts: Pace) -> Markup | str:
-    """Files a second over time; empty if the scan was too short to tell."""
+    """Files a second over time; empty if the scan was too short, or had too few files, to tell."""
     rates = counts.rates()
-    if len(rates) < _FEWEST_SLOTS:
+    if len(rates) < _FEWEST_SLOTS or not any(rates):
         return ""
     chart = charts.axes("seconds", "files a second")
     chart.stairs(
