@@ -29,8 +29,10 @@ from scanner.trial import trial_error, try_model
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
 BATCH = {"cpu": 8, "cuda": 64}
-# A trial that takes longer is broken off: twenty regions, of which the slowest published detector scores ten a second.
+# A trial that takes longer is broken off: twelve regions, of which the slowest published detector scores ten a second.
 TRIAL_SECONDS = 30.0
+# Regions in the largest batch of a trial on a CPU, which scores larger ones only of pictures with more faces.
+_TRIED_BATCH = 64
 # How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
 SAME = 0.05
 # How far the sum of an activation may be from the log-odds, in parts of them and at least: int8 rounds in between.
@@ -127,7 +129,8 @@ class Detector:
             raise FacescanError(f"{file}: it was replaced while it was in use")
         on_cpu = device == "cpu" or why_no_cuda() is not None
         if not tried and self.sha256 not in _bundled_hashes():
-            try_model(file, self.sha256, threads, (batch_size or BATCH["cpu"]) if on_cpu else 2, TRIAL_SECONDS)
+            tried_batch = min(batch_size or BATCH["cpu"], _TRIED_BATCH) if on_cpu else 2
+            try_model(file, self.sha256, threads, tried_batch, TRIAL_SECONDS)
         self._session, self.device = open_session(content, str(file), device, threads)
         self._file, self._threads = file, threads
         try:
@@ -141,7 +144,7 @@ class Detector:
         if not on_cpu:  # a trial in another process says nothing of the GPU
             try:
                 with deadline(TRIAL_SECONDS) as options:
-                    self.score_noise(batch_size or BATCH[self.device.used], options)
+                    self.score_noise(batch_size or BATCH[self.device.used], self.device.used != "cpu", options)
             except Exception as error:  # onnxruntime raises a different class for every kind of trouble
                 raise trial_error(file, first_line(error)) from error
 
@@ -186,11 +189,12 @@ class Detector:
         computed: list[NDArray[Any]] = self._session.run(list(outputs), feeds, options)
         return computed
 
-    def score_noise(self, batch_size: int, options: RunOptions | None = None) -> None:
+    def score_noise(self, batch_size: int, only_full: bool = False, options: RunOptions | None = None) -> None:
         """Score a grey region of noise and a dark one: each alone, together, and at every place of a full batch.
 
         Args:
             batch_size: regions in a full batch, if the graph does not fix that.
+            only_full: try no other batches than full ones.
             options: of the runs.
 
         Raises:
@@ -202,8 +206,10 @@ class Detector:
         grey, dark = (
             tuple(noise.integers(0, top, (*spec.size, 3), np.uint8) for spec in self.card.inputs) for top in (256, 64)
         )
-        sizes = [self.batch] if self.batch else [2, *{1, batch_size} - {2}]
-        batches = [([pair[0], pair[1]] * size)[:size] for size in sizes for pair in ((grey, dark), (dark, grey))]
+        size = self.batch or batch_size
+        batches = [(pair * size)[:size] for pair in ([grey, dark], [dark, grey])]
+        if not self.batch and not only_full:
+            batches = [[dark, grey], [grey], [dark], batches[0]]
         names = [self.card.output.name, *filter(None, [self.card.activation])]
         scores: dict[int, list[float]] = {id(grey): [], id(dark): []}
         for regions in batches:

@@ -503,8 +503,9 @@ def test_the_batch_that_a_scan_uses_is_tried(tmp_path):
     file = tmp_path / "m.onnx"
     save(file, [MEAN, *added_from("place", 11), as_column("sum")], places(11))
     assert Detector(file).card.name == "tiny"
-    with pytest.raises(FacescanError, match=r"a trial on noise failed: one picture has scores from 0\."):
-        Detector(file, batch_size=16)
+    for batch_size in (16, 1_000_000):
+        with pytest.raises(FacescanError, match=r"a trial on noise failed: one picture has scores from 0\."):
+            Detector(file, batch_size=batch_size)
 
 
 # What never ends, as nodes that make a `large`; ONNX Runtime does not look at the clock within a node.
