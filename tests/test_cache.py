@@ -917,7 +917,8 @@ def test_what_ends_a_process_is_remembered_for_the_same_limits(tmp_path, toy, mo
     def scan(*options: str) -> tuple[str, int]:
         """The reason in the row, and how often it was tried to decode the picture."""
         attempts.write_bytes(b"")
-        main([str(file), "--model", str(toy), "-o", str(tmp_path / "r.csv"), "-q", "--timeout", "1", *options])
+        limits = options if "--timeout" in options else ("--timeout", "1", *options)
+        main([str(file), "--model", str(toy), "-o", str(tmp_path / "r.csv"), "-q", *limits])
         (row,) = csv.DictReader((tmp_path / "r.csv").read_text().splitlines())
         assert (len(row["sha256"]), row["bytes"]) == (64, str(file.stat().st_size))
         return row["reason"], attempts.stat().st_size

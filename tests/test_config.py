@@ -283,7 +283,7 @@ def as_nobody(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
     """
     script = """if True:
         import os, sys
-        import rich.console, scanner.run, tomllib
+        import resource, rich.console, scanner.run, tomllib
         from scanner.cli import main
         os.chmod(".", 0)
         if os.geteuid() == 0:
