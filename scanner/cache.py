@@ -30,7 +30,7 @@ PATIENCE = 5.0
 # Errors that follow from the content; others (memory, the file system, the model) may be gone next time.
 _LASTING = frozenset(
     "empty not_an_image unsupported_format unsupported_pixels too_many_pixels too_many_scans truncated corrupt "
-    "too_long_for_ela".split()
+    "too_long_for_ela git_lfs_pointer".split()
 )
 # Columns of a row that are neither the key of the cache nor a matter of the run.
 _KEPT = ("verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "reason", "frames")
