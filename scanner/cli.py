@@ -19,6 +19,7 @@ from click.core import ParameterSource
 from scanner import __version__
 from scanner.errors import FacescanError, InterruptionError, first_line
 from scanner.report import FAIL_ON
+from scanner.selection import BY
 from scanner.settings import (
     MAX_BYTES,
     MAX_MEMORY,
@@ -122,9 +123,9 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },
-    epilog="Exit codes: 0 nothing found; 1 findings; 2 wrong usage, a model or output failure, or files that could "
-    "not be read; 130 interrupted. Every option can also be set in [tool.facescan] of pyproject.toml and as "
-    "FACESCAN_<OPTION>.",
+    epilog="Exit codes: 0 nothing found; 1 findings; 2 wrong usage, a model or output failure, files that could "
+    "not be read, or nothing scanned; 130 interrupted. Every option can also be set in [tool.facescan] of "
+    "pyproject.toml and as FACESCAN_<OPTION>.",
 )
 @click.argument("paths", nargs=-1, type=click.Path())
 # What to write
@@ -196,9 +197,17 @@ def read_config(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--exclude", type=Lines(), multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
 )
 @click.option("--force-exclude", is_flag=True, help="Apply --exclude to files named explicitly, too.")
+@click.option(
+    "--by",
+    type=click.Choice(BY),
+    default=BY[0],
+    show_default=True,
+    help="What makes a file in a folder a picture: its suffix or its first bytes; or its suffix alone.",
+)
 @click.option("--max-depth", type=click.IntRange(min=1), metavar="N", help="1 is the files directly in a folder.")
 @click.option("--hidden", is_flag=True, help="Also enter and take names that begin with a dot.")
 @click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
+@click.option("--allow-empty", is_flag=True, help="Exit with 0, not with 2, if there is nothing to scan.")
 @click.option("--shard", type=Part(), metavar="I/N", help="Take the I-th of N parts of the files, as N machines would.")
 @click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Refuse larger files unread.  [default: 100M]")
 @click.option(

@@ -40,9 +40,9 @@ except ImportError as error:
     raise FacescanError("--engine ray needs Ray: pip install 'facescan[ray]'") from error
 
 if TYPE_CHECKING:
+    from scanner.candidate import Candidate
     from scanner.examine import Examined
     from scanner.settings import Settings
-    from scanner.walk import Candidate
     from scanner.workers import Failed, Look, Workers
 
 # Candidates handed out at once: some tenths of a second of work, against the milliseconds that Ray takes for it.

@@ -18,20 +18,25 @@ import click
 from scanner import __version__
 from scanner.baseline import marked, read_baseline
 from scanner.cache import Cache, cache_file, files_of
+from scanner.candidate import STDIN, Candidate
 from scanner.errors import FacescanError, InterruptionError
 from scanner.formats import format_of
 from scanner.formats.rows import as_line, on_one_line
 from scanner.interrupts import Interrupts
+from scanner.lists import read_list
 from scanner.model import DEFAULT_MODEL, Detector, find_model
+from scanner.once import Once
+from scanner.passed_over import PassedOver
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
 from scanner.report import Report, is_notable
 from scanner.result import SCHEMA_VERSION, Result
+from scanner.selection import Selection
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url
-from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
+from scanner.walk import candidates
 from scanner.writers import STDOUT, Writer, replace_file
 
 
@@ -53,14 +58,16 @@ def run(options: Mapping[str, Any]) -> int:
     known = read_baseline(options["baseline"], options["fail_on"]) if options["baseline"] else None
     detector = Detector(find_model(settings.model), _device(settings))
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
-    report = Report(_meta(settings, selection, detector, thresholds), options["fail_on"], options["exit_zero"])
+    meta = _meta(settings, selection, detector, thresholds)
+    report = Report(meta, options["fail_on"], options["exit_zero"], allow_empty=options["allow_empty"])
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
         if folder:
             _make_folder(option, folder)
     writers = _open_all(options, report.meta, detector)
     cache = _cache(options, scope(detector, settings))
     thumbnails = bool(options["report"])
-    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache, thumbnails)
+    files = _candidates(options, selection, report.passed)
+    results = scan(files, detector, thresholds, settings, report.spent, cache, thumbnails)
     if known is not None:
         results = marked(results, known, options["fail_on"])
     try:
@@ -77,7 +84,7 @@ def run(options: Mapping[str, Any]) -> int:
         where = f", kept in {kept}" if kept else ""
         raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
     with suppress(OSError):  # the scan is complete, whether anybody reads this or not
-        for note in filter(None, (writer.note for writer in writers)):
+        for note in (*report.warnings(), *filter(None, (writer.note for writer in writers))):
             click.echo(f"facescan: {on_one_line(note)}", err=True)
     if options["summary"]:
         _write_summary(options["summary"], report)
@@ -121,7 +128,7 @@ def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]
     # What can be read once only (standard input, a pipe) belongs to the scan.
     source = options["files_from"]
     countable = STDIN not in options["paths"] and (source is None or os.path.isfile(source))
-    return Progress(_candidates(options, selection, _local) if countable else None, shown)
+    return Progress(_candidates(options, selection, PassedOver(), _local) if countable else None, shown)
 
 
 def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
@@ -151,14 +158,20 @@ def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _candidates(
-    options: Mapping[str, Any], selection: Selection, passed: Callable[[Iterable[Any]], Iterable[Any]] = iter
+    options: Mapping[str, Any],
+    selection: Selection,
+    passed: PassedOver,
+    through: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Iterator[Candidate | None]:
-    yield from candidates(passed(options["paths"]), selection, named=True)
+    """The files of all paths, then those of the list. `passed` counts what is not taken; roots go `through` a check."""
+    once = Once(selection, options["paths"])
+    yield from candidates(through(options["paths"]), selection, True, once, passed)
     source = options["files_from"]
     if source:
         try:
             with nullcontext(sys.stdin.buffer) if source == STDIN else open(source, "rb") as stream:
-                yield from candidates(passed(read_list(stream, options["null"])), selection)
+                names = read_list(stream, options["null"], source)
+                yield from candidates(through(names), selection, False, once, passed)
         except OSError as error:
             raise FacescanError(f"--files-from {source}: {error.strerror}") from error
 

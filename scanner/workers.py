@@ -24,12 +24,12 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
+from scanner.candidate import Candidate
 from scanner.errors import FacescanError
 from scanner.examine import Examined, Known
 from scanner.interrupts import later
 from scanner.memory import give_back_memory, keep_memory
 from scanner.result import Result
-from scanner.walk import Candidate
 
 # A forked process is ready in 10 ms and shares the models' memory. macOS' own libraries do not survive a fork.
 _CONTEXT: BaseContext = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
