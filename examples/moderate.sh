@@ -5,19 +5,28 @@
 #   moderate.sh UPLOADS CASE
 #
 # CASE is made. Afterwards it holds results.jsonl, summary.json, fake/ (the moved files), review.txt (uncertain ones,
-# most suspicious first) and alert.txt (errors). Exit code: 0 done, 1 done but there are alerts, 2 the scan failed.
-# Needs jq and GNU mv.
+# most suspicious first), alert.txt (errors) and passed_over.txt (how many files were not looked at, and why). Exit code:
+# 0 done, 1 done but there are alerts, 2 the scan failed or there was nothing to scan. Needs jq and GNU mv.
 set -eu
 
 uploads=$1
 case_dir=$2
 mkdir -p "$case_dir/fake"
+rm -f "$case_dir/results.jsonl" "$case_dir/summary.json" # of an earlier scan
 
 status=0
-facescan "$uploads" --out "$case_dir/results.jsonl" --summary "$case_dir/summary.json" --quiet || status=$?
+# --hidden: a web server shows uploads whose names begin with a dot like all others.
+facescan "$uploads" --hidden --out "$case_dir/results.jsonl" --summary "$case_dir/summary.json" --quiet || status=$?
 # 1 is findings. 2 may be unreadable files, of which there are rows, or a scan that failed, of which there is no output.
 if [ "$status" -gt 2 ] || [ ! -f "$case_dir/results.jsonl" ]; then
     echo "moderate.sh: the scan failed (exit code $status)" >&2
+    exit 2
+fi
+
+jq -r '.summary.passed_over | to_entries[] | select(.value > 0) | "\(.value)\t\(.key)"' \
+    "$case_dir/summary.json" >"$case_dir/passed_over.txt"
+if [ "$(jq .summary.files "$case_dir/summary.json")" -eq 0 ]; then
+    echo "moderate.sh: nothing was scanned, which does not mean that nothing is fake" >&2
     exit 2
 fi
 

@@ -24,6 +24,7 @@ from scanner.interrupts import ending_signals
 from scanner.limits import check_memory
 from scanner.parsing import ConfiguredCommand, print_out
 from scanner.report import FAIL_ON, ONLY
+from scanner.selection import BY
 from scanner.settings import MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard
 
@@ -113,10 +114,10 @@ class Part(click.ParamType):  # type: ignore[type-arg]
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },
-    epilog="Exit codes: 0 nothing found; 1 findings; 2 wrong usage, a model or output failure, or files that could "
-    "not be read; 130 interrupted; 141 the reader of standard output has closed it. Every option can also be set as "
-    "FACESCAN_<OPTION> and in [tool.facescan] of a file that --config names; a pyproject.toml in the project's folders "
-    "may set those that neither write nor silence.",
+    epilog="Exit codes: 0 nothing found; 1 findings; 2 wrong usage, a model or output failure, files that could not be "
+    "read, or nothing scanned; 130 interrupted; 141 the reader of standard output has closed it. Every option can also "
+    "be set as FACESCAN_<OPTION> and in [tool.facescan] of a file that --config names; a pyproject.toml in the "
+    "project's folders may set those that neither write nor silence.",
 )
 @click.argument("paths", nargs=-1, type=click.Path())
 # What to write
@@ -217,9 +218,17 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     "--exclude", type=Lines(), multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
 )
 @click.option("--force-exclude", is_flag=True, help="Apply --exclude to files named explicitly, too.")
+@click.option(
+    "--by",
+    type=click.Choice(BY),
+    default=BY[0],
+    show_default=True,
+    help="What makes a file in a folder a picture: its suffix or its first bytes; or its suffix alone.",
+)
 @click.option("--max-depth", type=click.IntRange(min=1), metavar="N", help="1 is the files directly in a folder.")
 @click.option("--hidden", is_flag=True, help="Also enter and take names that begin with a dot.")
 @click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
+@click.option("--allow-empty", is_flag=True, help="Exit with 0, not with 2, if there is nothing to scan.")
 @click.option("--shard", type=Part(), metavar="I/N", help="Take the I-th of N parts of the files, as N machines would.")
 @click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Refuse larger files unread.  [default: 100M]")
 @click.option(

@@ -17,6 +17,8 @@ from scanner.settings import MAX_PIXELS
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
 
+# How a file begins that stands for another one, which Git LFS has not fetched.
+_GIT_LFS = b"version https://git-lfs.github.com/spec/v1"
 # RGB, uint8, (height, width, 3). OpenCV's type hints promise no dtype, so neither can this one.
 Picture = NDArray[Any]
 
@@ -67,7 +69,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded("", reason="empty")
     header = read_header(data)
     if not header.format:
-        return Decoded("", reason="not_an_image")
+        return Decoded("", reason="git_lfs_pointer" if data.startswith(_GIT_LFS) else "not_an_image")
     announced = max(header.width * header.height, header.tile_pixels)
     if announced > max_pixels:
         return Decoded(header.format, reason=f"too_many_pixels:{announced}")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from scanner.candidate import Candidate
 from scanner.card import Card
 from scanner.decode import NoRoomError, Picture, decode
 from scanner.ela import MAX_SIDE, QUALITY, error_levels, statistics
@@ -22,7 +23,6 @@ from scanner.provenance.double_jpeg import double_compression
 from scanner.read import fetched, read
 from scanner.result import Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
-from scanner.walk import Candidate
 
 if TYPE_CHECKING:
     from scanner.evidence import Evidence, Kept

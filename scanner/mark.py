@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 
+from scanner.beneath import place_of
 from scanner.url import is_url
 
 # Nanoseconds. A store through a shared mapping shows in a file's dates only if its page was written to the disk since
@@ -31,25 +32,34 @@ class Mark:
         state: size, times of the last change of content (mtime) and of anything (ctime), and inode; of an object
             behind a URL, size and tag.
         settled: its last change was long enough ago for the next one to show, and it is not in memory only.
+        root: the folder whose walk found the file, as in `Candidate`.
     """
 
     file: str
     path: bytes
     state: bytes
     settled: bool
+    root: str = ""
 
 
-def mark_of(path: str, max_bytes: int | None = None) -> Mark | None:
-    """The mark of a regular file no larger than `max_bytes`; None for everything else."""
+def mark_of(path: str, max_bytes: int | None = None, root: str = "") -> Mark | None:
+    """The mark of a regular file; None for everything else.
+
+    Args:
+        path: of the file.
+        max_bytes: larger files have none.
+        root: the folder whose walk found it, if no symbolic link below that folder may be followed.
+    """
     try:
-        status = os.stat(path)
+        with place_of(path, root) as place:
+            status = place.status()
         name = os.fsencode(os.path.abspath(path))
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(status.st_mode) or (max_bytes is not None and status.st_size > max_bytes):
         return None
     state = struct.pack(">qqqQ", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    return Mark(path, _hash(name), _hash(state), _is_settled(status))
+    return Mark(path, _hash(name), _hash(state), _is_settled(status), root)
 
 
 def mark_of_object(url: str, tag: str) -> Mark:
@@ -61,7 +71,7 @@ def unchanged(mark: Mark) -> bool:
     """Whether the file still looks so. A tag was that of the content when it was read, and needs no second look."""
     if is_url(mark.file):
         return True
-    now = mark_of(mark.file)
+    now = mark_of(mark.file, root=mark.root)
     return now is not None and now.state == mark.state
 
 

@@ -17,6 +17,7 @@ import onnxruntime
 
 from scanner import ROWS_VERSION, __version__
 from scanner.cache import Cache
+from scanner.candidate import STDIN, Candidate
 from scanner.examine import Examined, Examiner, add_evidence, score, wants_ela
 from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
@@ -30,7 +31,6 @@ from scanner.runtime import available_cpus
 from scanner.serving import Look
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
-from scanner.walk import STDIN, Candidate
 from scanner.workers import Failed, Workers
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _in_order(
             continue
         started = time.perf_counter()
         askable = cache is not None and not candidate.trouble and candidate.path != STDIN
-        mark = mark_of(candidate.path, max_bytes) if askable else None
+        mark = mark_of(candidate.path, max_bytes, candidate.root) if askable else None
         seen = candidate.mark or mark  # objects are marked once more when they are read
         row = cache.by_file(seen) if cache and seen else None
         if candidate.path == STDIN:

@@ -40,10 +40,10 @@ except ImportError as error:
     raise FacescanError("--engine ray needs Ray: pip install 'ray[data]'") from error
 
 if TYPE_CHECKING:
+    from scanner.candidate import Candidate
     from scanner.examine import Examined
     from scanner.serving import Look
     from scanner.settings import Settings
-    from scanner.walk import Candidate
     from scanner.workers import Failed, Workers
 
 # Candidates handed out at once: some tenths of a second of work, against the milliseconds that Ray takes for it.

@@ -8,12 +8,14 @@ import sys
 from dataclasses import replace
 from typing import BinaryIO
 
+from scanner.beneath import place_of
+from scanner.candidate import Candidate, trouble_of
 from scanner.settings import MAX_BYTES
 from scanner.url import is_url
-from scanner.walk import Candidate, trouble_of
 
 _KINDS = {
     stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "link",
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
     stat.S_IFCHR: "device",
@@ -37,9 +39,11 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
     if candidate.content is not None:
         return candidate.content, len(candidate.content), ""
     try:
-        if reason := _not_a_file(os.stat(candidate.path)):
-            return None, None, reason
-        with open(os.open(candidate.path, _FLAGS), "rb") as file:
+        with place_of(candidate.path, candidate.root) as place:
+            if reason := _not_a_file(place.status()):
+                return None, None, reason
+            descriptor = place.open(_FLAGS)
+        with open(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
             if reason := _not_a_file(status):
                 return None, None, reason

@@ -10,19 +10,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from scanner.candidate import Candidate, trouble_of
 from scanner.errors import FacescanError, first_line
 from scanner.mark import Mark, mark_of_object
+from scanner.passed_over import PassedOver
+from scanner.selection import Selection, has_suffix, skips, takes
 from scanner.url import authority_of, scheme_of
-from scanner.walk import Candidate, Selection, has_suffix, skips, takes, trouble_of
 
 # fsspec opens these, too. But web servers list no folders, and local files have paths.
 _NO_STORES = frozenset({"http", "https", "file", "local"})
 
 
-def objects(root: str, selection: Selection) -> Iterator[Candidate]:
+def objects(root: str, selection: Selection, passed: PassedOver) -> Iterator[Candidate]:
     """Every object below a URL, folder by folder, in the order of their names' bytes; or the one that it names.
 
     A URL with a picture's suffix is taken for an object without asking: a list of a million costs no million questions.
+    Nor are objects below one asked for their first bytes: their suffix decides.
+
+    Args:
+        root: the URL.
+        selection: which objects are candidates.
+        passed: counts those that are not.
 
     Raises:
         FacescanError: fsspec or the library for this store is missing, or the URL holds a password.
@@ -45,7 +53,7 @@ def objects(root: str, selection: Selection) -> Iterator[Candidate]:
         yield Candidate(root, _trouble_of(error, missing="not_found"))
         return
     if details["type"] == "directory":
-        yield from _walk(store, details["name"].strip("/"), root.rstrip("/"), "", selection, depth=1)
+        yield from _walk(store, details["name"].strip("/"), root.rstrip("/"), "", selection, passed, depth=1)
     else:
         yield Candidate(root, mark=_mark_of(root, details))
 
@@ -82,7 +90,9 @@ def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
     return replace(candidate, content=content, mark=_mark_of(url, details))
 
 
-def _walk(store: Any, folder: str, url: str, below: str, selection: Selection, depth: int) -> Iterator[Candidate]:
+def _walk(
+    store: Any, folder: str, url: str, below: str, selection: Selection, passed: PassedOver, depth: int
+) -> Iterator[Candidate]:
     """`folder` is what the store calls `url`; `below` is its path under the root."""
     try:
         listing = store.ls(folder, detail=True)
@@ -97,13 +107,17 @@ def _walk(store: Any, folder: str, url: str, below: str, selection: Selection, d
         if not name:
             if is_folder:  # two slashes in a row in an object's name: fsspec finds no way there
                 yield Candidate(f"{path}/", "unreadable_folder:read_failed:invalid_name")
-        elif skips(name, (path_below, path), selection):
-            continue
+        elif why := skips(name, (path_below, path), selection):
+            passed.add(why)
         elif is_folder:
             if selection.max_depth is None or depth < selection.max_depth:
-                yield from _walk(store, entry["name"].strip("/"), path, path_below, selection, depth + 1)
+                yield from _walk(store, entry["name"].strip("/"), path, path_below, selection, passed, depth + 1)
+            else:
+                passed.add("too_deep")
         elif takes(name, (path_below, path), selection):
             yield Candidate(path, mark=_mark_of(path, entry))
+        else:
+            passed.add("not_included" if selection.include else "no_picture_suffix")
 
 
 def _name_of(entry: Mapping[str, Any], folder: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scanner.formats.rows import on_one_line
+from scanner.passed_over import PassedOver
 from scanner.result import Result, Verdict, is_marked
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ FINDINGS: dict[str, frozenset[Verdict]] = {
 NOTABLE = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
 # What --only takes: verdicts, and `marked` for pictures that say themselves that they were generated.
 ONLY = (*(verdict.value for verdict in Verdict), "marked")
+# Reason of errors -> what makes them judgeable.
+_REMEDIES = {
+    "unsupported_format:heic": "HEIC pictures need pillow-heif: pip install pillow-heif",
+    "git_lfs_pointer": "Git LFS pointers stand for pictures that are not here: git lfs pull",
+}
 _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
 
 
@@ -77,6 +83,8 @@ class Report:
         cached: rows that came from the cache.
         baseline: verdicts of findings that are in the baseline, and therefore count for nothing.
         stages: seconds.
+        passed: what was met and not taken.
+        allow_empty: a scan of no file at all is no failure.
     """
 
     meta: Mapping[str, Any]
@@ -93,6 +101,8 @@ class Report:
     cached: int = 0
     baseline: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
+    passed: PassedOver = field(default_factory=PassedOver)
+    allow_empty: bool = False
 
     def add(self, result: Result) -> None:
         """Count one row."""
@@ -126,7 +136,7 @@ class Report:
         return self.verdicts.total()
 
     def exit_code(self) -> int:
-        """0 nothing found, 1 findings, 2 no finding but files that could not be judged; or as the options say."""
+        """0 nothing found, 1 findings, 2 files that could not be judged or no file at all; or as the options say."""
         if self.exit_zero:
             return 0
         errors = self.verdicts[Verdict.ERROR] > self.baseline[Verdict.ERROR]
@@ -134,7 +144,21 @@ class Report:
             return self.error_code
         if self.findings:
             return self.finding_code
-        return 2 if errors else 0
+        return 2 if errors or self._is_empty else 0
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether nothing was scanned, and nobody said that this may be. A shard may have none of the files."""
+        return not (self.files or self.passed.candidates or self.allow_empty)
+
+    def warnings(self) -> list[str]:
+        """What users have to know even if they want no summary: that there was nothing to scan."""
+        lines = self.passed.warnings()
+        if self._is_empty:
+            passed = self.passed.text()
+            why = f" (passed over {passed})" if passed else ""
+            lines.append(f"nothing was scanned{why}: name other paths, or use --allow-empty if that is right")
+        return lines
 
     def as_dict(self) -> dict[str, Any]:
         """The summary for machines; every verdict is there, also where its count is 0."""
@@ -148,6 +172,8 @@ class Report:
             "marked": self.marked,
             "baseline": self.baseline.total(),
             "cached": self.cached,
+            "passed_over": self.passed.as_dict(),
+            "remedies": self._remedies(),
             "exit_code": self.exit_code(),
             "seconds": round(elapsed, 3),
             "files_per_second": round(self.files / elapsed, 1) if elapsed else 0.0,
@@ -165,7 +191,7 @@ class Report:
         from rich.text import Text
 
         for label, text in self._lines():
-            console.print(Text(f"{label:<11}", _STYLES.get(label, "bold")) + Text(text), soft_wrap=True)
+            console.print(Text(f"{label:<10} ", _STYLES.get(label, "bold")) + Text(text), soft_wrap=True)
 
     def _lines(self) -> list[tuple[str, str]]:
         """Label and text of everything there is to say."""
@@ -176,15 +202,18 @@ class Report:
             lines.append((label, f"{count}: " + ", ".join(f"{why} {n:,}" for why, n in self.reasons.most_common())))
         rate, seconds = summary["files_per_second"], summary["seconds"]
         cached = f", {self.cached:,} from the cache" if self.cached else ""
+        lines += [("remedy", remedy) for remedy in self._remedies()]
         if self.marked:
             lines.append(("marked", f"{self.marked:,} say in their own metadata that they were generated"))
         if self.baseline:
             lines.append(("baseline", f"{self.baseline.total():,} findings are known, {self.findings:,} are new"))
+        passed = [("passed over", self.passed.text())] if self.passed.counts else []
         spent = ", ".join(f"{stage} {share:.0%}" for stage, share in shares(self.stages))
         model, device, thresholds = meta["model"], meta["device"], meta["thresholds"]
         return [
             *lines,
             ("files", f"{self.files:,}, faces {self.faces:,}, {seconds:.1f} s, {rate:,.1f} files a second{cached}"),
+            *passed,
             ("time", f"{spent}; bound by {self.bound_by}" if spent else "none"),
             ("model", f"{model['name']} {model['version']} (sha256 {model['sha256'][:12]}...)"),
             ("device", device["used"] + (f": {device['note']}" if device["note"] else "")),
@@ -196,6 +225,9 @@ class Report:
             ),
             *([("allowed", f"by {on_one_line(meta['allowed'])}")] if meta.get("allowed") else []),
         ]
+
+    def _remedies(self) -> list[str]:
+        return [remedy for reason, remedy in _REMEDIES.items() if self.reasons[reason]]
 
 
 def _kind(reason: str) -> str:

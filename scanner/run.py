@@ -20,23 +20,28 @@ from scanner.allowed import MOST_SHOWN, Allowed, find_allowed, how_to_allow
 from scanner.baseline import marked, print_warning, read_baseline
 from scanner.cache import Cache
 from scanner.cache_database import cache_file, check_cache, files_of
+from scanner.candidate import STDIN, Candidate
 from scanner.config import checked_roots
 from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.formats import format_of
 from scanner.formats.rows import as_line, on_one_line
 from scanner.interrupts import Interrupts, later
+from scanner.lists import read_list
 from scanner.model import DEFAULT_MODEL, Detector, find_model
+from scanner.once import Once
 from scanner.overwrite import SUMMARY, check_replaceable
+from scanner.passed_over import PassedOver
 from scanner.pipeline import scan, scope
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
 from scanner.report import Report, is_notable, is_wanted
 from scanner.result import SCHEMA_VERSION, Result
+from scanner.selection import Selection
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url, scheme_of
-from scanner.walk import STDIN, Candidate, Selection, candidates, read_list
+from scanner.walk import candidates
 from scanner.writers import Writer
 
 
@@ -67,14 +72,15 @@ def run(options: Mapping[str, Any]) -> int:
     meta["settings"]["only"] = sorted(options["only"]) if options["only"] else None
     if allowed_file:
         meta["allowed"] = allowed_file
-    report = Report(meta, options["fail_on"], bool(options["exit_zero"]), **codes)
+    report = Report(meta, options["fail_on"], bool(options["exit_zero"]), **codes, allow_empty=options["allow_empty"])
     for option, folder in (("--ela-dir", settings.ela_dir), ("--explain", settings.explain)):
         if folder:
             _make_folder(option, folder)
     writers = _open_all(options, report.meta, detector)
     cache = _cache(options, scope(detector, settings))
     thumbnails = bool(options["report"])
-    results = scan(_candidates(options, selection), detector, thresholds, settings, report.spent, cache, thumbnails)
+    files = _candidates(options, selection, report.passed)
+    results = scan(files, detector, thresholds, settings, report.spent, cache, thumbnails)
     if known is not None:
         results = marked(results, known, options["fail_on"])
     try:
@@ -97,7 +103,7 @@ def run(options: Mapping[str, Any]) -> int:
             raise
         raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
     with suppress(OSError):  # the scan is complete, whether anybody reads this or not
-        for note in filter(None, (writer.note for writer in writers)):
+        for note in (*report.warnings(), *filter(None, (writer.note for writer in writers))):
             click.echo(f"facescan: {on_one_line(note)}", err=True)
         if refused and os.environ.get("PRE_COMMIT"):  # pre-commit runs us, on somebody's commit
             for line in how_to_allow(refused, report.findings, report.meta):
@@ -161,7 +167,7 @@ def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]
     # What can be read once only (standard input, a pipe) belongs to the scan.
     source = options["files_from"]
     countable = STDIN not in options["paths"] and (source is None or os.path.isfile(source))
-    return Progress(_candidates(options, selection, _local) if countable else None, shown)
+    return Progress(_candidates(options, selection, PassedOver(), _local) if countable else None, shown)
 
 
 def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
@@ -191,15 +197,20 @@ def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _candidates(
-    options: Mapping[str, Any], selection: Selection, passed: Callable[[Iterable[Any]], Iterable[Any]] = iter
+    options: Mapping[str, Any],
+    selection: Selection,
+    passed: PassedOver,
+    through: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Iterator[Candidate | None]:
-    yield from candidates(passed(options["paths"]), selection, named=True)
+    """The files of all paths, then those of the list. `passed` counts what is not taken; roots go `through` a check."""
+    once = Once(selection, options["paths"])
+    yield from candidates(through(options["paths"]), selection, True, once, passed)
     source = options["files_from"]
     if source:
         try:
             with nullcontext(sys.stdin.buffer) if source == STDIN else open(source, "rb") as stream:
-                listed = checked_roots(read_list(stream, options["null"]), options["config"])
-                yield from candidates(passed(listed), selection)
+                names = checked_roots(read_list(stream, options["null"], source), options["config"])
+                yield from candidates(through(names), selection, False, once, passed)
         except OSError as error:
             raise FacescanError(f"--files-from {source}: {error.strerror}") from error
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from scanner.candidate import Candidate
 from scanner.channel import receive, send
 from scanner.decode import NoRoomError
 from scanner.errors import FacescanError, first_line
@@ -16,7 +17,6 @@ from scanner.examine import Examined, Known
 from scanner.memory import give_back_memory, keep_memory
 from scanner.process import settle_down
 from scanner.result import Result
-from scanner.walk import Candidate
 
 # Bytes that a process keeps for its next picture: two copies of one that needs no room of its own, and some.
 _KEPT = 200 * 2**20

@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
+from scanner.candidate import Candidate
 from scanner.channel import Channel
 from scanner.errors import FacescanError
 from scanner.examine import Examined
@@ -30,7 +31,6 @@ from scanner.process import CONTEXT, end_process, how_it_ended, start_process
 from scanner.result import Result
 from scanner.schedule import Schedule, Task, Work
 from scanner.serving import Answer, Chunk, Decoding, Done, Failure, Look, Ready, serve
-from scanner.walk import Candidate
 
 # Pixels of a picture that every worker may decode at any time; larger ones wait for room.
 ROOM = 24_000_000

@@ -28,6 +28,7 @@ from scanner import cache_database, examine, mark, pipeline
 from scanner.cache import Cache
 from scanner.cache_database import cache_file
 from scanner.cache_row import row_checksum, scope_key
+from scanner.candidate import Candidate
 from scanner.cli import main
 from scanner.formats.rows import as_cells, as_object
 from scanner.model import Detector
@@ -35,7 +36,6 @@ from scanner.pipeline import scan, scope
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
-from scanner.walk import Candidate
 from tests import damaged_cache
 from tests.conftest import clean_environment
 from tests.outputs import YESTERDAY

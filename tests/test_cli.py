@@ -112,7 +112,7 @@ def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
     assert len(lines) == len(EXPECTED)
     assert all(line.isprintable() for line in lines)
     assert [line.split()[0] for line in done.stderr.decode().splitlines()] == [
-        "fake", "real", "uncertain", "no_face", "error", "files", "time", "model", "device", "thresholds"
+        "fake", "real", "uncertain", "no_face", "error", "files", "passed", "time", "model", "device", "thresholds"
     ]  # fmt: skip
 
 
@@ -162,10 +162,14 @@ def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
         ("fake.png --fpr nan", 2),
         (". --exclude fake.png", 2),
         (". --exclude fake.* --exclude error.*", 0),
-        (". --include *.gif", 0),
+        (". --include *.gif", 2),
+        (". --include *.gif --allow-empty", 0),
+        (". --include *.gif --exit-zero", 0),
+        ("fake.png --allow-empty", 1),
         ("real.png --max-bytes 5G --no-cache", 0),  # more than --max-memory; the file is small
         ("fake.png --exclude fake.png", 1),
-        ("fake.png --exclude fake.png --force-exclude", 0),
+        ("fake.png --exclude fake.png --force-exclude", 2),
+        ("fake.png --exclude fake.png --force-exclude --allow-empty", 0),
         ("fake.png --region face", 0),
         ("", 2),
         ("real.png --model nowhere.onnx", 2),
@@ -289,7 +293,7 @@ def test_files_from_standard_input_and_from_a_file(here, facescan, toy, listed, 
 
 
 def test_a_list_never_names_standard_input(here, facescan, toy):
-    listed = b"".join(b"real.png\n" if i != 3000 else b"-\n" for i in range(10_000))
+    listed = b"".join(b"%d.png\n" % i if i != 3000 else b"-\n" for i in range(10_000))
     done = facescan("--files-from", "-", "--out", "-", "-q", "--model", toy, stdin=listed)
     rows = from_csv(done.stdout)
     assert (len(rows), rows[3000]["path"], rows[3000]["reason"]) == (10_000, "./-", "not_found")
@@ -340,7 +344,7 @@ def test_the_summary_as_a_file(here, capfd):
     summary = json.loads((here / "s.json").read_text())
     assert summary["summary"]["verdicts"] == {"fake": 1, "real": 1, "uncertain": 1, "no_face": 0, "error": 1}
     assert (summary["summary"]["exit_code"], summary["meta"]["model"]["name"]) == (1, "toy")
-    said = [line.split(maxsplit=1) for line in capfd.readouterr().err.splitlines()]
+    said = [(line[:11].rstrip(), line[11:].lstrip()) for line in capfd.readouterr().err.splitlines()]
     page = (here / "s.md").read_text()
     assert all(f"| {label} | {text} |" in page for label, text in said if label not in ("files", "time"))
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import PngImagePlugin
 
+from scanner.candidate import Candidate
 from scanner.cli import main
 from scanner.decode import decode
 from scanner.evidence import THUMBNAIL, Evidence, view_of
@@ -25,7 +26,6 @@ from scanner.pipeline import judge, scan
 from scanner.result import Face, Result
 from scanner.settings import Settings
 from scanner.thresholds import choose
-from scanner.walk import Candidate
 from tests.conftest import EXAMPLES, write_toy
 from tests.pictures import encode, scene
 

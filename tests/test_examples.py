@@ -58,6 +58,34 @@ def test_moderate_moves_fakes_lists_doubts_and_raises_the_alarm(uploads, tmp_pat
 
 
 @needs("jq")
+def test_moderate_finds_fakes_whatever_they_are_called(tmp_path):
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    names = ["0123456789abcdef", "photo.jpg?w=600", "photo.jpg_large", ".hidden", "shot.jpg.1"]
+    for name in names:
+        shutil.copy(PICTURES / "generated_3.jpg", uploads / name)
+    (uploads / "notes").write_text("no picture")
+    (uploads / "link.jpg").symlink_to("/dev/zero")
+    done = run(EXAMPLES / "moderate.sh", "uploads", "case", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(file.name for file in (tmp_path / "case" / "fake").iterdir()) == sorted(names)
+    assert (tmp_path / "case" / "passed_over.txt").read_text() == "1\tno_picture\n1\tlinks\n"
+
+
+@needs("jq")
+@pytest.mark.parametrize("before", ["nothing", "an earlier scan"])
+def test_moderate_does_not_call_an_empty_scan_clean(tmp_path, before):
+    (tmp_path / "uploads").mkdir()
+    if before == "an earlier scan":
+        shutil.copy(PICTURES / "generated_3.jpg", tmp_path / "uploads")
+        assert run(EXAMPLES / "moderate.sh", "uploads", "case", cwd=tmp_path).returncode == 0
+    (tmp_path / "uploads" / "notes.txt").write_text("no picture")
+    done = run(EXAMPLES / "moderate.sh", "uploads", "case", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nothing was scanned" in done.stderr
+
+
+@needs("jq")
 def test_moderate_says_when_the_scan_fails(uploads, tmp_path):
     (tmp_path / "pyproject.toml").write_text('[tool.facescan]\nmodel = "no-such-model"\n')
     done = run(EXAMPLES / "moderate.sh", "uploads", "case", cwd=tmp_path)

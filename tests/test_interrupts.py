@@ -7,6 +7,7 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -403,7 +404,8 @@ def test_the_bar_leaves_a_list_that_can_be_read_once_to_the_scan(uploads, toy, t
 def test_the_bar_counts_no_urls(picture, toy):
     """Listing a prefix twice costs money; what is wrong with a URL is said once, by the scan."""
     scan = ("--files-from", "names", "--model", toy, "--out", "r.csv")
-    (picture / "names").write_text("a.png\na.png\n")
+    shutil.copy(picture / "a.png", picture / "b.png")
+    (picture / "names").write_text("a.png\nb.png\n")
     assert "2/2" in on_a_terminal(picture, *scan)[1]
     pytest.importorskip("fsspec", reason="needs the extra cloud")
     (picture / "names").write_text("a.png\nhttps://nowhere.invalid/a.png\n")

@@ -1,77 +1,161 @@
-"""Any list of lines ends: one row each, in order, however long they are and however many processes there are."""
+"""Lists of files, as other programs write them: names, whatever the encoding, the line ends and the length."""
 
 from __future__ import annotations
 
-import csv
 import io
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.conftest import clean_environment
-from tests.pictures import encode, scene
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="names of any bytes")
-# Seconds after which a scan is taken to hang.
-PATIENCE = 120
+from scanner.errors import FacescanError
+from scanner.lists import LONGEST_NAME, read_list
 
 
-def scan(folder: Path, lines: list[bytes], *options: str) -> list[str]:
-    """Paths of the rows of a list. A scan that hangs is ended, and the test fails."""
-    call = [sys.executable, "-m", "scanner", "--files-from", "-", "-o", "r.csv", "-q", "--exit-zero", *options]
-    done = subprocess.run(
-        call,
-        cwd=folder,
-        env=clean_environment(),
-        input=b"".join(line + b"\n" for line in lines),
-        capture_output=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    assert done.stderr == b""
-    csv.field_size_limit(10**6)
-    table = io.StringIO((folder / "r.csv").read_text(), newline="")
-    return [row["path"] for row in csv.DictReader(table, strict=True)]
+class Trickle(io.RawIOBase):
+    """A pipe that hands out one chunk a read, and remembers how many it gave."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.left = list(chunks)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        chunk = self.left.pop(0) if self.left else b""
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    (tmp_path / "a.png").write_bytes(encode(scene(), "PNG"))
-    (tmp_path / "text.jpg").write_text("no picture")
-    return tmp_path
-
-
-# Files that are there, names that no file has, and objects of a store that only a process knows.
-lines = st.one_of(
-    st.sampled_from([b"a.png", b"text.jpg"]),
-    st.builds(
-        lambda length, char: b"n" + char * length, st.integers(0, 400_000), st.sampled_from([b"x", b" ", b"\xff"])
-    ),
-    st.builds(lambda length: b"memory://n" + b"x" * length + b".jpg", st.integers(0, 400_000)),
+@pytest.mark.parametrize(
+    ("text", "null", "names"),
+    [
+        (b"", False, []),
+        (b"a.jpg\n", False, ["a.jpg"]),
+        (b"a.jpg\nb.jpg", False, ["a.jpg", "b.jpg"]),
+        (b"a.jpg\r\nb.jpg\r\n", False, ["a.jpg", "b.jpg"]),
+        (b"\n\na\n\r\n\nb\n", False, ["a", "b"]),
+        (b" a b \n", False, [" a b "]),
+        (b"a\n-\nb\n", False, ["a", "./-", "b"]),  # a file of that name, never standard input
+        (b"\xef\xbb\xbfa\r\n\xef\xbb\xbfb\r\n", False, ["a", "\ufeffb"]),  # a mark is one at the beginning only
+        (b"\xef\xbb\xbf", False, []),
+        (b"\xef", False, ["\udcef"]),
+        ("\ufeffa b\r\né\U0001f600.jpg\r\n".encode("utf-16-le"), False, ["a b", "é\U0001f600.jpg"]),
+        ("\ufeffa\nb".encode("utf-16-be"), False, ["a", "b"]),
+        (b"\xef\xbb\xbfa\0\xff\xfeb\0", True, ["\ufeffa", "\udcff\udcfeb"]),  # bytes of names, as find wrote them
+        (b"a\nb\0c\r\0\0d", True, ["a\nb", "c\r", "d"]),
+        (b"\xff.jpg\n\xc3\xa9.jpg", False, ["\udcff.jpg", "é.jpg"]),
+    ],
 )
+def test_read_list(text, null, names):
+    assert list(read_list(io.BytesIO(text), null)) == names
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(lines, max_size=60), st.integers(1, 4), st.booleans())
-def test_any_list_ends(folder, toy, found, workers, cached):
-    pytest.importorskip("fsspec", reason="needs the extra cloud")
-    options = ["--model", str(toy), "--workers", str(workers), *([] if cached else ["--no-cache"])]
-    shown = [
-        os.fsdecode(line).encode("utf-8", "backslashreplace").decode().replace("\\udcff", "\\xff") for line in found
-    ]
-    assert scan(folder, found, *options) == shown
+@given(
+    names=st.lists(st.binary(min_size=1, max_size=20)),
+    null=st.booleans(),
+    cuts=st.lists(st.integers(1, 7), min_size=1),
+)
+def test_a_list_comes_back_however_it_was_cut(names, null, cuts):
+    end = b"\0" if null else b"\n"
+    names = [name for name in names if b"\0" not in name and (null or not (b"\n" in name or name.endswith(b"\r")))]
+    assume(null or not b"".join(names[:1]).startswith((b"\xef", b"\xff", b"\xfe")))  # how a byte order mark begins
+    text, chunks = b"".join(name + end for name in names), []
+    while text:
+        size = cuts[len(chunks) % len(cuts)]
+        chunks.append(text[:size])
+        text = text[size:]
+    found = read_list(io.BufferedReader(Trickle(chunks)), null)
+    assert [os.fsencode(name) for name in found] == [b"./-" if name == b"-" else name for name in names]
 
 
-@pytest.mark.parametrize("prefix", ["n", "memory://n"])
-@pytest.mark.parametrize(("count", "length"), [(600, 30_000), (40, 400_000)])
-def test_long_lines(folder, toy, prefix, count, length):
-    """As of JSON Lines that were taken for a list. The longest are more than a socket holds, each by itself."""
-    if "://" in prefix:
-        pytest.importorskip("fsspec", reason="needs the extra cloud")
-    found = [f"{prefix}{'x' * length}{i}.jpg".encode() for i in range(count)]
-    assert scan(folder, found, "--model", str(toy), "--workers", "2") == [line.decode() for line in found]
+def test_a_list_is_read_as_it_comes():
+    pipe = Trickle([b"first.jpg\nsec", b"ond.jpg\n", b"third.jpg\n"])
+    names = read_list(io.BufferedReader(pipe), null_separated=False)
+    assert next(names) == "first.jpg"
+    assert pipe.left == [b"ond.jpg\n", b"third.jpg\n"]
+    assert list(names) == ["second.jpg", "third.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="nobody can ask a pipe here whether it has more")
+def test_a_list_says_that_nothing_comes():
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stream:
+        names = read_list(stream, null_separated=False)
+        os.write(writing, b"a.jpg\nb.j")
+        assert [next(names) for _ in range(3)] == ["a.jpg", None, None]
+        os.write(writing, b"pg\n")
+        assert [next(names) for _ in range(2)] == ["b.jpg", None]
+        os.close(writing)
+        assert list(names) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (b"a.jpg\0b.jpg\0", "use -0"),
+        (b"first.jpg\n" + 3 * b"a.jpg\0", "use -0"),
+        ("a.jpg\nb.jpg\n".encode("utf-16-le"), "save it as UTF-8"),  # without a byte order mark
+        (b"\xff\xfea\0\n", "save it as UTF-8"),
+        ("\ufeffa\n".encode("utf-32-le"), "save it as UTF-8"),
+    ],
+)
+def test_what_is_no_list_of_lines_ends_the_run_before_anything_is_scanned(text, advice):
+    names = read_list(io.BytesIO(text), False, "names.txt")
+    with pytest.raises(FacescanError, match=f"^--files-from names.txt: .*{advice}"):
+        assert list(names) == []
+
+
+@pytest.mark.parametrize("null", [False, True])
+@pytest.mark.parametrize("length", [LONGEST_NAME - 1, LONGEST_NAME, LONGEST_NAME + 1, 200_000])
+def test_a_name_is_cut_where_no_system_would_open_it(null, length):
+    end = b"\0" if null else b"\r\n"
+    text = end.join([b"a", length * b"x", b"b", length * b"y"])
+    expected = ["a", min(length, LONGEST_NAME) * "x", "b", min(length, LONGEST_NAME) * "y"]
+    assert list(read_list(io.BytesIO(text), null)) == expected
+    chunks = [text[at : at + 5000] for at in range(0, len(text), 5000)]
+    assert list(read_list(io.BufferedReader(Trickle(chunks)), null)) == expected
+
+
+@given(text=st.text(st.characters(exclude_characters="\0")), cuts=st.lists(st.integers(1, 7), min_size=1))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_list_says_the_same_in_every_encoding(encoding, text, cuts):
+    plain = list(read_list(io.BytesIO(text.removeprefix("\ufeff").encode()), False))
+    encoded, chunks = f"\ufeff{text.removeprefix(chr(0xFEFF))}".encode(encoding), []
+    while encoded:
+        size = cuts[len(chunks) % len(cuts)]
+        chunks.append(encoded[:size])
+        encoded = encoded[size:]
+    assert [name for name in read_list(io.BufferedReader(Trickle(chunks)), False) if name is not None] == plain
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_DATA")
+def test_a_line_of_150_mb_takes_neither_time_nor_memory(tmp_path):
+    """Beside 40 MB for all else, there is no room for the line; quadratic work would take minutes of processor time."""
+    (tmp_path / "long.jsonl").write_bytes(150 * 2**20 * b"x" + b"\nb.jpg")
+    program = (
+        "import sys; from scanner.lists import read_list\n"
+        "print([len(name) for name in read_list(open('long.jsonl', 'rb'), False)])"
+    )
+
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (40 * 2**20, -1))
+        resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+        preexec_fn=limit,
+    )
+    assert (done.stdout, done.stderr) == (f"[{LONGEST_NAME}, 5]\n".encode(), b"")

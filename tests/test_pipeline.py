@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import pipeline
+from scanner.candidate import Candidate
 from scanner.card import read_card
 from scanner.ela import error_levels
 from scanner.errors import FacescanError
@@ -25,9 +26,10 @@ from scanner.model import Detector, prepare
 from scanner.pipeline import scan
 from scanner.report import STAGES
 from scanner.result import Result, Verdict
+from scanner.selection import Selection
 from scanner.settings import Settings
 from scanner.thresholds import choose
-from scanner.walk import Candidate, Selection, candidates
+from scanner.walk import candidates
 from tests.conftest import write_toy
 from tests.pictures import encode, png_that_announces, scene
 

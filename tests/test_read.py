@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from scanner.candidate import Candidate
 from scanner.read import read, read_stdin
-from scanner.walk import Candidate
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc or /dev as Linux has them")
 needs_no_root = pytest.mark.skipif(

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from scanner.candidate import Candidate
 from scanner.cli import main
-from scanner.walk import Candidate, Selection, candidates
+from scanner.once import Once
+from scanner.passed_over import PassedOver
+from scanner.selection import Selection
+from scanner.walk import candidates
 from tests.conftest import Run
 from tests.pictures import encode, png_that_announces, scene
 
@@ -156,6 +160,59 @@ def test_selection_is_that_of_folders(tmp_path, monkeypatch, selection, root):
     here = [found.path for found in candidates([root], Selection(**selection))]
     there = [found.path for found in candidates([f"memory://{root}"], Selection(**selection))]
     assert there == [f"memory://{path}" for path in here]
+
+
+@pytest.mark.parametrize(
+    ("roots", "expected"),
+    [
+        ("m://g m://g/", "m://g/a.jpg m://g/sub/c.png"),
+        ("m://g/sub m://g", "m://g/sub/c.png m://g/a.jpg"),
+        ("m://g m://g/sub", "m://g/a.jpg m://g/sub/c.png"),
+        ("m://g m://g/a.jpg m://g/b.txt m://g/gone.jpg", "m://g/a.jpg! m://g/sub/c.png m://g/b.txt! m://g/gone.jpg!"),
+        ("m://g/a.jpg m://g/a.jpg", "m://g/a.jpg!"),
+    ],
+)
+def test_each_object_of_the_command_line_once(roots, expected):
+    store = fsspec.filesystem("memory")
+    for name in ("a.jpg", "b.txt", "sub/c.png"):
+        store.pipe_file(f"/g/{name}", b"")
+    named = roots.replace("m://", "memory://").split()
+    found = candidates(named, Selection(), True, Once(Selection(), named))
+    shown = [one.path.replace("memory", "m") + "!" * one.named for one in found if one]
+    assert shown == expected.split()
+    again = [one.path for one in candidates(["memory://g/a.jpg", "memory://g/a.jpg"], Selection()) if one]
+    assert again == 2 * ["memory://g/a.jpg"]  # of a list: each is as new as its name
+
+
+def test_objects_without_a_pictures_suffix_are_counted():
+    store = fsspec.filesystem("memory")
+    for name in ("a.jpg", "4f3a9c0d5e", "photo.jpg_large", ".hidden.jpg", "x/y/z.jpg"):
+        store.pipe_file(f"/counted/{name}", b"")
+    passed = PassedOver()
+    found = list(candidates(["memory://counted", "memory://counted/x"], Selection(max_depth=1), passed=passed))
+    assert [one.path for one in found if one] == ["memory://counted/a.jpg"]
+    kinds = {kind: number for kind, number in passed.as_dict().items() if number}
+    assert kinds == {"no_picture_suffix": 2, "hidden": 1, "too_deep": 2}
+    assert passed.warnings() == ["warning: memory://counted/x: no pictures found"]
+
+
+def test_what_a_store_does_not_list_is_not_taken_for_listed(monkeypatch):
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/closed/x/a.jpg", b"")
+    listing = type(store).ls
+
+    def refuse(self, path, *arguments, **options):
+        if path.strip("/") == "closed":
+            raise PermissionError("Forbidden")
+        return listing(self, path, *arguments, **options)
+
+    monkeypatch.setattr(type(store), "ls", refuse)
+    found = [
+        (one.path, one.trouble)
+        for one in candidates(["memory://closed", "memory://closed/x"], Selection(), True)
+        if one
+    ]
+    assert found == [("memory://closed", "unreadable_folder:permission_denied"), ("memory://closed/x/a.jpg", "")]
 
 
 def test_patterns_and_parts_know_urls():

@@ -44,7 +44,7 @@ def report_of(*verdicts: str, **options) -> Report:
 @pytest.mark.parametrize(
     ("verdicts", "exit_codes"),
     [  # for --fail-on fake, uncertain, error, provenance, never
-        ("", (0, 0, 0, 0, 0)),
+        ("", (2, 2, 2, 2, 2)),  # nothing was scanned
         ("real no_face", (0, 0, 0, 0, 0)),
         ("real uncertain", (0, 1, 1, 0, 0)),
         ("real fake", (1, 1, 1, 1, 0)),
@@ -142,7 +142,7 @@ def test_the_summary_for_machines_is_json():
     assert summary["files_per_second"] > 0
     assert set(summary) == {
         "files", "faces", "verdicts", "errors", "findings", "marked", "baseline", "cached", "exit_code", "seconds",
-        "files_per_second", "bound_by", "stage_seconds",
+        "files_per_second", "bound_by", "stage_seconds", "passed_over", "remedies",
     }  # fmt: skip
 
 

@@ -531,3 +531,18 @@ def test_all_text_stands_out(scheme):
         for ground in grounds:
             light, dark = sorted([luminance(scheme[name]), luminance(scheme[ground])], reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{name} on {ground}"
+
+
+def test_what_was_passed_over_and_what_is_missing_stand_on_the_page(tmp_path):
+    report = Report(META)
+    writer = ReportWriter(str(tmp_path / "r.html"), TOY_CARD, META)
+    lacking = row("a.heic", reason="unsupported_format:heic")
+    writer.write(lacking)
+    report.add(lacking)
+    for kind in ("no_picture", "no_picture", "links"):
+        report.passed.add(kind)
+    writer.finish(report.as_dict())
+    text = Page(tmp_path / "r.html").text
+    assert "Passed over 3: 2 no picture, 1 link not followed." in text
+    assert "pip install 'facescan[heif]'" in text
+    assert "Passed over" not in Page(write(tmp_path / "s.html", [row("a.jpg", 0.9)])).text

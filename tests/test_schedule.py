@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from scanner.candidate import Candidate
 from scanner.schedule import Schedule, Task, Work
-from scanner.walk import Candidate
 
 ROOM = 1000
 

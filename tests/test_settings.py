@@ -110,7 +110,7 @@ def test_a_file_can_be_named(place, meta, tmp_path, monkeypatch):
         ("treshold = 0.5", "unknown key 'treshold'; did you mean 'threshold'?"),
         ("fail_onn = 'fake'", "unknown key 'fail-onn'; did you mean 'fail-on'?"),
         ("paths = ['a']", "unknown key 'paths'; "),
-        ("zzz = 1", "known are baseline, batch-size, cache, device, ela, "),
+        ("zzz = 1", "known are allow-empty, baseline, batch-size, by, cache, "),
         ("threshold = [0.5]", "'threshold' should be one value"),
         ("exclude = [['x']]", "'exclude' should be one or more plain values"),
         ("exclude = { x = 1 }", "'exclude' should be one or more plain values"),

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.cli import main
+from scanner.selection import Selection
 from scanner.shard import Shard
-from scanner.walk import Selection, candidates
+from scanner.walk import candidates
 from tests.pictures import encode, scene
 
 paths = st.binary(min_size=1, max_size=12).map(lambda name: name.decode("utf-8", "surrogateescape"))
@@ -76,5 +77,5 @@ def test_a_batch_queue_says_it_in_the_environment(tmp_path, toy, monkeypatch, so
     else:
         Path("shard.toml").write_text('[tool.facescan]\nshard = "3/7"\n')
         monkeypatch.setenv("FACESCAN_CONFIG", "shard.toml")
-    assert main([".", "--model", str(toy), "--out", "r.json", "-q"]) == 0
+    assert main([".", "--model", str(toy), "--out", "r.json", "-q", "--allow-empty"]) == 0
     assert json.loads(Path("r.json").read_text())["meta"]["settings"]["shard"] == {"number": 3, "count": 7}

@@ -18,13 +18,13 @@ import pytest
 
 from scanner import decode as decoding
 from scanner import examine, serving, workers
+from scanner.candidate import Candidate
 from scanner.errors import FacescanError
 from scanner.model import Detector
 from scanner.pipeline import scan
 from scanner.result import Result
 from scanner.settings import Settings
 from scanner.thresholds import choose
-from scanner.walk import Candidate
 from tests.conftest import clean_environment
 from tests.pictures import encode, tiff_of
 

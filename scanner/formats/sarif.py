@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from scanner import __version__
+from scanner.candidate import STDIN
 from scanner.formats.rows import as_object
 from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
 from scanner.formats.text import json_text
@@ -23,7 +24,6 @@ from scanner.header import DECODABLE
 from scanner.report import FINDINGS, is_finding
 from scanner.result import Result, Verdict, is_marked, on_disk
 from scanner.url import is_url
-from scanner.walk import STDIN
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 # An upload to GitHub with more results in a run, or more bytes once gzipped, is refused as a whole.

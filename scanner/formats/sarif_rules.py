@@ -37,6 +37,7 @@ ERRORS = {
     "too_many_bytes": "the file is larger than --max-bytes",
     "unsupported_scheme": "URLs of this kind are not scanned",
     "not_an_image": "the content is no picture",
+    "git_lfs_pointer": "a Git LFS pointer stands for the picture, which was not fetched",
     "unsupported_format": "the format is not decoded",
     "unsupported_pixels": "pixels of this kind are not decoded",
     "too_many_pixels": "the picture is larger than --max-pixels",

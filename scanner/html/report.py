@@ -26,6 +26,7 @@ from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
 from scanner.overwrite import REPORT
+from scanner.passed_over import in_words
 from scanner.report import NOTABLE, is_notable, shares
 from scanner.result import GENERATED, Result, Verdict
 from scanner.writers import Writer
@@ -121,6 +122,7 @@ class ReportPage:
             meta=self._meta,
             card=self._card,
             summary=summary,
+            passed_over=in_words(summary["passed_over"]),
             stages=shares(summary["stage_seconds"]),
             verdicts=VERDICTS,
             generated=GENERATED,

@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow")
 import keras
 import tensorflow as tf
 
+from scanner.candidate import Candidate
 from scanner.card import OutputSpec
 from scanner.cli import main as facescan
 from scanner.decode import decode
@@ -23,7 +24,6 @@ from scanner.examine import Examiner
 from scanner.faces import FaceFinder
 from scanner.model import Detector, calibrate, prepare
 from scanner.settings import Settings
-from scanner.walk import Candidate
 from train.data import Sample, crops, read_samples
 from train.export import TOLERANCE, export
 from train.fit import fit, logits, to_tensors

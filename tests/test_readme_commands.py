@@ -1,0 +1,116 @@
+"""Every command of the README runs as it is printed there, one after the other, and does what it is there for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import clean_environment
+from tests.readme_blocks import README, ROOT
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+# What a test cannot do, by what only such a line holds.
+NOT_HERE = {
+    "pip install": "makes or changes an environment; the first two are what installs facescan before these tests run",
+    "python -m tests.": "takes hours",
+    "HOST:PORT": "needs a cluster; tests/test_ray_engine.py has one of its own",
+}
+# Tells of the files that are written into and moved into the folder, if it is asked for both; then it ends.
+INOTIFYWAIT = """#!/bin/sh
+[ "$1 $2 $4 $5 $6" = "-mq -e --format %w%f up" ] || exit 1
+cp one.jpg up/written.jpg
+cp one.jpg "$TMPDIR/moved.jpg"
+mv "$TMPDIR/moved.jpg" up/moved.jpg
+case ",$3," in *,close_write,*) echo up/written.jpg ;; esac
+case ",$3," in *,moved_to,*) echo up/moved.jpg ;; esac
+"""
+
+
+def blocks() -> list[list[str]]:
+    """Lines of the shell blocks that can be run here."""
+    found = re.findall(r"^```sh\n(.*?)```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [[line for line in block.splitlines() if not any(word in line for word in NOT_HERE)] for block in found]
+    return [block for block in lines if block]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, toy: Path, examples: Path) -> Path:
+    """A folder to stand in, with all that the commands name, and `facescan` on the path."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("bin", "uploads", "uploads/sub", "up", "tmp"):
+        (folder / name).mkdir()
+    for name in ("one.jpg", "uploads/fake.jpg"):
+        shutil.copy(examples / "generated_3.jpg", folder / name)
+    shutil.copy(examples / "generated_3.jpg", folder / "uploads/hash")
+    shutil.copy(examples / "faceless_cat.jpg", folder / "uploads/sub/cat.jpg")
+    shutil.copy(toy, folder / "my-detector.onnx")
+    (folder / "stamp").touch()
+    os.utime(folder / "stamp", (0, 0))
+    programs = {"facescan": f'#!/bin/sh\nexec "{sys.executable}" -m scanner "$@"\n', "inotifywait": INOTIFYWAIT}
+    for name, program in programs.items():
+        (folder / "bin" / name).write_text(program)
+        (folder / "bin" / name).chmod(0o755)
+    return folder
+
+
+def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """As a shell runs it; with a model that is quick, unless the line names one."""
+    own = {
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "TMPDIR": str(folder / "tmp"),
+        "FACESCAN_MODEL": "my-detector.onnx",
+        "url": (folder / "one.jpg").as_uri(),
+        "AWS_BATCH_JOB_ARRAY_INDEX": "3",
+    }
+    command = ["bash", "-c", line]
+    return subprocess.run(
+        command, cwd=folder, env=clean_environment() | own, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def needed(lines: list[str]) -> list[str]:
+    """Programs that are not ours."""
+    return [name for name in ("curl", "jq", "awk", "find") if any(line.startswith(f"{name} ") for line in lines)]
+
+
+@pytest.mark.parametrize("lines", blocks(), ids=lambda lines: lines[0].split("#")[0].strip())
+def test_every_line_runs_as_printed(here: Path, lines: list[str], request: pytest.FixtureRequest) -> None:
+    if missing := [name for name in needed(lines) if shutil.which(name) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    if any("s3://" in line for line in lines):
+        fill(request.getfixturevalue("s3"), here)
+    if not (here / "last.jsonl").exists():
+        run("facescan ./uploads --out last.jsonl", here)
+    for line in lines:
+        done = run(line, here)
+        assert done.returncode in (0, 1), f"{line}\n{done.stderr}"
+        assert "facescan: " not in done.stderr, f"{line}\n{done.stderr}"
+        if "inotifywait" in line:
+            assert re.findall(r'"path": "(.*?)"', done.stdout) == ["up/written.jpg", "up/moved.jpg"]
+        if line.startswith("find"):
+            rows = (here / "new.csv").read_text().splitlines()[1:]
+            assert sorted(row.partition(",")[0] for row in rows) == [
+                "uploads/fake.jpg", "uploads/hash", "uploads/sub/cat.jpg"
+            ]  # fmt: skip
+
+
+def fill(s3: Any, folder: Path) -> None:
+    """The bucket of the README."""
+    s3.create_bucket(Bucket="bucket")
+    for name in "abcdefgh":
+        s3.upload_file(str(folder / "one.jpg"), "bucket", f"prefix/{name}.jpg")
+
+
+def test_nothing_is_left_out_that_can_be_run():
+    """The reasons above are of lines that are there, and of no more than those."""
+    text = README.read_text("utf-8")
+    assert all(word in text for word in NOT_HERE)
+    assert sum(map(len, blocks())) >= 25
