@@ -9,6 +9,7 @@ _TAGS = {
     256: "width",
     257: "height",
     258: "bits",  # a sample
+    259: "compression",
     262: "colours",  # PhotometricInterpretation
     273: "strip",  # where it is
     277: "samples",  # a pixel
@@ -22,7 +23,29 @@ _TAGS = {
 }
 _PARTS = (273, 279, 324, 325)
 _NUMBERS = {1: "uint", 2: "int", 3: "float"}
-_RGB, _LOGLUV = 2, 32845  # PhotometricInterpretation
+_RGB, _YCBCR, _LOGLUV = 2, 6, 32845  # PhotometricInterpretation
+# Compressions that OpenCV 5.0 unpacks, and names of those that it does not.
+_READ = {0, 1, 2, 3, 4, 5, 6, 7, 8, 32766, 32771, 32773, 32809, 32908, 32909, 32946, 34676, 34677}
+_COMPRESSIONS = {
+    9: "jbig",
+    10: "jbig",
+    33003: "jpeg2000",
+    33005: "jpeg2000",
+    34661: "jbig",
+    34665: "jpeg2000",
+    34712: "jpeg2000",
+    34887: "lerc",
+    34892: "lossy_jpeg",
+    34925: "lzma",
+    34926: "zstd",
+    34927: "webp",
+    34933: "png",
+    34934: "jpegxr",
+    50000: "zstd",
+    50001: "webp",
+    50002: "jpegxl",
+    52546: "jpegxl",
+}
 _KINDS = {1: "B", 3: "H", 4: "I"}
 
 
@@ -72,11 +95,24 @@ def refusal(numbers: dict[str, int]) -> str:
     if numbers["colours"] == _LOGLUV:
         return "unsupported_pixels:float32"
     bits, kind = numbers["bits"], _NUMBERS.get(numbers["numbers"], "uint")
-    if bits > 16:  # it dies of some tiles of 64 bits
+    if bits > 16 or kind == "float":  # it dies of some tiles of 64 bits
         return f"unsupported_pixels:{kind}{bits}"
+    if name := compression_name(numbers["compression"]):  # it shows black
+        return f"unsupported_compression:{name}"
     # Of these it shows what the memory held before.
     if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
         return "corrupt"
     if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
         return f"unsupported_pixels:{kind}{bits}_planes"
     return ""
+
+
+def least_bytes(numbers: dict[str, int]) -> int:
+    """Bytes that the pixels have at least when they are unpacked; of YCbCr, colours may be as few as one in 16 pixels."""
+    samples = 1 if numbers["colours"] == _YCBCR else numbers["samples"] or 1
+    return numbers["height"] * -(-numbers["width"] * samples * (numbers["bits"] or 1) // 8)
+
+
+def compression_name(number: int) -> str:
+    """The name of a compression that OpenCV cannot unpack; empty for the others, and for none."""
+    return "" if number in _READ else _COMPRESSIONS.get(number, str(number))

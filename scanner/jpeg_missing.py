@@ -1,0 +1,113 @@
+"""Tells how much of a JPEG was not decoded.
+
+A decoder that runs out of data does not say so: it leaves the rest grey, or blurred. Therefore suspicious files are
+decoded again with some random bytes behind the data. A decoder that has all its pixels does not look at them; in one
+that lacks pixels, the picture changes from the first missing pixel on.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.jpeg_scans import END, Jpeg, Scan, empty_share, missing_bands, restart_interval
+
+# What libjpeg leaves where there were no data: zeros, which are the middle of each component. Of CMYK, OpenCV's colours.
+_GREY = {1: 128, 3: 128, 4: 65}
+_FILLING = bytes(random.Random(0).choices(range(1, 255), k=256))  # noqa: S311 - no 0xFF: that would be a marker
+# Scans looked at one by one for the one that was cut: a hostile file has hundreds.
+_MOST_SCANS = 8
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def closed(data: bytes, jpeg: Jpeg) -> bytes:
+    """The file up to its last scan's data, and an end mark."""
+    return data if jpeg.closed else data[: jpeg.end] + END
+
+
+def looks_unfinished(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
+    """Whether places where the data may have run out have the colour that is left there.
+
+    Args:
+        picture: decoded, in any orientation, uint8 (height, width, 3).
+        data: the file.
+        jpeg: its scans.
+    """
+    grey = _GREY.get(len(jpeg.sampling))
+    if jpeg.progressive or grey is None:
+        return False
+    if len(jpeg.scans) == 1 and not restart_interval(data, jpeg):
+        places = picture[:: max(1, picture.shape[0] - 1), :: max(1, picture.shape[1] - 1)]
+    else:
+        places = picture[4::8, 4::8]
+    return bool((places == grey).all(axis=2).any())
+
+
+def missing_share(data: bytes, jpeg: Jpeg) -> float | None:
+    """Share of the picture (0..1) that was not decoded; None if nothing can be.
+
+    Args:
+        data: the file.
+        jpeg: its scans.
+    """
+    plain = _decoded(closed(data, jpeg))
+    if plain is None:
+        return None
+    return max(empty_share(data, jpeg), min(1.0, missing_bands(jpeg)[0] + _cut_share(data, jpeg, plain)))
+
+
+def _cut_share(data: bytes, jpeg: Jpeg, plain: NDArray[Any]) -> float:
+    """Share of the picture (0..1) that is not in the scans because their data end too early."""
+    passes = [scan for scan in jpeg.scans if not scan.refines]
+    if _unlike(data, jpeg, passes, plain):
+        for scan in passes[: -_MOST_SCANS - 1 : -1]:  # it is the last one, unless there is a hole
+            if share := _unlike(data, jpeg, [scan], plain):
+                return share * ((scan.last - scan.first + 1) / 64 if jpeg.progressive and scan.first else 1.0)
+    return 0.0
+
+
+def _unlike(data: bytes, jpeg: Jpeg, scans: list[Scan], plain: NDArray[Any]) -> float:
+    """Share of the picture that changes if something follows the data of these scans."""
+    pieces, at = [], 0
+    for scan in scans:
+        for _, end in scan.segments(data):
+            pieces += [data[at:end], _FILLING]
+            at = end
+    filled = _decoded(b"".join((*pieces, data[at : jpeg.end], END)))
+    if filled is None or filled.shape != plain.shape:
+        return 1.0
+    changed = _changed_blocks(plain, filled, jpeg.block)
+    interval = restart_interval(data, jpeg) if len(jpeg.scans) == 1 else 0
+    if not interval:
+        return _behind_changes(changed, changed.size)
+    wanted = -(-changed.size // interval)
+    return min(1.0, _behind_changes(changed, interval) + max(0, wanted - len(scans[0].segments(data))) / wanted)
+
+
+def _changed_blocks(one: NDArray[Any], other: NDArray[Any], block: tuple[int, int]) -> NDArray[Any]:
+    """Which blocks differ, row by row. Their edges are not looked at: colours are interpolated across them."""
+    width, height = block
+    columns = -(-one.shape[1] // width)
+    differs = np.zeros(columns * width, bool)
+    changed = []
+    for top in range(0, one.shape[0], height):
+        inner = slice(top + 2, top + height - 2) if one.shape[0] > top + 2 else slice(top, None)
+        differs[: one.shape[1]] = (one[inner] != other[inner]).any(axis=(0, 2))
+        changed.append(differs.reshape(columns, width)[:, :-2].any(axis=1))
+    return np.concatenate(changed)
+
+
+def _behind_changes(changed: NDArray[Any], interval: int) -> float:
+    """Share of the blocks from the first that changed to where coding begins anew: at the end, or every `interval`."""
+    padded = np.zeros(-(-changed.size // interval) * interval, bool)
+    padded[: changed.size] = changed
+    behind = np.maximum.accumulate(padded.reshape(-1, interval), axis=1).ravel()[: changed.size]
+    return float(behind.mean())
+
+
+def _decoded(data: bytes) -> NDArray[Any] | None:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
