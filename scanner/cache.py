@@ -29,8 +29,8 @@ MAX_ROWS = 2_000_000
 PATIENCE = 5.0
 # Errors that follow from the content; others (memory, the file system, the model) may be gone next time.
 _LASTING = frozenset(
-    "empty not_an_image unsupported_format unsupported_pixels too_many_pixels too_many_scans truncated corrupt "
-    "too_long_for_ela".split()
+    "empty not_an_image unsupported_format unsupported_pixels unsupported_compression implausible_size "
+    "too_many_pixels too_many_scans truncated corrupt too_long_for_ela".split()
 )
 # Columns of a row that are neither the key of the cache nor a matter of the run.
 _KEPT = ("verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "reason", "frames")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scanner import bitmap, complaints, cost, more_formats, remains, tiff
 from scanner.header import DECODABLE, Header, implausible, read_header
+from scanner.memory import lacks_memory
 from scanner.remains import Remains, truncated, what_remains
 from scanner.settings import MAX_PIXELS
 from scanner.unusual import unusual
@@ -118,7 +119,7 @@ def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[A
     try:
         pixels = _pixels(data, header, left.data)
     except cv2.error as error:
-        if "OutOfMemory" in str(error) or "Insufficient memory" in str(error):
+        if lacks_memory(error):
             raise MemoryError from error
         pixels = None
     if pixels is None:

@@ -40,29 +40,39 @@ def looks_unfinished(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
     grey = _GREY.get(len(jpeg.sampling))
     if jpeg.progressive or grey is None:
         return False
-    if len(jpeg.scans) == 1 and not restart_interval(data, jpeg):
-        places = picture[:: max(1, picture.shape[0] - 1), :: max(1, picture.shape[1] - 1)]
-    else:
-        places = picture[4::8, 4::8]
-    return bool((places == grey).all(axis=2).any())
+    if len(jpeg.scans) == 1 and not restart_interval(data, jpeg):  # then it is the last block, in one of the corners
+        side = min(4, *((length - 1) % size + 1 for length in (jpeg.width, jpeg.height) for size in jpeg.block))
+        return any(
+            bool((picture[rows, columns] == grey).all())
+            for rows in (slice(0, side), slice(-side, None))
+            for columns in (slice(0, side), slice(-side, None))
+        )
+    rows, columns = picture.shape[0] // 8, picture.shape[1] // 8
+    blocks = np.ones((rows, columns), bool)
+    for channel, row, column in ((0, 4, 4), (1, 3, 3), (2, 5, 2), (0, 2, 5)):  # of every 8 by 8 pixels
+        blocks &= picture[row::8, column::8, channel][:rows, :columns] == grey
+        if not blocks.any():
+            return False
+    return True
 
 
-def missing_share(data: bytes, jpeg: Jpeg) -> float | None:
-    """Share of the picture (0..1) that was not decoded; None if nothing can be.
+def missing_share(data: bytes, jpeg: Jpeg) -> float:
+    """Share of the picture (0..1) that was not decoded.
 
     Args:
-        data: the file.
+        data: a file that a decoder took.
         jpeg: its scans.
+
+    Raises:
+        MemoryError: the decoder does not take it again.
     """
     plain = _decoded(closed(data, jpeg))
-    if plain is None:
-        return None
     return max(empty_share(data, jpeg), min(1.0, missing_bands(jpeg)[0] + _cut_share(data, jpeg, plain)))
 
 
 def _cut_share(data: bytes, jpeg: Jpeg, plain: NDArray[Any]) -> float:
     """Share of the picture (0..1) that is not in the scans because their data end too early."""
-    passes = [scan for scan in jpeg.scans if not scan.refines]
+    passes = jpeg.passes
     if _unlike(data, jpeg, passes, plain):
         for scan in passes[: -_MOST_SCANS - 1 : -1]:  # it is the last one, unless there is a hole
             if share := _unlike(data, jpeg, [scan], plain):
@@ -78,8 +88,6 @@ def _unlike(data: bytes, jpeg: Jpeg, scans: list[Scan], plain: NDArray[Any]) -> 
             pieces += [data[at:end], _FILLING]
             at = end
     filled = _decoded(b"".join((*pieces, data[at : jpeg.end], END)))
-    if filled is None or filled.shape != plain.shape:
-        return 1.0
     changed = _changed_blocks(plain, filled, jpeg.block)
     interval = restart_interval(data, jpeg) if len(jpeg.scans) == 1 else 0
     if not interval:
@@ -109,5 +117,8 @@ def _behind_changes(changed: NDArray[Any], interval: int) -> float:
     return float(behind.mean())
 
 
-def _decoded(data: bytes) -> NDArray[Any] | None:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
+def _decoded(data: bytes) -> NDArray[Any]:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
+    if pixels is None:  # it was taken before, and what comes behind the data cannot make it invalid
+        raise MemoryError
+    return pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from scanner.zero_runs import zeros_in
 
@@ -15,6 +15,8 @@ END = b"\xff\xd9"  # EOI, the mark behind the last scan
 MAX_SCANS = 500
 # Segments between scans, at most: without a limit, 100 MB of stray marks take 20 s.
 _MAX_SEGMENTS = 100_000
+# Restart marks that are looked at: those of the largest picture, of one in every row.
+_MAX_RESTARTS = 8192
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _TABLES = {0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # segments that may stand between scans
@@ -42,14 +44,10 @@ class Scan:
     start: int
     end: int
 
-    @property
-    def refines(self) -> bool:
-        """Whether the scan only adds a bit to coefficients of an earlier one."""
-        return self.earlier > 0
-
     def segments(self, data: bytes) -> list[tuple[int, int]]:
         """Start and end of what stands between restart marks."""
-        marks = [(mark.start(), mark.end()) for mark in _RESTART.finditer(data, self.start, self.end)]
+        found = islice(_RESTART.finditer(data, self.start, self.end), _MAX_RESTARTS)
+        marks = [(mark.start(), mark.end()) for mark in found]
         edges = [(self.start, self.start), *marks, (self.end, self.end)]
         return [(before[1], after[0]) for before, after in pairwise(edges)]
 
@@ -80,6 +78,23 @@ class Jpeg:
     @property
     def progressive(self) -> bool:
         return self.process in (2, 6, 10, 14)
+
+    @property
+    def passes(self) -> list[Scan]:
+        """Scans that bring coefficients which no scan brought before; others only make them more precise."""
+        seen = [0] * len(self.sampling)  # a bit for each coefficient
+        found = []
+        for scan in self.scans:
+            bands = self.bands(scan)
+            if any(bands & ~seen[component] for component in scan.components):
+                found.append(scan)
+            for component in scan.components:
+                seen[component] |= bands
+        return found
+
+    def bands(self, scan: Scan) -> int:
+        """Coefficients of a scan, a bit for each."""
+        return ((2 << scan.last) - (1 << scan.first)) & _ALL if self.progressive else _ALL
 
     @property
     def block(self) -> tuple[int, int]:
@@ -165,7 +180,7 @@ def missing_bands(jpeg: Jpeg) -> tuple[float, bool]:
     """
     coarse, fine = [0] * len(jpeg.sampling), [0] * len(jpeg.sampling)  # a bit for each coefficient
     for scan in jpeg.scans:
-        bands = (2 << scan.last) - (1 << scan.first) if jpeg.progressive else _ALL
+        bands = jpeg.bands(scan)
         for component in scan.components:
             if not jpeg.progressive or scan.left <= _BITS_TO_SPARE:
                 coarse[component] |= bands
@@ -178,10 +193,9 @@ def missing_bands(jpeg: Jpeg) -> tuple[float, bool]:
 
 def empty_share(data: bytes, jpeg: Jpeg) -> float:
     """Share of the coded data (0..1) that were never written: zeros, where no encoder writes so many."""
-    passes = [scan for scan in jpeg.scans if not scan.refines]
-    coded = sum(scan.end - scan.start for scan in passes)
+    coded = sum(scan.end - scan.start for scan in jpeg.passes)
     empty = 0
-    for scan in passes:
+    for scan in jpeg.passes:
         zeros = zeros_in(data, scan.start, scan.end)
         if zeros and not zeros_are_flat(data, jpeg, scan):
             empty += zeros

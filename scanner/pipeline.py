@@ -154,6 +154,8 @@ def versions() -> list[Any]:
         onnxruntime.__version__,
         _version("pillow-heif"),
         _version("c2pa-python"),
+        _version("imagecodecs"),
+        _version("tifffile"),
     ]
 
 

@@ -99,7 +99,7 @@ def jpeg_state(data: bytes, header: Header, picture: NDArray[Any], complaints: s
         holes = jpeg.scans and data.find(bytes(LEAST), jpeg.scans[0].start, jpeg.end) >= 0
         if not holes and not jpeg_missing.looks_unfinished(picture, data, jpeg):
             return 0.0, ""
-    share = jpeg_missing.missing_share(data, jpeg) or 0.0
+    share = jpeg_missing.missing_share(data, jpeg)
     if not jpeg.closed:
         return share, NO_END
     if unfinished:
@@ -122,11 +122,9 @@ def _jpeg(data: bytes, header: Header) -> Remains:
 def _png(data: bytes, header: Header) -> Remains:
     if not header.complete:
         return _rows_of_png(data, NO_END) or Remains(data)
-    packed = sum(end - at - 12 for kind, at, end in png_parts.png_chunks(data) if kind == b"IDAT")
+    plain, packed = png_parts.plain_png(data)
     unpacked = png_parts.row_bytes(data)
-    if 0 < _DEFLATE * packed < unpacked:
-        return Remains(data, 1 - _DEFLATE * packed / unpacked)
-    return Remains(png_parts.plain_png(data))
+    return Remains(plain, 1 - _DEFLATE * packed / unpacked if 0 < _DEFLATE * packed < unpacked else 0.0)
 
 
 def _rows_of_png(data: bytes, damage: str) -> Remains | None:

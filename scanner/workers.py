@@ -24,6 +24,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
+from scanner import complaints
 from scanner.errors import FacescanError
 from scanner.examine import Examined, Known
 from scanner.interrupts import later
@@ -33,7 +34,7 @@ from scanner.walk import Candidate
 
 # A forked process is ready in 10 ms and shares the models' memory. macOS' own libraries do not survive a fork.
 _CONTEXT: BaseContext = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-# Pixels of a picture that every worker may decode at any time; larger ones wait for room.
+# Pixels of a plain picture that every worker may decode at any time; those that take more memory wait for room.
 ROOM = 24_000_000
 # Seconds of work in a chunk: long against the 0.2 ms of handing it over, short against a scan.
 _CHUNK_SECONDS = 0.05
@@ -307,6 +308,7 @@ def _settle_down(max_memory: int, parent: int) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(nowhere, number)
+    complaints.listen()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
