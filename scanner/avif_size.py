@@ -44,7 +44,8 @@ def _items(data: bytes, at: int, end: int, idat: int) -> Iterator[int]:
 
     Args:
         data: the file.
-        at, end: of the content of the box.
+        at: start of the box's content.
+        end: of the box.
         idat: where the content of the `idat` box begins.
 
     Raises:
@@ -142,5 +143,3 @@ def _frame_size(header: bytes) -> tuple[int, int]:
                 take(4)
     widths, heights = take(4) + 1, take(4) + 1
     return take(widths) + 1, take(heights) + 1
-
-

@@ -129,7 +129,9 @@ def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[A
 
 def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
     """What OpenCV does not decode, by a library that does, if it is there; else the reason."""
-    pixels = more_formats.pixels_of(data, header) if reason.startswith("unsupported_") else None
+    pixels = None
+    if reason.startswith("unsupported_") and not what_remains(data, header).missing:
+        pixels = more_formats.pixels_of(data, header)
     return Decoded(header.format, reason=reason) if pixels is None else Decoded(header.format, _in_bands(pixels))
 
 

@@ -1,4 +1,4 @@
-"""Walks the frames of a GIF (GIF89a, appendix B): where they are, whether they are honest, and how much of one is left."""
+"""Finds the frames of a GIF (GIF89a, appendix B), and tells how much is left of one that was cut."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _colours(flags: int) -> int:
 
 
 def missing_pixels(data: bytes, frame: Frame) -> float:
-    """Share of a frame's pixels (0..1) for which there are no codes. Takes 0.4 s a megabyte; of many, it is estimated."""
+    """Share of a frame's pixels (0..1) for which there are no codes: 0.4 s a megabyte, and an estimate beyond four."""
     if not frame.pixels or frame.data >= len(data):
         return 1.0
     codes = _codes(data, frame)

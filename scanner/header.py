@@ -202,7 +202,7 @@ def _tiff(data: bytes) -> Header:
         "tiff",
         numbers["width"],
         numbers["height"],
-        complete=max(ends) <= len(data),
+        complete=max(ends) <= len(data) and not tiff.is_cut(data),
         tile_pixels=numbers["tile_width"] * numbers["tile_height"],
         refusal=tiff.refusal(numbers),
     )

@@ -8,6 +8,7 @@ that lacks pixels, the picture changes from the first missing pixel on.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 
 from scanner.jpeg_scans import END, Jpeg, Scan, empty_share, missing_bands, restart_interval
 
-# What libjpeg leaves where there were no data: zeros, which are the middle of each component. Of CMYK, OpenCV's colours.
+# What libjpeg leaves where there were no data: zeros, which are the middle of each component. Of CMYK, OpenCV makes 65.
 _GREY = {1: 128, 3: 128, 4: 65}
 _FILLING = bytes(random.Random(0).choices(range(1, 255), k=256))  # noqa: S311 - no 0xFF: that would be a marker
 # Scans looked at one by one for the one that was cut: a hostile file has hundreds.
 _MOST_SCANS = 8
+Decode = Callable[[bytes], NDArray[Any]]
 _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -41,12 +43,7 @@ def looks_unfinished(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
     if jpeg.progressive or grey is None:
         return False
     if len(jpeg.scans) == 1 and not restart_interval(data, jpeg):  # then it is the last block, in one of the corners
-        side = min(4, *((length - 1) % size + 1 for length in (jpeg.width, jpeg.height) for size in jpeg.block))
-        return any(
-            bool((picture[rows, columns] == grey).all())
-            for rows in (slice(0, side), slice(-side, None))
-            for columns in (slice(0, side), slice(-side, None))
-        )
+        return any(_is_grey(picture, jpeg, row, column, grey) for row in (0, -1) for column in (0, -1))
     rows, columns = picture.shape[0] // 8, picture.shape[1] // 8
     blocks = np.ones((rows, columns), bool)
     for channel, row, column in ((0, 4, 4), (1, 3, 3), (2, 5, 2), (0, 2, 5)):  # of every 8 by 8 pixels
@@ -56,38 +53,55 @@ def looks_unfinished(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
     return True
 
 
-def missing_share(data: bytes, jpeg: Jpeg) -> float:
+def _is_grey(picture: NDArray[Any], jpeg: Jpeg, row: int, column: int, grey: int) -> bool:
+    """Whether the block in a corner is grey, as far as it lies in the picture."""
+    if picture[row, column, 0] != grey:  # in almost every picture
+        return False
+    side = min(4, *((length - 1) % size + 1 for length in (jpeg.width, jpeg.height) for size in jpeg.block))
+    rows, columns = (slice(-side, None) if place else slice(0, side) for place in (row, column))
+    return bool((picture[rows, columns] == grey).all())
+
+
+def _decoded(data: bytes) -> NDArray[Any]:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
+    if pixels is None:  # it was taken before, and what comes behind the data cannot make it invalid
+        raise MemoryError
+    return pixels
+
+
+def missing_share(data: bytes, jpeg: Jpeg, decode: Decode = _decoded) -> float:
     """Share of the picture (0..1) that was not decoded.
 
     Args:
-        data: a file that a decoder took.
+        data: a file that the decoder took.
         jpeg: its scans.
+        decode: the decoder; its pixels are (height, width, channels).
 
     Raises:
         MemoryError: the decoder does not take it again.
     """
-    plain = _decoded(closed(data, jpeg))
-    return max(empty_share(data, jpeg), min(1.0, missing_bands(jpeg)[0] + _cut_share(data, jpeg, plain)))
+    plain = decode(closed(data, jpeg))
+    return max(empty_share(data, jpeg), min(1.0, missing_bands(jpeg)[0] + _cut_share(data, jpeg, plain, decode)))
 
 
-def _cut_share(data: bytes, jpeg: Jpeg, plain: NDArray[Any]) -> float:
+def _cut_share(data: bytes, jpeg: Jpeg, plain: NDArray[Any], decode: Decode) -> float:
     """Share of the picture (0..1) that is not in the scans because their data end too early."""
     passes = jpeg.passes
-    if _unlike(data, jpeg, passes, plain):
+    if _unlike(data, jpeg, passes, plain, decode):
         for scan in passes[: -_MOST_SCANS - 1 : -1]:  # it is the last one, unless there is a hole
-            if share := _unlike(data, jpeg, [scan], plain):
+            if share := _unlike(data, jpeg, [scan], plain, decode):
                 return share * ((scan.last - scan.first + 1) / 64 if jpeg.progressive and scan.first else 1.0)
     return 0.0
 
 
-def _unlike(data: bytes, jpeg: Jpeg, scans: list[Scan], plain: NDArray[Any]) -> float:
+def _unlike(data: bytes, jpeg: Jpeg, scans: list[Scan], plain: NDArray[Any], decode: Decode) -> float:
     """Share of the picture that changes if something follows the data of these scans."""
     pieces, at = [], 0
     for scan in scans:
         for _, end in scan.segments(data):
             pieces += [data[at:end], _FILLING]
             at = end
-    filled = _decoded(b"".join((*pieces, data[at : jpeg.end], END)))
+    filled = decode(b"".join((*pieces, data[at : jpeg.end], END)))
     changed = _changed_blocks(plain, filled, jpeg.block)
     interval = restart_interval(data, jpeg) if len(jpeg.scans) == 1 else 0
     if not interval:
@@ -115,10 +129,3 @@ def _behind_changes(changed: NDArray[Any], interval: int) -> float:
     padded[: changed.size] = changed
     behind = np.maximum.accumulate(padded.reshape(-1, interval), axis=1).ravel()[: changed.size]
     return float(behind.mean())
-
-
-def _decoded(data: bytes) -> NDArray[Any]:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
-    if pixels is None:  # it was taken before, and what comes behind the data cannot make it invalid
-        raise MemoryError
-    return pixels

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
 from scanner.zero_runs import zeros_in
 
 END = b"\xff\xd9"  # EOI, the mark behind the last scan
-# Scans that are listed; a file with more is refused. Real ones have a dozen or so. Each costs a pass over all pixels and
-# may be ten bytes long: D. Stone, "Two Issues with the JPEG Standard" (libjpeg-turbo.org), whose own fuzzers allow as many.
+# Scans that are listed; a file with more is refused. Real ones have a dozen or so. Each costs a pass over all pixels
+# and may be ten bytes long: D. Stone, "Two Issues with the JPEG Standard" (libjpeg-turbo.org), whose own fuzzers allow
+# as many.
 MAX_SCANS = 500
 # Segments between scans, at most: without a limit, 100 MB of stray marks take 20 s.
 _MAX_SEGMENTS = 100_000
@@ -32,14 +34,13 @@ class Scan:
     Attributes:
         components: indices into the frame's components.
         first, last: coefficients of a block that the scan holds, 0..63; 0 is the mean of the block.
-        earlier, left: low bits of them that are missing before and after it; in a sequential JPEG both are 0.
+        left: low bits of them that later scans bring; 0 in a sequential JPEG.
         start, end: of the coded data.
     """
 
     components: tuple[int, ...]
     first: int
     last: int
-    earlier: int
     left: int
     start: int
     end: int
@@ -94,7 +95,9 @@ class Jpeg:
 
     def bands(self, scan: Scan) -> int:
         """Coefficients of a scan, a bit for each."""
-        return ((2 << scan.last) - (1 << scan.first)) & _ALL if self.progressive else _ALL
+        if not self.progressive:
+            return _ALL
+        return sum(1 << band for band in range(scan.first, min(scan.last, _BANDS - 1) + 1))
 
     @property
     def block(self) -> tuple[int, int]:
@@ -126,32 +129,35 @@ def read_jpeg(data: bytes, at: int) -> Jpeg:
 def _scans(data: bytes, at: int, names: list[int]) -> tuple[list[Scan], int, bool]:
     """The scans, the end of the last one's data, and whether the end mark follows."""
     scans: list[Scan] = []
-    head: tuple[int, ...] = ()  # of the scan whose data are passed over
-    components: tuple[int, ...] = ()
-    start = end = at
+    begun: Scan | None = None  # whose data are passed over
+    end = at
     for _ in range(_MAX_SEGMENTS):
         marker = _MARKER.search(data, at)
-        if head:
+        if begun:
             end = marker.start() if marker else len(data)
-            scans.append(Scan(components, *head, start, end))
-            head = ()
+            scans.append(replace(begun, end=end))
+            begun = None
         if marker is None or len(scans) > MAX_SCANS:
             break
         kind, at = data[marker.start() + 1], marker.end()
         if kind == 0xD9:
             return scans, end, True
-        if kind not in _TABLES and kind != 0xDA:  # the beginning of another picture, or rubbish
-            break
-        length = int.from_bytes(data[at : at + 2], "big")
         if kind == 0xDA:
-            count = data[at + 2] if at + 2 < len(data) else 0
-            if not 1 <= count <= 4 or length != 6 + 2 * count or at + length > len(data):
-                break
-            known = [names.index(name) for name in data[at + 3 : at + 3 + 2 * count : 2] if name in names]
-            first, last, bits = data[at + length - 3 : at + length]
-            components, head, start = tuple(known), (first, last, bits >> 4, bits & 15), at + length
-        at += length
+            begun = _scan_header(data, at, names)
+        if not begun and kind not in _TABLES:  # the beginning of another picture, or rubbish
+            break
+        at += int.from_bytes(data[at : at + 2], "big")
     return scans, end, False
+
+
+def _scan_header(data: bytes, at: int, names: list[int]) -> Scan | None:
+    """A scan without its data; None if there is no such header."""
+    length, count = int.from_bytes(data[at : at + 2], "big"), int.from_bytes(data[at + 2 : at + 3], "big")
+    if not 1 <= count <= 4 or length != 6 + 2 * count or at + length > len(data):
+        return None
+    known = tuple(names.index(name) for name in data[at + 3 : at + 3 + 2 * count : 2] if name in names)
+    first, last, bits = data[at + length - 3 : at + length]
+    return Scan(known, first, last, bits & 15, at + length, at + length)
 
 
 def _without_filling(data: bytes, jpeg: Jpeg) -> Jpeg:
@@ -167,8 +173,11 @@ def _without_filling(data: bytes, jpeg: Jpeg) -> Jpeg:
 
 def restart_interval(data: bytes, jpeg: Jpeg) -> int:
     """Blocks (MCUs) between two restart marks of the first scan; 0 if there are none."""
-    at = data.rfind(b"\xff\xdd\x00\x04", 0, jpeg.scans[0].start) if jpeg.scans else -1
-    return int.from_bytes(data[at + 4 : at + 6], "big") if at >= 0 else 0
+    interval = 0
+    for kind, at, _ in _segments(data, jpeg.scans[0].start if jpeg.scans else 0):
+        if kind == 0xDD:
+            interval = int.from_bytes(data[at : at + 2], "big")
+    return interval
 
 
 def missing_bands(jpeg: Jpeg) -> tuple[float, bool]:
@@ -216,14 +225,18 @@ def zeros_are_flat(data: bytes, jpeg: Jpeg, scan: Scan) -> bool:
 def _meanings_of_zeros(data: bytes, until: int) -> dict[int, int]:
     """What the code of zeros stands for in each Huffman table (class and number) that is in force at an offset."""
     meanings: dict[int, int] = {}
+    for kind, at, end in _segments(data, until):
+        while kind == 0xC4 and at + 17 < end:
+            meanings[data[at]] = data[at + 17]
+            at += 17 + sum(data[at + 1 : at + 17])
+    return meanings
+
+
+def _segments(data: bytes, until: int) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of the content of every segment before an offset."""
     at = 2
     while (marker := _MARKER.search(data, at, until)) is not None:
         at = marker.end()
         end = at + int.from_bytes(data[at : at + 2], "big")
-        if data[marker.start() + 1] == 0xC4:
-            place = at + 2
-            while place + 17 < end:
-                meanings[data[place]] = data[place + 17]
-                place += 17 + sum(data[place + 1 : place + 17])
+        yield data[marker.start() + 1], at + 2, end
         at = end
-    return meanings

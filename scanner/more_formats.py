@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.header import Header, jpeg_segments
+from scanner.jpeg_missing import missing_share
 
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6  # PhotometricInterpretation
+_JPEG_LS = 0x37  # SOF55
+_STARVING = (0, 1, 2)  # processes whose decoders make up pixels where data are missing
 _MOST_BITS = 16  # of a difference between two samples
 
 
@@ -40,16 +43,24 @@ def pixels_of(data: bytes, header: Header) -> NDArray[Any] | None:
 def _jpeg(data: bytes, header: Header) -> NDArray[Any] | None:
     import imagecodecs
 
-    assert header.jpeg
-    if header.jpeg.process == 0x37:
+    jpeg = header.jpeg
+    if jpeg is None or not jpeg.closed:
+        return None
+    if jpeg.process == _JPEG_LS:
         pixels: NDArray[Any] = imagecodecs.jpegls_decode(data)
     else:
         pixels = imagecodecs.jpeg8_decode(_without_spare_codes(data))
-    return _full_range(pixels, header.jpeg.bits)
+    if jpeg.process in _STARVING and missing_share(data, jpeg, lambda again: _in_3d(imagecodecs.jpeg8_decode(again))):
+        return None
+    return _full_range(pixels, jpeg.bits)
+
+
+def _in_3d(pixels: NDArray[Any]) -> NDArray[Any]:
+    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
 
 
 def _without_spare_codes(data: bytes) -> bytes:
-    """A lossless JPEG without the codes that FFmpeg lists for differences which there are not; libjpeg refuses those."""
+    """A lossless JPEG without codes for differences that there cannot be, which FFmpeg lists and libjpeg refuses."""
     pieces, at = [], 0
     for marker, start, end in jpeg_segments(data):
         if marker == 0xC4 and data[start] < 0x10 and start + 17 + sum(data[start + 1 : start + 17]) == end:
@@ -70,8 +81,8 @@ def _tiff(data: bytes, _: Header) -> NDArray[Any] | None:
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page: Any = file.pages[0]
-        if page.dtype is None or page.dtype.kind != "u":
-            return None
+        if page.dtype is None or page.dtype.kind != "u" or page.bitspersample > 16:
+            return None  # of other numbers nobody knows how bright white is
         pixels: NDArray[Any] = page.asarray()
         colours, bits = int(page.photometric), int(page.bitspersample)
         if page.planarconfig == 2 and pixels.ndim == 3:

@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from scanner.zero_runs import zeros_in
+from scanner.zero_runs import LEAST, zeros_in
 
 # What a decoder needs for the pixels, their colours and how they are turned; of all others, and of a second of one of
 # these, libpng keeps 8 MB each.
@@ -70,14 +70,14 @@ def row_bytes(png: bytes) -> int:
 
 
 def rows_left(png: bytes) -> float | None:
-    """Share of the rows (0..1) that a damaged PNG has; None if something else is wrong with it.
+    """Share of the rows (0..1) that a damaged PNG has; None if it is not for want of rows that it is damaged.
 
     Raises:
         struct.error: the header is cut.
     """
-    packed, sound = _packed(png)
+    packed, sound, ended = _packed(png)
     wanted = row_bytes(png)
-    if not sound:
+    if ended and not sound:
         empty = zeros_in(packed, 0, len(packed))
         return 1 - empty / len(packed) if empty else None
     found = sum(map(len, _unpacked(packed, wanted)))
@@ -90,7 +90,7 @@ def completed(png: bytes) -> bytes:
     Raises:
         struct.error: the header is cut.
     """
-    packed, _ = _packed(png)
+    packed, _, _ = _packed(png)
     wanted = row_bytes(png)
     packer = zlib.compressobj(1)
     pieces, found = [], 0
@@ -108,27 +108,30 @@ def completed(png: bytes) -> bytes:
     return png[:8] + before + pixels + _chunk(b"IEND", b"")
 
 
-def _packed(png: bytes) -> tuple[bytes, bool]:
-    """The content of the IDAT chunks, without zeros that stand for the rest; and whether the whole ones are sound."""
+def _packed(png: bytes) -> tuple[bytes, bool, bool]:
+    """The content of the IDAT chunks, whether their checksums are right, and whether the end is there.
+
+    Of a PNG without an end, zeros that stand for the rest are left out.
+    """
     pieces, sound, ended = [], True, False
     for kind, at, end in png_chunks(png):
         if kind == b"IDAT":
             pieces.append(png[at + 8 : min(end - 4, len(png))])
-            if end <= len(png):
-                sound &= zlib.crc32(png[at + 4 : end - 4]) == int.from_bytes(png[end - 4 : end], "big")
-        ended |= kind == b"IEND"
+            sound &= zlib.crc32(png[at + 4 : end - 4]) == int.from_bytes(png[end - 4 : end], "big")
+        ended = kind == b"IEND" and end <= len(png)
     packed = b"".join(pieces)
-    if ended:
-        return packed, sound
-    end = len(packed.rstrip(b"\x00"))
-    return (packed[:end], True) if len(packed) - end >= 64 else (packed, sound)
+    if not ended and packed.endswith(bytes(LEAST)):
+        packed = packed.rstrip(b"\x00")
+    return packed, sound, ended
 
 
 def _unpacked(packed: bytes, most: int) -> Iterator[bytes]:
     """What can be unpacked, in pieces, up to `most` bytes and to the first error."""
-    unpacker = zlib.decompressobj()
+    if len(packed) < 2 or packed[0] & 15 != zlib.DEFLATED or int.from_bytes(packed[:2], "big") % 31:
+        return
+    unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS)  # without the checksum at the end, which may be missing
     try:
-        for at in range(0, len(packed), _MORSEL):
+        for at in range(2, len(packed), _MORSEL):
             rest = packed[at : at + _MORSEL]
             while rest and most > 0:
                 piece = unpacker.decompress(rest, min(_STEP, most))

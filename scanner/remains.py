@@ -17,14 +17,14 @@ from scanner import bitmap, gif_parts, jpeg_missing, png_parts, tiff, tiff_strip
 from scanner.boxes import boxes
 from scanner.header import Header
 from scanner.jpeg_scans import missing_bands
-from scanner.zero_runs import LEAST
+from scanner.zero_runs import LEAST, zeros_in
 
 # Share of a picture that may be missing without its being refused: ten blocks of the 1,024 of a portrait.
 TOLERATED = 0.01
 # What is said of a damaged file that is judged all the same.
 NO_END, FEW_MISSING, LATE_SCANS, BAD_DATA = "no_end_mark", "few_pixels_missing", "late_scans_missing", "bad_data"
-# What one byte can become at most: of deflate 258 bytes for two bits (RFC 1951); of a JPEG 64 pixels for each bit, as the
-# mean of a block takes one.
+# What one byte can become at most: of deflate 258 bytes for two bits (RFC 1951); of a JPEG 64 pixels for each bit, as
+# the mean of a block takes one.
 _DEFLATE, _JPEG = 1032, 512
 _SEQUENTIAL_OR_PROGRESSIVE = (0, 1, 2)  # by Huffman codes
 
@@ -48,7 +48,7 @@ class Remains:
 
 def truncated(share: float) -> str:
     """The reason of a picture of which a share (0..1) is missing."""
-    return f"truncated:{min(share, 1.0):.2g}"
+    return f"truncated:{min(max(share, 0.001), 1.0):.2g}"
 
 
 def what_remains(data: bytes, header: Header) -> Remains:
@@ -77,6 +77,8 @@ def after_failure(data: bytes, header: Header) -> Remains | None:
         if header.format == "gif":
             found = _pixels_of_gif(data)
             return found if found and found.missing < 1 else None
+        empty = zeros_in(data, 0, len(data)) / len(data)
+        return Remains(data, empty) if empty > TOLERATED else None
     except (struct.error, IndexError, ValueError):
         pass
     return None
@@ -153,7 +155,7 @@ def _pixels_of_gif(data: bytes) -> Remains | None:
 
 def _webp(data: bytes, header: Header) -> Remains:
     if header.complete:
-        return Remains(data)
+        return Remains(data, webp_parts.empty_share(data, header.width * header.height))
     missing = webp_parts.missing_bytes(data)
     if missing > TOLERATED:
         return Remains(data, missing)

@@ -47,6 +47,7 @@ _COMPRESSIONS = {
     52546: "jpegxl",
 }
 _KINDS = {1: "B", 3: "H", 4: "I"}
+_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of one number, by kind; 1 of the others
 
 
 def first_directory(data: bytes) -> dict[str, int]:
@@ -90,6 +91,18 @@ def entries(data: bytes, order: str, start: int) -> Iterator[tuple[int, int, int
         yield *struct.unpack_from(order + "HHI", data, entry), entry + 8
 
 
+def is_cut(data: bytes) -> bool:
+    """Whether numbers of the first directory lie beyond the end of the file.
+
+    Raises:
+        struct.error: the directory is not all there.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    start = struct.unpack_from(order + "I", data, 4)[0]
+    sizes = ((_SIZES.get(kind, 1) * count, at) for _, kind, count, at in entries(data, order, start))
+    return any(size > 4 and struct.unpack_from(order + "I", data, at)[0] + size > len(data) for size, at in sizes)
+
+
 def refusal(numbers: dict[str, int]) -> str:
     """Why OpenCV 5.0 should not see the picture, which it would read wrong; a reason, or empty."""
     if numbers["colours"] == _LOGLUV:
@@ -108,7 +121,7 @@ def refusal(numbers: dict[str, int]) -> str:
 
 
 def least_bytes(numbers: dict[str, int]) -> int:
-    """Bytes that the pixels have at least when they are unpacked; of YCbCr, colours may be as few as one in 16 pixels."""
+    """Bytes that the pixels have at least, unpacked; of YCbCr, there may be colours for one pixel in 16 only."""
     samples = 1 if numbers["colours"] == _YCBCR else numbers["samples"] or 1
     return numbers["height"] * -(-numbers["width"] * samples * (numbers["bits"] or 1) // 8)
 

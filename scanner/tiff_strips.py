@@ -1,4 +1,4 @@
-"""Tells which strips or tiles of a TIFF's first page are there (TIFF 6.0): for those that are not, OpenCV shows black."""
+"""Tells which strips or tiles of a TIFF's first page are there (TIFF 6.0). OpenCV shows black for the others."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _COMPRESSION = 259
 _ARRAYS = {273: "offsets", 279: "sizes", 324: "offsets", 325: "sizes"}
 _KINDS = {1: "u1", 3: "u2", 4: "u4"}
 _NONE, _LZW, _DEFLATE = 1, 5, (8, 32946)
-# What one byte can become at most: of LZW 4,096 for 12 bits, of deflate 258 for two bits, of PackBits 128 for two bytes.
+# What one byte can become at most: of LZW 4,096 for 12 bits, of deflate 258 for two bits, of PackBits 64.
 _GAINS = {_NONE: 1, _LZW: 2731, 8: 1032, 32773: 64, 32946: 1032}
 _SLACK = 0.01  # some writers count the last strip short
 # Compressions whose encoders write no long runs of zeros, unless zlib says that they did.
 _NEVER_ZEROS = {_LZW, *_DEFLATE, 7, 32773}
+
 
 @dataclass(frozen=True, slots=True)
 class Strips:
@@ -83,9 +84,9 @@ def missing_strips(data: bytes, strips: Strips, unpacked: int) -> float:
     lacking = total - int(there.sum())
     if strips.compression in _NEVER_ZEROS and (at := data.find(bytes(LEAST))) >= 0:
         for offset, size in zip(strips.offsets.tolist(), there.tolist(), strict=True):
-            if offset + size > at and (zeros := zeros_in(data, offset, offset + size)):
-                if strips.compression not in _DEFLATE or not _unpacks(data[offset : offset + size]):
-                    lacking += zeros
+            zeros = zeros_in(data, offset, offset + size) if offset + size > at else 0
+            if zeros and not (strips.compression in _DEFLATE and _unpacks(data[offset : offset + size])):
+                lacking += zeros
     return min(1.0, lacking / total)
 
 

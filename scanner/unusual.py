@@ -1,4 +1,4 @@
-"""Names the kinds of pictures that OpenCV does not decode, from their headers, so that nobody takes a whole file for damaged."""
+"""Names the kinds of pictures that OpenCV does not decode, so that nobody takes a whole file for a damaged one."""
 
 from __future__ import annotations
 

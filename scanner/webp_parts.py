@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from scanner.zero_runs import LEAST, zeros_in
+
 _PICTURE = (b"VP8 ", b"VP8L", b"ANMF")
 _WANTED = (b"VP8X", b"ANIM", b"ALPH", *_PICTURE)
 _WITHOUT_METADATA = 0x12  # of the flags of VP8X, those of alpha and of an animation
@@ -25,6 +27,17 @@ def missing_bytes(data: bytes) -> float:
         if kind in _PICTURE:
             return max(0.0, (end - len(data)) / (end - at)) if end > at else 1.0
     return 1.0
+
+
+def empty_share(data: bytes, pixels: int) -> float:
+    """Share of the coded picture (0..1) that was never written: more zeros in a row than plain areas are coded into.
+
+    A lossy WebP has one byte of zeros for every 10,000 pixels of a plain area, a lossless one has none.
+    """
+    for kind, at, end in webp_chunks(data):
+        if kind in _PICTURE and end > at:
+            return zeros_in(data, at, end, LEAST + (0 if kind == b"VP8L" else pixels // 5000)) / (end - at)
+    return 0.0
 
 
 def closed_webp(data: bytes) -> bytes:

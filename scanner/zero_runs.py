@@ -1,4 +1,4 @@
-"""Finds runs of zeros in coded data: parts of a file that were never written, as torn downloads and disks leave them."""
+"""Finds runs of zeros in coded data: parts of a file that were never written, as torn downloads leave them."""
 
 from __future__ import annotations
 
