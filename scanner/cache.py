@@ -24,8 +24,8 @@ from scanner.result import Result, Verdict
 MAX_ROWS = 2_000_000
 # Errors that follow from the content; others (memory, the file system, the model) may be gone next time.
 _LASTING = frozenset(
-    "empty not_an_image unsupported_format unsupported_pixels too_many_pixels too_many_scans truncated corrupt "
-    "too_long_for_ela git_lfs_pointer".split()
+    "empty not_an_image unsupported_format unsupported_pixels unsupported_compression implausible_size "
+    "too_many_pixels too_many_scans truncated corrupt too_long_for_ela git_lfs_pointer".split()
 )
 # Errors that follow from the content and the limits of the scan: with other limits there may be none.
 _LIMITED = frozenset({"decode_timeout", "decoder_crashed"})

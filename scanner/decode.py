@@ -9,11 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner import bitmap, complaints, cost, more_formats, remains
 from scanner.alpha import hides_another
 from scanner.colour import in_srgb
-from scanner.header import DECODABLE, Header, png_chunks, read_header
+from scanner.header import DECODABLE, Header, implausible, read_header
+from scanner.memory import lacks_memory
 from scanner.orientation import orientation, upright
+from scanner.remains import Remains, truncated, what_remains
 from scanner.settings import MAX_PIXELS
+from scanner.unusual import unusual
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
 
@@ -21,6 +25,8 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken fi
 _GIT_LFS = b"version https://git-lfs.github.com/spec/v1"
 # RGB, uint8, (height, width, 3). OpenCV's type hints promise no dtype, so neither can this one.
 Picture = NDArray[Any]
+# Pixels that are converted at once.
+_BAND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Decoded:
         colour_profile: what the file says of its colours, and whether they were converted (`scanner.colour`).
         others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
             quite another picture. They are as large, and belong to the same row: the highest score decides.
+        damage: what is wrong with the file of a picture whose pixels are all there, or almost; empty if nothing is.
     """
 
     format: str
@@ -41,6 +48,7 @@ class Decoded:
     reason: str = ""
     colour_profile: dict[str, str] | None = None
     others: tuple[Picture, ...] = ()
+    damage: str = ""
 
 
 class NoRoomError(Exception):
@@ -57,7 +65,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     Args:
         data: the file's content.
         max_pixels: refuse, before decoding, what would be larger.
-        room: pixels that may be decoded now, if there is a limit.
+        room: pixels of a plain picture that may be decoded now, if there is a limit (`cost.in_pixels`).
 
     Returns:
         The picture or a reason; never raises for bad content (but MemoryError may pass).
@@ -70,61 +78,110 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     header = read_header(data)
     if not header.format:
         return Decoded("", reason="git_lfs_pointer" if data.startswith(_GIT_LFS) else "not_an_image")
-    announced = max(header.width * header.height, header.tile_pixels)
+    announced = cost.pixels_made(data, header)
     if announced > max_pixels:
         return Decoded(header.format, reason=f"too_many_pixels:{announced}")
-    if room is not None and announced > room:
-        raise NoRoomError(announced)
+    if cost.is_too_plain(announced, len(data)):
+        return Decoded(header.format, reason=implausible(announced, len(data)))
+    needed = cost.memory(data, header, announced)
+    if room is not None and cost.in_pixels(needed) > room:
+        raise NoRoomError(cost.in_pixels(needed))
     if header.format == "heic":
-        return _decode_heic(data, header, max_pixels)
+        return _decode_heic(data, header, max_pixels, needed)
     if header.format not in DECODABLE:
         return Decoded(header.format, reason=f"unsupported_format:{header.format}")
     failure = "corrupt" if header.complete else "truncated"
     if not (header.width and header.height):
         return Decoded(header.format, reason=failure)
     if header.refusal:
-        return Decoded(header.format, reason=header.refusal)
-    if header.format != "tiff" and not header.complete:  # what a TIFF lacks, its decoder knows better
-        return Decoded(header.format, reason=failure)
+        return _by_library(data, header, header.refusal)
+    left = what_remains(data, header)
+    if left.missing > remains.TOLERATED:
+        return Decoded(header.format, reason=truncated(left.missing))
+    complaints.heard()  # of an earlier picture
+    pixels = _tried(data, header, left, needed)
+    if pixels is None and header.complete and (less := remains.after_failure(data, header)):
+        left = less
+        pixels = None if left.missing > remains.TOLERATED else _tried(data, header, left, needed)
+    if pixels is None:
+        missing = left.otherwise or left.missing
+        reason = truncated(missing) if missing else unusual(data, header) or failure
+        return _by_library(data, header, reason)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
+    damage = left.damage
+    if header.format == "jpeg":
+        missing, damage = remains.jpeg_state(data, header, pixels, complaints.heard())
+        if missing > remains.TOLERATED:
+            return Decoded(header.format, reason=truncated(missing))
+    # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
+    premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
+    return _shown(pixels, data, header.format, damage, bgr=header.format != "jpeg", premultiplied=premultiplied)
+
+
+def _shown(
+    pixels: NDArray[Any],
+    data: bytes,
+    format: str,
+    damage: str = "",
+    bgr: bool = True,
+    premultiplied: bool = False,
+) -> Decoded:
+    """Make the picture that most viewers show of pixels, and the others that some of them do.
+
+    Args:
+        pixels: upright; grey, or in the order that `bgr` tells, the last channel of two or four being alpha.
+        data: the file.
+        format: of its content.
+        damage: what is wrong with the file.
+        bgr: whether colours come as BGR or BGRA; otherwise they are RGB uint8 without alpha.
+        premultiplied: whether colours are multiplied by alpha already.
+    """
+    converted = in_srgb(pixels, data, format, bgr=bgr)
+    pixels, before = converted.pixels, converted.before
+    if not bgr:
+        return Decoded(format, pixels, "", converted.profile, () if before is None else (before,), damage)
+    others = [_in_bands(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
+    if before is not None:
+        others.append(_in_bands(before, premultiplied))
+    return Decoded(format, _in_bands(pixels, premultiplied), "", converted.profile, tuple(others), damage)
+
+
+def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[Any] | None:
+    """Upright pixels; None if the decoder refuses them.
+
+    Raises:
+        MemoryError: for want of memory, of which most decoders only say that they failed.
+    """
     try:
-        pixels = _pixels(data, header)
+        pixels = _pixels(data, header, left.data)
     except cv2.error as error:
-        if "OutOfMemory" in str(error) or "Insufficient memory" in str(error):
+        if lacks_memory(error):
             raise MemoryError from error
         pixels = None
     if pixels is None:
-        return Decoded(header.format, reason=failure)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
-    return _shown(pixels, data, header.format)
+        cost.probe(needed)
+    return pixels
 
 
-def _shown(pixels: NDArray[Any], data: bytes, format: str) -> Decoded:
-    """The picture that most viewers show of pixels, and the others that some of them do.
-
-    Args:
-        pixels: RGB of a JPEG; of others grey, BGR or BGRA.
-        data: the file.
-        format: of its content.
-    """
-    # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
-    premultiplied = format == "tiff" and pixels.dtype == np.uint8
-    converted = in_srgb(pixels, data, format, bgr=format != "jpeg")
-    pixels, before = converted.pixels, converted.before
-    if format == "jpeg":
-        return Decoded(format, pixels, "", converted.profile, () if before is None else (before,))
-    others = [_to_rgb(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
-    if before is not None:
-        others.append(_to_rgb(before, premultiplied))
-    return Decoded(format, _to_rgb(pixels, premultiplied), "", converted.profile, tuple(others))
+def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
+    """What OpenCV does not decode, by a library that does, if it is there; else the reason."""
+    pixels = None
+    if reason.startswith("unsupported_") and not what_remains(data, header).missing:
+        pixels = more_formats.pixels_of(data, header)
+    if pixels is None:
+        return Decoded(header.format, reason=reason)
+    return _shown(upright(pixels, orientation(data, header.format)), data, header.format)
 
 
-def _pixels(data: bytes, header: Header) -> NDArray[Any] | None:
+def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
     """Upright pixels as OpenCV gives them; None if the file is broken.
 
-    RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth.
+    RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth. `plain` is what is decoded of the file.
     """
-    buffer = np.frombuffer(_first_picture(data) if header.format == "png" else data, np.uint8)
+    if header.format == "bmp" and (found := bitmap.read_bitmap(plain)).ours:
+        return bitmap.pixels_of(plain, found)
+    buffer = np.frombuffer(plain, np.uint8)
     if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK
         pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     else:  # IMREAD_COLOR would drop alpha and show the colours hidden under it
@@ -148,17 +205,15 @@ def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDA
     return np.dstack([colour, cv2.convertScaleAbs(deep[:, :, 3], alpha=255 / (2**bits - 1))])
 
 
-def _first_picture(png: bytes) -> bytes:
-    """A PNG without its animation and without what stands behind its end.
-
-    Of broken animations OpenCV 5.0 shows a later frame as the first, or dies. Where nothing was shown before the end it
-    reads on, and makes room for a chunk of gigabytes that is only announced.
-    """
-    animation = (b"acTL", b"fcTL", b"fdAT")
-    chunks = list(png_chunks(png))
-    if not any(kind in animation for kind, _, _ in chunks):
-        return png[: chunks[-1][2]]
-    return png[:8] + b"".join(png[at:end] for kind, at, end in chunks if kind not in animation)
+def _in_bands(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255) -> Picture:
+    """`_to_rgb`, some rows at a time: of 200 megapixels, its copies would take 3 GB."""
+    rows = max(1, _BAND // pixels.shape[1])
+    if pixels.shape[0] <= rows:
+        return _to_rgb(pixels, premultiplied, ground)
+    picture = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, pixels.shape[0], rows):
+        picture[top : top + rows] = _to_rgb(pixels[top : top + rows], premultiplied, ground)
+    return picture
 
 
 def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255) -> Picture:
@@ -179,21 +234,21 @@ def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
 
 
-def _decode_heic(data: bytes, header: Header, max_pixels: int) -> Decoded:
+def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> Decoded:
     """HEIC through the optional pillow-heif, which also turns the picture upright."""
     try:
         import pillow_heif
     except ImportError:
         return Decoded("heic", reason="unsupported_format:heic")
-    if not header.complete:
-        return Decoded("heic", reason="truncated")
+    left = what_remains(data, header)
     try:
-        heif = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
+        heif = pillow_heif.open_heif(left.data, convert_hdr_to_8bit=True)
         width, height = heif.size
         if width * height > max_pixels:
             return Decoded("heic", reason=f"too_many_pixels:{width * height}")
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
-        return Decoded("heic", reason="corrupt")
+        cost.probe(needed)
+        return Decoded("heic", reason="corrupt" if header.complete else truncated(left.otherwise))
     pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
-    return _shown(np.ascontiguousarray(pixels), data, "heic")
+    return _shown(np.ascontiguousarray(pixels), data, "heic", left.damage)

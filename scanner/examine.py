@@ -17,6 +17,7 @@ from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
 from scanner.mark import Mark
+from scanner.memory import lacks_memory
 from scanner.model import Detector, Region, prepare
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression
@@ -43,7 +44,7 @@ class Examined:
         seconds: spent by stage.
         mark: of the file before it was read, if there is a cache to keep the row in; of an object behind a URL, as it
             was read.
-        postponed: pixels of a picture that was left undecoded for want of room; 0 for all others.
+        postponed: room that a picture takes which was left undecoded, in pixels of a plain one; 0 for all others.
         kept: what evidence will be made of once there are scores; None if none is wanted.
     """
 
@@ -137,6 +138,8 @@ class Examiner:
                 reason=decoded.reason,
                 provenance=provenance(content, decoded.format, decoded.colour_profile),
             )
+            if decoded.damage and row.provenance:
+                row = replace(row, provenance={**row.provenance, "damaged": decoded.damage})
             lap("provenance")
             picture = decoded.picture
             if picture is None:
@@ -162,9 +165,8 @@ class Examiner:
         except MemoryError:
             return Examined(replace(row, verdict=Verdict.ERROR, reason="out_of_memory"), seconds=seconds)
         except Exception as error:  # a bug, or a library's: it costs this picture its verdict, not the others theirs
-            return Examined(
-                replace(row, verdict=Verdict.ERROR, reason=f"internal_error:{type(error).__name__}"), seconds=seconds
-            )
+            reason = "out_of_memory" if lacks_memory(error) else f"internal_error:{type(error).__name__}"
+            return Examined(replace(row, verdict=Verdict.ERROR, reason=reason), seconds=seconds)
         row = replace(row, n_faces=len(faces) if self.finder else None, faces=faces, ela=ela)
         if not regions:
             row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from scanner import tiff
+from scanner.bitmap import read_bitmap
+from scanner.boxes import boxes
+from scanner.gif_parts import gif_frames
+from scanner.jpeg_scans import MAX_SCANS, Jpeg, read_jpeg
+from scanner.png_parts import png_chunks, row_bytes
 
 # The formats facescan decodes. Others are named so that a row can say `unsupported_format:heic`.
 DECODABLE = frozenset({"jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"})
@@ -34,11 +39,11 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 _BMP_HEADERS = {struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124)}
 _MAX_SEGMENTS = 100_000  # of a JPEG: hundreds are many; without a limit, 100 MB of stray marks take 20 s
-# Of a JPEG; real ones have a dozen or so. Each costs a pass over all pixels and may be ten bytes long: D. Stone,
-# "Two Issues with the JPEG Standard" (libjpeg-turbo.org), whose own fuzzers allow as many.
-_MAX_SCANS = 500
+# Pixels, times the scans: 50 passes over the largest picture that is let through. 480 of them took 9 s.
+_MAX_PASSES = 10_000_000_000
+# Beyond the bytes that a PNG's pixels have unpacked, which it never needs: what its packer may add, and some.
+_PNG_SURPLUS = 65_536
 _FILL = re.compile(rb"\xff+")
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _AVIF_BRANDS = {b"avif", b"avis"}
 
@@ -54,6 +59,7 @@ class Header:
         bits: of an AVIF's samples.
         tile_pixels: of one tile of a TIFF; it may be larger than the picture, and is decoded as a whole.
         refusal: why no decoder should see it, as a reason; empty if nothing speaks against it.
+        jpeg: the scans of a JPEG.
     """
 
     format: str
@@ -63,6 +69,7 @@ class Header:
     bits: int = 8
     tile_pixels: int = 0
     refusal: str = ""
+    jpeg: Jpeg | None = field(default=None, compare=False, repr=False)
 
 
 def read_header(data: bytes) -> Header:
@@ -104,10 +111,13 @@ def _u32(four: bytes) -> int:
 
 def _jpeg(data: bytes) -> Header:
     for marker, at, _ in jpeg_segments(data):
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 1)
-            refusal = f"too_many_scans:over_{_MAX_SCANS}" if _has_too_many_scans(data, at - 3) else ""
-            return Header("jpeg", width, height, data.find(b"\xff\xd9", at) >= 0, refusal=refusal)
+        if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:  # JPEG-LS has the last
+            jpeg = read_jpeg(data, at - 4)
+            pixels, scans = jpeg.width * jpeg.height, len(jpeg.scans)
+            refusal = f"too_many_scans:over_{MAX_SCANS}" if scans > MAX_SCANS else ""
+            if not refusal and scans * pixels > _MAX_PASSES:
+                refusal = f"too_many_scans:{scans}"
+            return Header("jpeg", jpeg.width, jpeg.height, jpeg.closed, refusal=refusal, jpeg=jpeg)
     return Header("jpeg")
 
 
@@ -133,65 +143,30 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             at = end
 
 
-def _has_too_many_scans(data: bytes, at: int) -> bool:
-    """Walk on from the frame header's marker; a thumbnail's scans do not count, nor do those behind the picture."""
-    progressive, components = data[at] in (0xC2, 0xC6, 0xCA, 0xCE), data[at + 8]
-    scans = 0
-    for _ in range(_MAX_SEGMENTS):
-        marker = _JPEG_MARKER.search(data, at)
-        if marker is None or marker[0] == b"\xff\xd9":
-            return False
-        at = marker.end()
-        if marker[0] == b"\xff\xda":
-            if scans == 0 and not progressive and data[at + 2] == components:
-                return False  # it holds everything
-            if scans == 0 and data.count(b"\xff\xda", at) < _MAX_SCANS:
-                return False
-            scans += 1
-            if scans > _MAX_SCANS:
-                return True
-        at += struct.unpack_from(">H", data, at)[0]
-    return True
-
-
 def _png(data: bytes) -> Header:
     """One IHDR, and it first: an animation is taken out, and what stands behind it must not be of another size."""
     width, height = struct.unpack_from(">II", data, 16)
     complete = False
+    packed = 0
     for kind, at, end in png_chunks(data):
         if (kind == b"IHDR") != (at == 8) or (at == 8 and end != 33):
             return Header("png")
+        packed += end - at if kind == b"IDAT" else 0
         complete = kind == b"IEND" and end <= len(data)
-    return Header("png", width, height, complete)
+    surplus = complete and packed > 1.1 * row_bytes(data) + _PNG_SURPLUS
+    return Header("png", width, height, complete, refusal=implausible(width * height, packed) if surplus else "")
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of every chunk up to IEND; the last one may end beyond the data."""
-    kind, at = b"", 8
-    while kind != b"IEND" and at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        yield kind, at, at + 12 + length
-        at += 12 + length
+def implausible(pixels: int, size: int) -> str:
+    """The reason of a file that cannot be what it claims: so many pixels in so many bytes."""
+    return f"implausible_size:{pixels}_pixels_in_{size}_bytes"
 
 
 def _gif(data: bytes) -> Header:
-    """Walk the blocks of every frame to the trailer (GIF89a, appendix B)."""
-    width, height, flags = struct.unpack_from("<HHB", data, 6)
-    at = 13 + _gif_colours(flags)
-    while data[at : at + 1] in (b"!", b","):
-        if data[at : at + 1] == b"!":  # extension: label, sub-blocks
-            at += 2
-        else:  # frame: position and size, flags, colours, code size, sub-blocks
-            at += 11 + _gif_colours(data[at + 9])
-        while data[at]:
-            at += 1 + data[at]
-        at += 1
-    return Header("gif", width, height, complete=data[at : at + 1] == b";")
-
-
-def _gif_colours(flags: int) -> int:
-    """Bytes of a colour table."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+    width, height = struct.unpack_from("<HH", data, 6)
+    frames, complete = gif_frames(data)
+    refusal = next((implausible(frame.pixels, frame.size) for frame in frames if frame.implausible), "")
+    return Header("gif", width, height, complete, refusal=refusal)
 
 
 def _webp(data: bytes) -> Header:
@@ -209,16 +184,8 @@ def _webp(data: bytes) -> Header:
 
 
 def _bmp(data: bytes) -> Header:
-    offset = struct.unpack_from("<I", data, 10)[0]
-    if data[14] == 12:
-        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
-        compression = 0
-    else:
-        width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
-    width, height = abs(width), abs(height)  # a negative height means rows from the top
-    # Rows are padded to four bytes; compressed ones have no length to hold the file against.
-    needed = 0 if compression in (1, 2) else (width * bits + 31) // 32 * 4 * height
-    return Header("bmp", width, height, complete=offset + needed <= len(data))
+    found = read_bitmap(data)
+    return Header("bmp", abs(found.width), abs(found.height), complete=found.rows_end <= len(data))
 
 
 def _tiff(data: bytes) -> Header:
@@ -231,7 +198,7 @@ def _tiff(data: bytes) -> Header:
         "tiff",
         numbers["width"],
         numbers["height"],
-        complete=max(ends) <= len(data),
+        complete=max(ends) <= len(data) and not tiff.is_cut(data),
         tile_pixels=numbers["tile_width"] * numbers["tile_height"],
         refusal=tiff.refusal(numbers),
     )
@@ -262,21 +229,6 @@ def _item_properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes,
                     yield from (
                         (prop, prop_at) for prop, prop_at, _ in boxes(data, inner_at, min(inner_stop, stop, end))
                     )
-
-
-def boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """ISO 14496-12 boxes between two offsets: (type, start of the payload, end of the box, even if that is beyond)."""
-    while at + 8 <= stop:
-        size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            size, head = struct.unpack_from(">Q", data, at + 8)[0], 16
-        elif size == 0:
-            size = stop - at
-        if size < head:
-            return
-        yield kind, at + head, at + size
-        at += size
 
 
 _READERS: dict[str, Callable[[bytes], Header]] = {

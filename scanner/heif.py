@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from scanner.header import boxes
+from scanner.boxes import boxes
 
 # Kind, start and end of the content.
 Property = tuple[bytes, int, int]

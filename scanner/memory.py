@@ -1,4 +1,7 @@
-"""How glibc's allocator treats large blocks: kept for the next one, instead of thousands of page faults for each."""
+"""Sets how glibc's allocator treats large blocks, and tells when memory was short.
+
+Blocks are kept for the next one, instead of thousands of page faults for each.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import sys
 
 # Of mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+# What OpenCV, the C++ library and ONNX Runtime say.
+_SHORT = ("Insufficient memory", "OutOfMemory", "bad_alloc", "Failed to allocate memory")
 
 
 def keep_memory(most: int | None = None) -> None:
@@ -27,3 +32,8 @@ def give_back_memory() -> None:
     """Return to the system what lies free between blocks that are still in use."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an exception says that memory was short; OpenCV and ONNX Runtime have none of their own for that."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _SHORT)

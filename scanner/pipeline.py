@@ -156,6 +156,8 @@ def versions() -> list[Any]:
         _version("pillow"),
         _version("pillow-heif"),
         _version("c2pa-python"),
+        _version("imagecodecs"),
+        _version("tifffile"),
     ]
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from scanner import complaints
 from scanner.candidate import Candidate
 from scanner.channel import receive, send
 from scanner.decode import NoRoomError
@@ -99,6 +100,7 @@ def serve(end: socket.socket, look: Look | bytes, max_memory: int, parent: int) 
     try:
         try:
             settle_down({end.fileno()}, parent, max_memory)
+            complaints.listen()
             keep_memory(_KEPT)
             examine: Look = pickle.loads(look) if isinstance(look, bytes) else look  # noqa: S301 - the scan's own
         except Exception as error:  # whatever it is, it would befall the next process, too

@@ -9,6 +9,7 @@ _TAGS = {
     256: "width",
     257: "height",
     258: "bits",  # a sample
+    259: "compression",
     262: "colours",  # PhotometricInterpretation
     273: "strip",  # where it is
     277: "samples",  # a pixel
@@ -22,8 +23,31 @@ _TAGS = {
 }
 _PARTS = (273, 279, 324, 325)
 _NUMBERS = {1: "uint", 2: "int", 3: "float"}
-_RGB, _LOGLUV = 2, 32845  # PhotometricInterpretation
+_RGB, _YCBCR, _LOGLUV = 2, 6, 32845  # PhotometricInterpretation
+# Compressions that OpenCV 5.0 unpacks, and names of those that it does not.
+_READ = {0, 1, 2, 3, 4, 5, 6, 7, 8, 32766, 32771, 32773, 32809, 32908, 32909, 32946, 34676, 34677}
+_COMPRESSIONS = {
+    9: "jbig",
+    10: "jbig",
+    33003: "jpeg2000",
+    33005: "jpeg2000",
+    34661: "jbig",
+    34665: "jpeg2000",
+    34712: "jpeg2000",
+    34887: "lerc",
+    34892: "lossy_jpeg",
+    34925: "lzma",
+    34926: "zstd",
+    34927: "webp",
+    34933: "png",
+    34934: "jpegxr",
+    50000: "zstd",
+    50001: "webp",
+    50002: "jpegxl",
+    52546: "jpegxl",
+}
 _KINDS = {1: "B", 3: "H", 4: "I"}
+_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of one number, by kind; 1 of the others
 
 
 def first_directory(data: bytes) -> dict[str, int]:
@@ -67,16 +91,41 @@ def entries(data: bytes, order: str, start: int) -> Iterator[tuple[int, int, int
         yield *struct.unpack_from(order + "HHI", data, entry), entry + 8
 
 
+def is_cut(data: bytes) -> bool:
+    """Whether numbers of the first directory lie beyond the end of the file.
+
+    Raises:
+        struct.error: the directory is not all there.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    start = struct.unpack_from(order + "I", data, 4)[0]
+    sizes = ((_SIZES.get(kind, 1) * count, at) for _, kind, count, at in entries(data, order, start))
+    return any(size > 4 and struct.unpack_from(order + "I", data, at)[0] + size > len(data) for size, at in sizes)
+
+
 def refusal(numbers: dict[str, int]) -> str:
     """Why OpenCV 5.0 should not see the picture, which it would read wrong; a reason, or empty."""
     if numbers["colours"] == _LOGLUV:
         return "unsupported_pixels:float32"
     bits, kind = numbers["bits"], _NUMBERS.get(numbers["numbers"], "uint")
-    if bits > 16:  # it dies of some tiles of 64 bits
+    if bits > 16 or kind == "float":  # it dies of some tiles of 64 bits
         return f"unsupported_pixels:{kind}{bits}"
+    if name := compression_name(numbers["compression"]):  # it shows black
+        return f"unsupported_compression:{name}"
     # Of these it shows what the memory held before.
     if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
         return "corrupt"
     if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
         return f"unsupported_pixels:{kind}{bits}_planes"
     return ""
+
+
+def least_bytes(numbers: dict[str, int]) -> int:
+    """Bytes that the pixels have at least, unpacked; of YCbCr, there may be colours for one pixel in 16 only."""
+    samples = 1 if numbers["colours"] == _YCBCR else numbers["samples"] or 1
+    return numbers["height"] * -(-numbers["width"] * samples * (numbers["bits"] or 1) // 8)
+
+
+def compression_name(number: int) -> str:
+    """The name of a compression that OpenCV cannot unpack; empty for the others, and for none."""
+    return "" if number in _READ else _COMPRESSIONS.get(number, str(number))

@@ -32,7 +32,7 @@ from scanner.result import Result
 from scanner.schedule import Schedule, Task, Work
 from scanner.serving import Answer, Chunk, Decoding, Done, Failure, Look, Ready, serve
 
-# Pixels of a picture that every worker may decode at any time; larger ones wait for room.
+# Pixels of a plain picture that every worker may decode at any time; those that take more memory wait for room.
 ROOM = 24_000_000
 # Seconds between two looks at the clock. A longer gap means that we were stopped (Ctrl-Z) or busy, and not the worker.
 _TICK = 1.0

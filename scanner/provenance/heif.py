@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from scanner.header import boxes
+from scanner.boxes import boxes
 
 # Boxes, items and extents that are looked at.
 _MAX_BOXES = 1000
