@@ -38,8 +38,9 @@ from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from tests import damaged_cache
 from tests.conftest import clean_environment
+from tests.costly import gif_of_clear_codes
 from tests.outputs import YESTERDAY
-from tests.pictures import encode, jpeg_of_scans, png_that_announces, scene
+from tests.pictures import encode, jpeg_of_scans, png_that_announces, scene, tiff_of
 from tests.test_interrupts import await_rows
 from tests.test_writers import full_disk, results
 
@@ -271,7 +272,9 @@ def test_a_file_that_has_become_too_large_is_refused(tmp_path, look):
     [
         (b"", "empty", True),
         (b"no picture", "not_an_image", True),
-        (flat(9)[:-20], "truncated", True),
+        (encode(scene(), "PNG")[:-200], "truncated:0.16", True),
+        (tiff_of({256: 4, 257: 4, 259: 50_000, 262: 1}), "unsupported_compression:zstd", True),
+        (gif_of_clear_codes(20_000), "implausible_size:2640_pixels_in_20079_bytes", True),
         (b"\xff\x0a" + bytes(50), "unsupported_format:jxl", True),
         (png_that_announces(30_000, 30_000), "too_many_pixels:900000000", True),
         (jpeg_of_scans(600), "too_many_scans:over_500", True),

@@ -237,7 +237,7 @@ def replace(make: Callable[[str], object]) -> Callable[[], object]:
         (replace(lambda name: os.symlink("nowhere", name)), "not_a_file:link"),
         (lambda: os.truncate(LAST, 0), "empty"),
         (lambda: os.truncate(LAST, 2**40), f"too_many_bytes:{2**40}"),
-        (lambda: Path(LAST).write_bytes(PNG[:-200]), "truncated"),
+        (lambda: Path(LAST).write_bytes(PNG[:-200]), "truncated:0.16"),
     ],
 )
 def test_a_file_that_changes_in_mid_run_has_its_row(here, fault, reason):

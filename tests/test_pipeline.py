@@ -56,7 +56,7 @@ KINDS = {
     "black": ("error", None, "model_failed:not_a_number"),
     "empty": ("error", None, "empty"),
     "text": ("error", None, "not_an_image"),
-    "cut": ("error", None, "truncated"),
+    "cut": ("error", None, "truncated:0.16"),
     "bomb": ("error", None, "too_many_pixels:900000000"),
     "folder": ("error", None, "not_a_file:folder"),
     "missing": ("error", None, "vanished"),

