@@ -45,8 +45,11 @@ def read_baseline(file: str, fail_on: str, warn: Callable[[str], None] = print_w
                 for warning in warnings:
                     warn(warning)
                 return hashes
-            rows = _rows(first, stream)
-            return frozenset(sha256 for sha256, verdict, mark in rows if is_finding(fail_on, verdict, mark) and sha256)
+            return frozenset(
+                sha256
+                for sha256, verdict, row in _rows(first, stream)
+                if is_finding(fail_on, verdict, fail_on == "provenance" and _is_marked(row)) and sha256
+            )
     except OSError as error:
         raise FacescanError(f"--baseline {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, csv.Error) as error:
@@ -60,8 +63,8 @@ def marked(results: Iterable[Result], known: frozenset[str], fail_on: str) -> It
         yield replace(result, baseline=finding and result.sha256 in known)
 
 
-def _rows(first: str, stream: IO[str]) -> Iterator[tuple[str, Verdict, bool]]:
-    """Hash, verdict and whether it is marked as generated, of every row.
+def _rows(first: str, stream: IO[str]) -> Iterator[tuple[str, Verdict, Mapping[str, Any]]]:
+    """Hash, verdict and all else of every row.
 
     Args:
         first: the first line, which was read already: the stream may be a pipe, which does not go back.
@@ -81,8 +84,12 @@ def _rows(first: str, stream: IO[str]) -> Iterator[tuple[str, Verdict, bool]]:
         sha256 = row["sha256"]
         if not isinstance(sha256, str):
             raise TypeError
-        provenance: Any = row.get("provenance")
-        yield sha256, Verdict(row["verdict"]), is_marked(provenance) if provenance else bool(row.get("marks"))
+        yield sha256, Verdict(row["verdict"]), row
+
+
+def _is_marked(row: Mapping[str, Any]) -> bool:
+    """Whether a picture says itself that it was generated: by its provenance in JSON, by its marks in CSV."""
+    return is_marked(row["provenance"]) if row.get("provenance") else bool(row.get("marks"))
 
 
 def _objects(first: str, others: IO[str]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,10 @@ from scanner.card import Card, InputSpec, OutputSpec
 from scanner.decode import Picture, decode
 from scanner.faces import FaceFinder
 from scanner.model import Detector
+
+# A test run that somebody started with nohup has SIGHUP ignored, and so would have every scan that the tests start.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "pictures"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import struct
@@ -299,17 +300,15 @@ def rows(file: str) -> dict[str, dict]:
     return {row["path"]: row for row in map(json.loads, Path(file).read_text().splitlines())}
 
 
-def test_rows_have_it_in_json_and_not_in_csv(here):
+def test_rows_have_it_in_json_and_the_generators_in_csv(here):
     assert main([".", "-q", "--out", "r.jsonl", "--out", "r.json", "--out", "r.csv"]) == 0
     found = rows("r.jsonl")
     assert found["./marked.png"]["provenance"]["marks"][0]["generator"] == "Stable Diffusion web UI"
     assert found["./plain.jpg"]["provenance"]["jpeg_quality"] == 85
     assert found["./marked.png"]["verdict"] == found["./plain.jpg"]["verdict"] == "real"  # it is evidence, not a score
     assert json.loads(Path("r.json").read_text())["results"] == list(found.values())
-    assert Path("r.csv").read_text().splitlines()[0] == (
-        "path,verdict,p_fake,n_faces,width,height,format,bytes,sha256,reason"
-    )
-    assert "Stable" not in Path("r.csv").read_text()
+    table = csv.DictReader(Path("r.csv").read_text().splitlines())
+    assert {row["path"]: row["marks"] for row in table if row["marks"]} == {"./marked.png": "Stable Diffusion web UI"}
 
 
 @pytest.mark.parametrize(
@@ -335,14 +334,13 @@ def test_marks_are_findings_if_asked_for(here, level, files, code):
     assert main([*files.split(), "-q", "--out", "r.csv", "--fail-on", level, "--exit-zero"]) == 0
 
 
-@pytest.mark.parametrize(("suffix", "code"), [("jsonl", 0), ("json", 0), ("csv", 1)])
-def test_marks_of_the_baseline_count_no_more(here, suffix, code):
-    """A CSV does not tell them."""
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "csv"])
+def test_marks_of_the_baseline_count_no_more(here, suffix):
     old = f"old.{suffix}"
     assert main(["marked.png", "-q", "--out", old, "--fail-on", "provenance"]) == 1
     (here / "again.png").write_bytes((here / "marked.png").read_bytes())
-    assert main([".", "-q", "--out", "r.jsonl", "--fail-on", "provenance", "--baseline", old]) == code
-    assert rows("r.jsonl")["./again.png"]["baseline"] is (code == 0)
+    assert main([".", "-q", "--out", "r.jsonl", "--fail-on", "provenance", "--baseline", old]) == 0
+    assert rows("r.jsonl")["./again.png"]["baseline"] is True
     assert main([".", "-q", "--out", "r.jsonl", "--fail-on", "fake", "--baseline", old]) == 0
     assert not any(row["baseline"] for row in rows("r.jsonl").values())
 

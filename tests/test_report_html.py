@@ -544,5 +544,5 @@ def test_what_was_passed_over_and_what_is_missing_stand_on_the_page(tmp_path):
     writer.finish(report.as_dict())
     text = Page(tmp_path / "r.html").text
     assert "Passed over 3: 2 no picture, 1 link not followed." in text
-    assert "pip install 'facescan[heif]'" in text
+    assert "pip install pillow-heif" in text
     assert "Passed over" not in Page(write(tmp_path / "s.html", [row("a.jpg", 0.9)])).text
