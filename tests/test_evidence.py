@@ -176,13 +176,17 @@ def said(capfd) -> str:
     [
         (["--device", "cuda"], "--explain looks on processors, not on GPUs: leave --device cuda out"),
         (["--ela-dir", "./why"], "--explain why: that is --ela-dir ./why, too"),
-        (["--out", "why/r.csv", "--explain", "uploads/fake.png"], "--explain uploads/fake.png: File exists"),
     ],
 )
 def test_what_cannot_be_is_refused(here, capfd, arguments, says):
-    explain = [] if "--explain" in arguments else ["--explain", "why"]
-    assert main(["uploads", *explain, *arguments]) == 2
+    assert main(["uploads", "--explain", "why", *arguments]) == 2
     assert said(capfd) == f"facescan: {says}"
+    assert not (here / "why").exists()
+
+
+def test_sheets_go_into_a_folder(here, capfd):
+    assert main(["uploads", "--out", "why/r.csv", "--explain", "uploads/fake.png"]) == 2
+    assert "Invalid value for '--explain': Directory 'uploads/fake.png' is a file." in capfd.readouterr().err
     assert not (here / "why").exists()
 
 
