@@ -50,6 +50,7 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "bytes": _is_count,
     "reason": _is_text,
     "frames": _is_count,
+    "frames_judged": _is_count,
 }
 # Keys of a mark of provenance that others than people read.
 _MARK_TEXTS = ("kind", "where", "value", "means")
@@ -94,7 +95,9 @@ def to_text(result: Result, limits: Sequence[int] = ()) -> bytes:
         limits: of time and memory, if the row follows from them as well.
     """
     row: dict[str, Any] = {name: value for name in _FIELDS if (value := getattr(result, name)) is not None}
-    row["faces"] = [(face.box, face.score, face.p_fake, face.models) for face in result.faces]
+    row["faces"] = [
+        (face.box, face.score, face.p_fake, face.models, face.turn, face.frame, face.tight) for face in result.faces
+    ]
     if (ela := result.ela) is not None:  # without the map: where that is, is a matter of the run
         row["ela"] = (ela.quality, ela.mean, ela.p95, ela.face, ela.background)
     if result.provenance is not None:
@@ -142,12 +145,13 @@ def from_text(text: bytes, sha256: bytes, limits: Sequence[int] = ()) -> Result 
 
 
 def _face(values: Any) -> Face:
-    box, score, p_fake, models = values
+    box, score, p_fake, models, turn, frame, tight = values
     _expect(len(box) == 4 and all(map(_is_count, box)) and _is_share(score))
     _expect(p_fake is None or _is_share(p_fake))
     _expect(models is None or (type(models) is dict and all(map(_is_share, models.values()))))
+    _expect(type(turn) is int and -180 < turn <= 180 and _is_count(frame) and type(tight) is bool)
     x, y, width, height = box
-    return Face((x, y, width, height), score, p_fake, models)
+    return Face((x, y, width, height), score, p_fake, models, turn, frame, tight)
 
 
 def _ela(values: Any) -> Ela | None:

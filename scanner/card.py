@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
+from scanner.crop import EDGES
 from scanner.ela import ALPHA, BETA, QUALITY
 from scanner.errors import FacescanError
 
@@ -49,6 +50,23 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CropSpec:
+    """How a face is cut out of a picture. The defaults are what every card without the key `crop` means.
+
+    Attributes:
+        edge: what to do where the square does not fit into the picture: one of `scanner.crop.EDGES`.
+        level: degrees of tilt, away from the nearest quarter turn, from which on a head is levelled. Nearer ones are
+            judged as they are, but for the quarter turn.
+        tight: the least margin round a face, in parts of its box's longer side, that a verdict `real` may rest on; see
+            `scanner.crop.room_round`.
+    """
+
+    edge: str = "clamp"
+    level: float = 15.0
+    tight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSpec:
     """`kind`: `logit`, `sigmoid` or `softmax`; a logit output may have one column or one for each label."""
 
@@ -69,6 +87,7 @@ class Card:
         inputs, output: the tensors.
         source: `face` (each face is cropped) or `image` (the whole picture).
         margin: for faces, how much of the box's longer side is added on every side.
+        crop: for faces, what happens at the picture's edge, and to heads that are tilted.
         calibration: Platt's a and b: p_fake = sigmoid(a * logit + b).
         operating_points: false-positive rate -> threshold on p_fake.
         uncertain: low, high: p_fake from low up to, but not including, high is no verdict.
@@ -89,6 +108,7 @@ class Card:
     operating_points: Mapping[str, float]
     uncertain: tuple[float, float]
     margin: float = 0.0
+    crop: CropSpec = field(default_factory=CropSpec)
     activation: str = ""
     description: str = ""
     license: str = ""
@@ -142,6 +162,7 @@ def _build(values: dict[str, Any]) -> tuple[Card | None, list[str]]:
                 "operating_points": {str(float(k)): float(v) for k, v in values["operating_points"].items()},
                 "uncertain": _numbers(values["uncertain"], 2),
                 "margin": float(values.get("margin", 0.0)),
+                "crop": _crop(dict(values.get("crop", {}))),
             }
         )
         wrong = _contradictions(card)
@@ -159,6 +180,10 @@ def _input(spec: dict[str, Any]) -> InputSpec:
     if "ela" in spec:
         spec["ela"] = {key: float(value) for key, value in spec["ela"].items()}
     return InputSpec(**spec)
+
+
+def _crop(spec: dict[str, Any]) -> CropSpec:
+    return CropSpec(**spec | {key: float(spec[key]) for key in ("level", "tight") if key in spec})
 
 
 def _numbers(values: Any, length: int) -> tuple[float, ...]:
@@ -182,6 +207,9 @@ def _contradictions(card: Card) -> list[str]:
         (card.output.kind in ("logit", "sigmoid", "softmax"), f"output kind {card.output.kind!r} is unknown"),
         (card.source in ("face", "image"), f"source {card.source!r} is neither face nor image"),
         (0 <= card.margin <= 4, f"margin {card.margin} is outside 0..4"),
+        (card.crop.edge in EDGES, f"crop: edge {card.crop.edge!r} is none of {', '.join(EDGES)}"),
+        (0 <= card.crop.level <= 45, f"crop: level {card.crop.level} is outside 0..45"),
+        (-0.5 <= card.crop.tight <= 4, f"crop: tight {card.crop.tight} is outside -0.5..4"),
         (0 <= low <= high <= 1, f"uncertain {[low, high]} is no band within 0..1"),
         (all(0 <= t <= 1 for t in card.operating_points.values()), "a threshold is outside 0..1"),
         (all(0 <= float(rate) <= 1 for rate in card.operating_points), "a false-positive rate is outside 0..1"),

@@ -25,7 +25,7 @@ from scanner.limits import check_memory
 from scanner.parsing import ConfiguredCommand, print_out
 from scanner.report import FAIL_ON, ONLY
 from scanner.selection import BY
-from scanner.settings import MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
+from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard
 
 EXIT_CODE = click.IntRange(0, 255)
@@ -180,6 +180,14 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     metavar="PX",
     help="Judge no smaller face.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=FRAMES,
+    show_default=True,
+    metavar="N",
+    help="Judge up to N frames of an animation, or pages of a document.",
 )
 @click.option(
     "--fail-on",

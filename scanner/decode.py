@@ -234,6 +234,26 @@ def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
 
 
+def from_opencv(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) -> Picture:
+    """Make the picture of one frame of an animation: upright RGB uint8 in sRGB, alpha laid on white.
+
+    Args:
+        pixels: as the container has them: grey, BGR or BGRA; uint8 or uint16.
+        data: the file, which says how its pictures are turned, and their colours.
+        format: of its content.
+        bits: of samples that are uint16.
+
+    Raises:
+        ValueError: there is no picture.
+    """
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255 / (2**bits - 1))
+    shown = _shown(np.ascontiguousarray(upright(pixels, orientation(data, format))), data, format).picture
+    if shown is None:
+        raise ValueError("no picture")
+    return shown
+
+
 def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> Decoded:
     """HEIC through the optional pillow-heif, which also turns the picture upright."""
     try:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from scanner.candidate import Candidate
 from scanner.card import Card
+from scanner.crop import judged_turn, room_round
 from scanner.decode import NoRoomError, Picture, decode
 from scanner.ela import MAX_SIDE, QUALITY, error_levels, statistics
 from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
 from scanner.faces import FaceFinder
+from scanner.frames import Frame, count_frames, further_frames
 from scanner.mark import Mark
 from scanner.memory import lacks_memory
 from scanner.model import Detector, Region, prepare
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression
 from scanner.read import fetched, read
-from scanner.result import Ela, Face, Result, Verdict, printable_path
+from scanner.result import MAX_FACES, Ela, Face, Result, Verdict, printable_path
 from scanner.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ class Examiner:
         seconds: dict[str, float] = {}
         lap = _Laps(seconds).lap
         row = Result(printable_path(candidate.path), Verdict.ERROR)
+        kept = self.evidence.nothing_yet(candidate.named) if self.evidence else None
         try:
             content, size, reason = read(candidate, settings.max_bytes)
             row = replace(row, bytes=size, reason=reason)
@@ -145,7 +148,9 @@ class Examiner:
             if picture is None:
                 return Examined(row, seconds=seconds)
             row = replace(row, width=picture.shape[1], height=picture.shape[0])
-            faces = self._faces(picture)
+            row = replace(row, frames=count_frames(content, decoded.format))
+            first = Frame(0, picture)
+            faces = self._faces(first)
             lap("faces")
             if max(picture.shape) > MAX_SIDE and self.elas:
                 return Examined(replace(row, reason=f"too_long_for_ela:{max(picture.shape)}"), seconds=seconds)
@@ -154,10 +159,19 @@ class Examiner:
                 row = replace(row, provenance={**row.provenance, "double_compression": double_compression(content)})
             ela = _ela(levels[QUALITY], faces, row, settings.ela_dir) if self._reports_ela(picture) else None
             lap("ela")
-            large = [face.box for face in faces if min(face.box[2:]) >= settings.min_face]
-            boxes = large if self.finder else [None]
-            regions = [prepare(picture, box, self.card, levels) for box in boxes]
+            looks = [self._look(first, faces, levels, kept)]
             lap("crop")
+            for other in decoded.others:  # what some viewers show instead: the highest score decides
+                hidden = Frame(0, other)
+                looks.append(self._look(hidden, self._faces(hidden), {}, None))
+                lap("crop")
+            for frame in further_frames(content, decoded.format, settings.frames, picture, settings.max_pixels, room):
+                lap("decode")
+                faces = self._faces(frame)
+                lap("faces")
+                looks.append(self._look(frame, faces, {}, kept))
+                lap("crop")
+            lap("decode")
         except NoRoomError as error:
             return Examined(row, postponed=error.pixels)
         except FacescanError:
@@ -167,13 +181,18 @@ class Examiner:
         except Exception as error:  # a bug, or a library's: it costs this picture its verdict, not the others theirs
             reason = "out_of_memory" if lacks_memory(error) else f"internal_error:{type(error).__name__}"
             return Examined(replace(row, verdict=Verdict.ERROR, reason=reason), seconds=seconds)
-        row = replace(row, n_faces=len(faces) if self.finder else None, faces=faces, ela=ela)
+        regions = [region for look in looks for region in look.regions][:MAX_FACES]
+        # Those that are judged come first, as the regions do.
+        faces = tuple(face for look in looks for face in look.judged) + tuple(f for look in looks for f in look.small)
+        row = replace(
+            row,
+            n_faces=len(faces) if self.finder else None,
+            faces=faces,
+            ela=ela,
+            frames_judged=len(looks) - len(decoded.others),
+        )
         if not regions:
             row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
-        kept = None
-        if self.evidence:
-            with suppress(Exception):  # a bug, a library's, or no memory: the verdict stands without
-                kept = self.evidence.keep(picture, row, candidate.named)
         return Examined(row, regions, seconds=seconds, kept=kept)
 
     def _look_again(self, known: Examined, content: bytes, named: bool, room: int | None) -> None:
@@ -190,10 +209,17 @@ class Examiner:
             known.result = complete
             return
         try:
-            picture = decode(content, self.settings.max_pixels, room).picture
+            settings = self.settings
+            picture = decode(content, settings.max_pixels, room).picture
             lap("decode")
             if picture is not None:
-                self.evidence.look_again(known, picture, named)
+                frames = {0: picture}
+                if any(face.frame for face in known.result.faces):
+                    kind, limits = known.result.format, (settings.max_pixels, room)
+                    later = further_frames(content, kind, settings.frames, picture, *limits)
+                    frames |= {frame.number: frame.picture for frame in later}
+                    lap("decode")
+                self.evidence.look_again(known, frames, named)
                 lap("ela")
         except (NoRoomError, FacescanError):
             raise
@@ -209,10 +235,34 @@ class Examiner:
         picture.seconds["read"] = picture.seconds.get("read", 0.0) + seconds
         return picture
 
-    def _faces(self, picture: Picture) -> tuple[Face, ...]:
-        """Those large enough to judge first, the best score first within each kind."""
-        faces = self.finder.find(picture) if self.finder else ()
-        return tuple(sorted(faces, key=lambda face: min(face.box[2:]) < self.settings.min_face))
+    def _faces(self, frame: Frame) -> tuple[Face, ...]:
+        """The faces of a frame, the best score first."""
+        if not self.finder:
+            return ()
+        size, crop = (frame.picture.shape[1], frame.picture.shape[0]), self.card.crop
+        return tuple(
+            Face(
+                found.box,
+                found.score,
+                turn=judged_turn(found.turn, crop.level),
+                frame=frame.number,
+                tight=room_round(size, found.box) < crop.tight,
+            )
+            for found in self.finder.find(frame.picture)
+        )
+
+    def _look(self, frame: Frame, faces: Sequence[Face], levels: Mapping[int, Picture], kept: Kept | None) -> _Looked:
+        """Cut out what the model will see of a frame, and keep what evidence will be made of."""
+        judged = [face for face in faces if min(face.box[2:]) >= self.settings.min_face]
+        small = [face for face in faces if min(face.box[2:]) < self.settings.min_face]
+        if self.finder:
+            regions = [prepare(frame.picture, face.box, self.card, levels, face.turn) for face in judged[:MAX_FACES]]
+        else:
+            regions = [prepare(frame.picture, None, self.card, levels)]
+        if self.evidence and kept:
+            with suppress(Exception):  # a bug, a library's, or no memory: the verdict stands without
+                self.evidence.keep(kept, frame.number, frame.picture, faces)
+        return _Looked(judged, small, regions)
 
     def _reports_ela(self, picture: Picture) -> bool:
         """Whether figures of Error Level Analysis were asked for and can be had."""
@@ -275,6 +325,15 @@ def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, folder: str | No
     if folder is None:
         return ela
     return replace(ela, map=save_map(levels, folder, row))
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """One frame: its faces that are large enough to judge, those that are not, and a region for each of the former."""
+
+    judged: Sequence[Face]
+    small: Sequence[Face]
+    regions: Sequence[Region]
 
 
 class _Laps:

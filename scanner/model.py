@@ -17,7 +17,7 @@ from scanner.bundled import DEFAULT_MODEL as DEFAULT_MODEL
 from scanner.bundled import FACE_FINDER as FACE_FINDER
 from scanner.bundled import bundled_models as bundled_models
 from scanner.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
-from scanner.crop import shrink, square_crop
+from scanner.crop import Box, Cut, face_cut, judged_turn, shrink
 from scanner.decode import Picture
 from scanner.ela import ela_map, error_levels
 from scanner.errors import FacescanError, first_line
@@ -38,7 +38,6 @@ SAME = 0.05
 # How far the sum of an activation may be from the log-odds, in parts of them and at least: int8 rounds in between.
 ADDS_UP = 0.1
 
-Box = tuple[int, int, int, int]
 # What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
 Region = tuple[Picture, ...]
 
@@ -56,7 +55,15 @@ def find_model(name: str) -> Path:
     raise FacescanError(f"no model {name!r}: neither a file nor a bundled model ({', '.join(bundled_models())})")
 
 
-def prepare(picture: Picture, box: Box | None, card: Card, levels: Mapping[int, Picture] | None = None) -> Region:
+def cut_for(card: Card, picture: Picture, box: Box, turn: int = 0) -> Cut:
+    """The square of a picture that a model looks at for the face in a box, turned clockwise by `turn` degrees."""
+    turn = judged_turn(turn, card.crop.level)
+    return face_cut((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
+
+
+def prepare(
+    picture: Picture, box: Box | None, card: Card, levels: Mapping[int, Picture] | None = None, turn: int = 0
+) -> Region:
     """What a model sees of a face: the one definition of it, for scanning and for training.
 
     Args:
@@ -64,11 +71,12 @@ def prepare(picture: Picture, box: Box | None, card: Card, levels: Mapping[int, 
         box: the face; None for the whole picture.
         card: says how to crop, and the inputs' sizes and contents.
         levels: `error_levels` of the picture by JPEG quality, where they are known already.
+        turn: degrees by which the face is turned clockwise, as the finder has it.
 
     Returns:
         For each input of the card, in order, RGB uint8 (input height, input width, 3), before normalising.
     """
-    rows, columns = (slice(None), slice(None)) if box is None else square_crop(picture, box, card.margin)
+    cut = None if box is None else cut_for(card, picture, box, turn)
     region = []
     for spec in card.inputs:
         source = picture
@@ -78,7 +86,8 @@ def prepare(picture: Picture, box: Box | None, card: Card, levels: Mapping[int, 
             known = (levels or {}).get(quality)
             source = error_levels(picture, quality) if known is None else known
             source = ela_map(source, spec.ela["alpha"], spec.ela["beta"])
-        region.append(shrink(source[rows, columns], spec.size[1], spec.size[0]))
+        height, width = spec.size
+        region.append(cut.of(source, width, height) if cut else shrink(source, width, height))
     return tuple(region)
 
 

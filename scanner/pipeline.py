@@ -19,7 +19,6 @@ from scanner import ROWS_VERSION, __version__
 from scanner.cache import Cache
 from scanner.candidate import STDIN, Candidate
 from scanner.examine import Examined, Examiner, add_evidence, score, wants_ela
-from scanner.faces import MODEL as FACE_FINDER
 from scanner.faces import FaceFinder
 from scanner.mark import Mark, mark_of
 from scanner.model import BATCH, Detector
@@ -30,8 +29,9 @@ from scanner.result import Result, Verdict, printable_path
 from scanner.runtime import available_cpus
 from scanner.serving import Look
 from scanner.settings import Settings
-from scanner.thresholds import Thresholds
+from scanner.thresholds import Thresholds, decided
 from scanner.workers import Failed, Workers
+from scanner.yunet import MODEL as FACE_FINDER
 
 if TYPE_CHECKING:
     from scanner.evidence import Evidence
@@ -140,6 +140,7 @@ def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
         "region": region,
         "faces": hashlib.sha256(FACE_FINDER.read_bytes()).hexdigest() if region == "face" else "",
         "min_face": settings.min_face,
+        "frames": settings.frames,
         "max_pixels": settings.max_pixels,
         "ela": wants_ela(settings),
         "versions": versions(),
@@ -173,22 +174,15 @@ def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
     """Scores of a picture's regions, or the score in a row that is known -> its final row. The highest decides."""
     row, scores = picture.result, picture.scores
     if not scores:
-        return row if row.p_fake is None else replace(row, verdict=thresholds.verdict(row.p_fake))
+        return row if row.p_fake is None else decided(row, thresholds)
     if not all(np.isfinite(scores)):
         return replace(row, verdict=Verdict.ERROR, reason="model_failed:not_a_number", faces=(), n_faces=None)
     rounded = [round(float(score), 4) for score in scores]  # decide on what is written, so that readers can check it
-    decisive = max(range(len(rounded)), key=rounded.__getitem__)
     judged = tuple(
         replace(face, p_fake=score, models={model: score})
         for face, score in zip(row.faces[: len(rounded)], rounded, strict=bool(row.faces))
     )
-    return replace(
-        row,
-        verdict=thresholds.verdict(rounded[decisive]),
-        p_fake=rounded[decisive],
-        reason=f"face:{decisive}" if row.faces else "image",
-        faces=judged + row.faces[len(rounded) :],
-    )
+    return decided(replace(row, p_fake=max(rounded), faces=judged + row.faces[len(rounded) :]), thresholds)
 
 
 def _named(row: Result) -> Result:

@@ -81,6 +81,8 @@ class Report:
         findings: those that are not in the baseline.
         marked: rows of pictures that say that they were generated.
         cached: rows that came from the cache.
+        animations: files of more than one frame or page.
+        frames, frames_judged: of those.
         baseline: verdicts of findings that are in the baseline, and therefore count for nothing.
         stages: seconds.
         passed: what was met and not taken.
@@ -99,6 +101,9 @@ class Report:
     findings: int = 0
     marked: int = 0
     cached: int = 0
+    animations: int = 0
+    frames: int = 0
+    frames_judged: int = 0
     baseline: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
     passed: PassedOver = field(default_factory=PassedOver)
@@ -109,6 +114,10 @@ class Report:
         self.verdicts[result.verdict] += 1
         self.faces += result.n_faces or 0
         self.cached += result.cached
+        if (result.frames or 1) > 1:
+            self.animations += 1
+            self.frames += result.frames or 0
+            self.frames_judged += result.frames_judged or 0
         self.marked += is_marked(result.provenance)
         if result.baseline:
             self.baseline[result.verdict] += 1
@@ -174,6 +183,9 @@ class Report:
             "cached": self.cached,
             "passed_over": self.passed.as_dict(),
             "remedies": self._remedies(),
+            "animations": self.animations,
+            "frames": self.frames,
+            "frames_judged": self.frames_judged,
             "exit_code": self.exit_code(),
             "seconds": round(elapsed, 3),
             "files_per_second": round(self.files / elapsed, 1) if elapsed else 0.0,
@@ -205,6 +217,9 @@ class Report:
         lines += [("remedy", remedy) for remedy in self._remedies()]
         if self.marked:
             lines.append(("marked", f"{self.marked:,} say in their own metadata that they were generated"))
+        if self.animations:
+            judged = f"{self.frames_judged:,} of {self.frames:,} frames judged"
+            lines.append(("animations", f"{self.animations:,} animations or documents, {judged}"))
         if self.baseline:
             lines.append(("baseline", f"{self.baseline.total():,} findings are known, {self.findings:,} are new"))
         passed = [("passed over", self.passed.text())] if self.passed.counts else []

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 SCHEMA_VERSION = 2
+# Faces of a file that are judged, at most; more are only counted.
+MAX_FACES = 300
 # What a mark of provenance means that a generator left.
 GENERATED = "generated"
 _BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")  # of `printable_path`; or somebody called a file so
@@ -35,12 +37,19 @@ class Face:
         score: the face finder's confidence, 0..1.
         p_fake: calibrated probability of fake, 0..1, four decimals; None until scored.
         models: probability by model name; `p_fake` is what they amount to.
+        turn: degrees, over -180 and up to 180, by which the face is turned clockwise in the picture: it was turned back
+            before it was judged. 0 of faces that were judged as they are.
+        frame: the frame or page that the face is in, counted from 0; `box` is in pixels of that one.
+        tight: the picture ends so near to the face that a low `p_fake` means nothing.
     """
 
     box: tuple[int, int, int, int]
     score: float
     p_fake: float | None = None
     models: dict[str, float] | None = None
+    turn: int = 0
+    frame: int = 0
+    tight: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +73,15 @@ class Result:
 
     `reason` is a short machine word, with detail after a colon. For an error it says why the file could not be
     judged (``truncated``, ``unsupported_format:heic``); for other verdicts it names what decided (``face:0``, an
-    index into `faces`, or ``image``), or is empty.
+    index into `faces`, or ``image``), or why a low score is no ``real`` (``tight_crop``, ``too_many_faces:412``), or
+    is empty.
 
     `provenance` is what the file says of itself (`scanner.provenance`); None if it is no picture. `baseline` says, of a
     finding, whether it was one already in the output that it is held against; None if there is none. `explanation` is
-    the path of a sheet that says why, if one was asked for. `frames` counts the frames of an animation or the pages of
-    a document: 1 for a still picture, None for what is no picture. `thumbnail` is a small JPEG for reports, empty if
-    there is none; no other output has it. `cached` rows came from the cache; they are the same rows, and no output says
-    so.
+    the path of a sheet that says why, if one was asked for. `frames` counts the frames of an animation, or the pages of
+    a document: 1 for a still picture, None for what is no picture; `frames_judged`, those that were looked at.
+    `thumbnail` is a small JPEG for reports, empty if there is none; no other output has it. `cached` rows came from the
+    cache; they are the same rows, and no output says so.
     """
 
     path: str
@@ -90,6 +100,7 @@ class Result:
     baseline: bool | None = None
     explanation: str | None = None
     frames: int | None = None
+    frames_judged: int | None = None
     thumbnail: builtins.bytes = field(default=b"", compare=False, repr=False)
     cached: bool = field(default=False, compare=False)
 
@@ -110,6 +121,12 @@ class Result:
         """x, y, width, height of the face with the highest score; None without one."""
         judged = [face for face in self.faces if face.p_fake is not None]
         return max(judged, key=lambda face: face.p_fake or 0.0).box if judged else None
+
+
+def decisive_face(result: Result) -> int | None:
+    """Index of the face with the highest `p_fake`; None if none was judged."""
+    scored = [(face.p_fake, -number) for number, face in enumerate(result.faces) if face.p_fake is not None]
+    return -max(scored)[1] if scored else None
 
 
 def is_marked(provenance: Mapping[str, Any] | None) -> bool:

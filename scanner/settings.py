@@ -13,6 +13,8 @@ TIMEOUT = 60
 MAX_MEMORY = 4 * 2**30
 # Pixels of a face's shorter side. Below, too little is left of what a detector looks at.
 MIN_FACE = 32
+# Frames of an animation, or pages of a document, that are looked at.
+FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Settings:
         threshold: p_fake from which a picture is called fake; None for the card's.
         fpr: take the threshold of this false-positive rate from the card.
         min_face: pixels; smaller faces are listed, but not judged.
+        frames: frames of an animation, or pages of a document, that are looked at.
         batch_size: regions scored at once; None lets the device decide.
         workers: processes that examine pictures; None is one for each processor.
         max_bytes, max_pixels: larger files are refused unread, larger pictures undecoded.
@@ -44,6 +47,7 @@ class Settings:
     threshold: float | None = None
     fpr: float | None = None
     min_face: int = MIN_FACE
+    frames: int = FRAMES
     batch_size: int | None = None
     workers: int | None = None
     max_bytes: int = MAX_BYTES

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scanner.card import Card
 from scanner.errors import FacescanError
-from scanner.result import Verdict
+from scanner.result import MAX_FACES, Result, Verdict, decisive_face
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,27 @@ class Thresholds:
         if p_fake >= self.fake:
             return Verdict.FAKE
         return Verdict.UNCERTAIN if p_fake >= self.uncertain else Verdict.REAL
+
+
+def decided(row: Result, thresholds: Thresholds) -> Result:
+    """The verdict and the reason of a row whose faces, or whose picture, are scored; the highest score decides.
+
+    A picture is not `real` where a face may have been misjudged, or was not judged at all.
+    """
+    assert row.p_fake is not None
+    decisive = decisive_face(row)
+    verdict, reason = thresholds.verdict(row.p_fake), "image" if decisive is None else f"face:{decisive}"
+    if verdict is Verdict.REAL and (doubt := _doubt(row)):
+        verdict, reason = Verdict.UNCERTAIN, doubt
+    return replace(row, verdict=verdict, reason=reason)
+
+
+def _doubt(row: Result) -> str:
+    """Why low scores do not say that the picture is real; empty if nothing speaks against it."""
+    judged = [face for face in row.faces if face.p_fake is not None]
+    if len(judged) == MAX_FACES and len(row.faces) > MAX_FACES:
+        return f"too_many_faces:{len(row.faces)}"
+    return "tight_crop" if any(face.tight for face in judged) else ""
 
 
 def choose(card: Card, threshold: float | None = None, fpr: float | None = None) -> Thresholds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 _TAGS = {
     256: "width",
@@ -73,6 +74,19 @@ def first_directory(data: bytes) -> dict[str, int]:
                 at += size * (count - 1)
             numbers[_TAGS[tag]] = struct.unpack_from(number, data, at)[0]
     return numbers
+
+
+def directories(data: bytes) -> Iterator[int]:
+    """Walk the directories of a TIFF, one for each page, each named by the one before, up to one that is cut off."""
+    order = "<" if data[:2] == b"II" else ">"
+    seen: set[int] = set()
+    with suppress(struct.error):
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        while start and start not in seen:  # a ring would have no end
+            seen.add(start)
+            yield start
+            (count,) = struct.unpack_from(order + "H", data, start)
+            (start,) = struct.unpack_from(order + "I", data, start + 2 + 12 * count)
 
 
 def entries(data: bytes, order: str, start: int) -> Iterator[tuple[int, int, int, int]]:

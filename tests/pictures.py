@@ -50,6 +50,17 @@ def flat(file: Path, level: int) -> None:
     file.write_bytes(encode(np.full((30, 40, 3), level, np.uint8), "PNG"))
 
 
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "MPO")
+
+
+def animation(kind: str, frames: list[Picture], **options: object) -> bytes:
+    """An animation, or a document, of these pictures."""
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    options |= {"WEBP": {"lossless": True}, "MPO": {"quality": 95}}.get(kind, {})
+    options |= {} if kind in ("TIFF", "MPO") else {"duration": 20}
+    return encode(first, kind, save_all=True, append_images=others, **options)
+
+
 def oriented(kind: str, orientation: int) -> bytes:
     """The scene with an EXIF orientation tag (for AVIF, Pillow writes it as `irot` and `imir`)."""
     exif = Image.Exif()

@@ -37,7 +37,7 @@ HOSTILE: dict[bytes, tuple[bytes, str]] = {
     b"bad\xff\xfename.png": (PNG, "image"),
     b"bomb.png": (png_that_announces(30_000, 30_000), "too_many_pixels:900000000"),
     b"cut.jpg": (encode(scene(), "JPEG")[:-300], "truncated"),
-    b"cut.png": (PNG[:-200], "truncated"),
+    b"cut.png": (PNG[:-200], "truncated:0.16"),
     b"empty.jpg": (b"", "empty"),
     b"flipped.png": (FLIPPED, "corrupt"),
     b"new\nline.png": (PNG, "image"),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.crop import shrink, shrink_fast, square_crop
+from scanner.crop import Cut, face_cut, judged_turn, room_round, shrink
+from scanner.pyramid import Pyramid
 from tests.pictures import difference, scene
 
 SIDES = st.integers(1, 300)
@@ -22,48 +23,130 @@ def picture_and_box(draw):
     return width, height, (x, y, draw(st.integers(1, width - x)), draw(st.integers(1, height - y)))
 
 
-def cut(picture, box, margin):
-    rows, columns = square_crop(picture, box, margin)
-    return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
+def cut(size, box, margin, edge="clamp"):
+    """Left, top and side of the square."""
+    square = face_cut(size, box, margin, edge)
+    return square.left, square.top, square.side
+
+
+def shrink_fast(picture, width, height):
+    return Pyramid(picture).shrunk(width, height)
 
 
 @given(picture_and_box(), st.floats(0, 4))
-def test_a_crop_is_a_square_inside_the_picture(sizes, margin):
+def test_a_crop_lies_inside_the_picture_unless_the_face_does_not_fit(sizes, margin):
     width, height, box = sizes
-    x, y, w, h = cut(np.zeros((height, width, 3), np.uint8), box, margin)
-    assert w == h >= 1
-    assert x >= 0
-    assert y >= 0
-    assert x + w <= width
-    assert y + h <= height
+    left, top, side = cut((width, height), box, margin)
+    assert side >= 1
+    if max(box[2:]) <= min(width, height):
+        assert left >= 0
+        assert top >= 0
+        assert left + side <= width
+        assert top + side <= height
 
 
-@given(picture_and_box(), st.floats(0, 4))
-def test_a_crop_holds_as_much_of_the_face_as_fits(sizes, margin):
+@given(picture_and_box(), st.floats(0, 4), st.sampled_from(["clamp", "reflect", "grey"]))
+def test_a_crop_holds_the_whole_face(sizes, margin, edge):
     width, height, (x, y, w, h) = sizes
-    left, top, side, _ = cut(np.zeros((height, width, 3), np.uint8), (x, y, w, h), margin)
-    if max(w, h) <= min(width, height):
-        assert left <= x
-        assert top <= y
-        assert left + side >= x + w
-        assert top + side >= y + h
+    left, top, side = cut((width, height), (x, y, w, h), margin, edge)
+    assert left <= x
+    assert top <= y
+    assert left + side >= x + w
+    assert top + side >= y + h
+
+
+@given(picture_and_box(), st.floats(0, 4), st.integers(-179, 180), st.sampled_from(["clamp", "reflect", "grey"]))
+def test_every_cut_has_the_size_asked_for(sizes, margin, turn, edge):
+    width, height, box = sizes
+    picture = np.full((height, width, 3), (10, 128, 250), np.uint8)
+    square = face_cut((width, height), box, margin, edge, turn).of(picture, 24, 18)
+    assert square.shape == (18, 24, 3)
+    if edge == "reflect":
+        assert np.abs(square.astype(int) - (10, 128, 250)).max() <= 1, "one colour stays that colour"
 
 
 @pytest.mark.parametrize(
     ("box", "margin", "expected"),
     [
-        ((40, 30, 20, 20), 0.0, (40, 30, 20, 20)),
-        ((40, 30, 20, 10), 0.0, (40, 25, 20, 20)),  # a wide box: higher, about the same centre
-        ((40, 30, 10, 20), 0.0, (35, 30, 20, 20)),
-        ((40, 30, 20, 20), 0.5, (30, 20, 40, 40)),  # half of the side on every side
-        ((0, 0, 20, 20), 0.5, (0, 0, 40, 40)),  # moved inwards, not made smaller
-        ((80, 60, 20, 20), 0.5, (60, 40, 40, 40)),
-        ((40, 30, 20, 20), 4.0, (10, 0, 80, 80)),  # no larger than the picture
-        ((0, 0, 100, 80), 0.0, (10, 0, 80, 80)),
+        ((40, 30, 20, 20), 0.0, (40, 30, 20)),
+        ((40, 30, 20, 10), 0.0, (40, 25, 20)),  # a wide box: higher, about the same centre
+        ((40, 30, 10, 20), 0.0, (35, 30, 20)),
+        ((40, 30, 20, 20), 0.5, (30, 20, 40)),  # half of the side on every side
+        ((0, 0, 20, 20), 0.5, (0, 0, 40)),  # moved inwards, not made smaller
+        ((80, 60, 20, 20), 0.5, (60, 40, 40)),
+        ((40, 30, 20, 20), 4.0, (10, 0, 80)),  # no larger than the picture
+        ((0, 0, 100, 80), 0.0, (0, -10, 100)),  # unless the face is: then the rest is filled
     ],
 )
 def test_crops_of_a_picture_of_100_by_80(box, margin, expected):
-    assert cut(np.zeros((80, 100, 3), np.uint8), box, margin) == expected
+    assert cut((100, 80), box, margin) == expected
+
+
+@pytest.mark.parametrize("edge", ["reflect", "grey"])
+@pytest.mark.parametrize("box", [(40, 30, 20, 20), (0, 0, 20, 20), (80, 60, 20, 20), (0, 0, 100, 80)])
+def test_filled_crops_keep_their_scale_and_centre(box, edge):
+    left, top, side = cut((100, 80), box, 0.5, edge)
+    assert side == 2 * max(box[2:])
+    assert (left + side / 2, top + side / 2) == (box[0] + box[2] / 2, box[1] + box[3] / 2)
+
+
+def test_what_lies_outside_is_filled(astronaut):
+    x, y, w, h = 0, 0, 128, 128
+    inside = astronaut[:128, :128]
+    mirrored = face_cut((512, 512), (x, y, w, h), 0.5, "reflect").of(astronaut, 256, 256)
+    around = cv2.copyMakeBorder(inside, 64, 0, 64, 0, cv2.BORDER_REFLECT_101)
+    assert difference(mirrored[:192, :192], around) < 1
+    grey = face_cut((512, 512), (x, y, w, h), 0.5, "grey").of(astronaut, 256, 256)
+    assert np.array_equal(grey[64:, 64:], mirrored[64:, 64:])
+    assert (grey[:64] == 127).all()
+    assert (grey[:, :64] == 127).all()
+
+
+@pytest.mark.parametrize("edge", ["clamp", "reflect", "grey"])
+@pytest.mark.parametrize("box", [(180, 62, 89, 112), (0, 0, 90, 112), (400, 430, 112, 82), (10, 10, 490, 500)])
+@pytest.mark.parametrize("turn", [90, 180, -90])
+def test_a_turned_face_is_cut_out_as_if_it_were_upright(astronaut, box, edge, turn):
+    """The picture and the box turned clockwise, the cut turned back."""
+    x, y, w, h = box
+    turned = np.rot90(astronaut, -turn // 90)
+    place = {90: (512 - y - h, x, h, w), 180: (512 - x - w, 512 - y - h, w, h), -90: (y, 512 - x - w, h, w)}[turn]
+    upright = face_cut((512, 512), box, 0.25, edge).of(astronaut, 160, 160)
+    assert difference(face_cut((512, 512), place, 0.25, edge, turn).of(turned, 160, 160), upright) < 1
+
+
+@pytest.mark.parametrize("turn", [-150, -40, -20, 20, 30, 100])
+def test_a_tilted_face_is_cut_out_level(astronaut, turn):
+    matrix = cv2.getRotationMatrix2D((224, 118), -turn, 1)
+    tilted = cv2.warpAffine(astronaut, matrix, (512, 512), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    box = (179, 63, 90, 110)
+    upright = face_cut((512, 512), box, 0.25, "reflect").of(astronaut, 80, 80)
+    level = face_cut((512, 512), box, 0.25, "reflect", turn).of(tilted, 80, 80)
+    middle = slice(8, 72)  # the corners may lie outside of the picture
+    assert difference(level[middle, middle], upright[middle, middle]) < 6
+    assert difference(upright[::-1], upright) > 20, "another direction would not pass"
+
+
+def test_a_cut_of_a_part_is_the_cut_of_the_whole(astronaut):
+    for square in (Cut(100, 20, 200), Cut(-40, -30, 300), Cut(100, 20, 200, 30), Cut(400, 300, 200, -100)):
+        rows, columns = square.needed(astronaut)
+        part = square.moved(columns.start, rows.start).of(astronaut[rows, columns], 64, 64)
+        assert np.array_equal(part, square.of(astronaut, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("turn", "judged"),
+    [(0, 0), (15, 0), (-15, 0), (16, 16), (45, 45), (75, 90), (74, 74), (90, 90), (180, 180), (-170, 180), (-91, -90)],
+)
+def test_small_tilts_are_left_and_quarter_turns_are_exact(turn, judged):
+    assert judged_turn(turn, 15) == judged
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "room"),
+    [((300, 200), (0, 0, 100, 80), 0.5), ((200, 100), (0, 0, 90, 100), 0.0), ((80, 100), (0, 0, 80, 100), -0.1)],
+)
+def test_the_room_round_a_face(size, box, room):
+    assert room_round(size, box) == pytest.approx(room)
 
 
 @pytest.mark.parametrize("resize", [shrink, shrink_fast])

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.faces import MODEL
 from tests.conftest import load
 from tests.pictures import noise, scene
 
@@ -113,17 +112,98 @@ def test_threads_get_the_same_answers(finder, examples):
     assert together == alone * 4
 
 
-@pytest.mark.skipif(not hasattr(cv2, "FaceDetectorYN"), reason="this OpenCV has no FaceDetectorYN to compare with")
-@pytest.mark.parametrize("size", [(512, 512), (320, 320), (300, 451), (640, 333)])
-def test_opencv_runs_the_same_model_to_the_same_faces(finder, astronaut, size):
-    width, height = size
-    picture = cv2.resize(astronaut, size, interpolation=cv2.INTER_AREA)
-    reference = cv2.FaceDetectorYN.create(str(MODEL), "", (width, height), 0.6, 0.3)
-    _, theirs = reference.detect(np.ascontiguousarray(picture[..., ::-1]))
-    ours = finder.find(picture, sizes=[max(size)])
-    assert len(ours) == len(theirs) == 1
-    assert np.abs(np.array(ours[0].box) - theirs[0, :4]).max() <= 1.5, "whole pixels against fractions"
-    assert ours[0].score == pytest.approx(theirs[0, -1], abs=0.01)
+TURNS = (0, 90, 180, -90)
+
+
+def turned(picture, degrees):
+    """The picture turned clockwise by quarter turns."""
+    return np.ascontiguousarray(np.rot90(picture, -degrees // 90))
+
+
+def tilted(picture, degrees):
+    """The picture turned clockwise about its centre, on a canvas that holds all of it."""
+    height, width = picture.shape[:2]
+    side = int(np.hypot(height, width)) + 1
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1)
+    matrix[:, 2] += ((side - width) / 2, (side - height) / 2)
+    return cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_CUBIC, borderValue=(127, 127, 127))
+
+
+def off(one, other):
+    """Degrees between two directions."""
+    return abs((one - other + 180) % 360 - 180)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("name", ["real_astronaut", "generated_1", "generated_2", "generated_3", "composite_nose"])
+def test_turned_pictures_have_the_faces_of_upright_ones(finder, examples, name, turn):
+    picture = load(examples / f"{name}.jpg")
+    (upright,) = finder.find(picture)
+    (face,) = finder.find(turned(picture, turn))
+    x, y, w, h = upright.box
+    places = {
+        0: upright.box,
+        90: (512 - y - h, x, h, w),
+        180: (512 - x - w, 512 - y - h, w, h),
+        -90: (y, 512 - x - w, h, w),
+    }
+    assert overlap(face.box, places[turn]) > 0.95
+    assert off(face.turn, turn) <= 15
+    assert face.score == pytest.approx(upright.score, abs=0.02)
+
+
+def test_tilted_heads_are_measured(finder, examples):
+    """Within 20 degrees; the astronaut, 40 pixels large at 320, is too small to be told by its score."""
+    measured = []
+    for name in ("generated_1", "generated_2", "generated_3"):
+        picture = load(examples / f"{name}.jpg")
+        (upright,) = finder.find(picture)
+        for turn in (-150, -120, -60, -45, -30, 30, 45, 60, 120, 150):
+            (face,) = finder.find(tilted(picture, turn))
+            measured.append(off(face.turn, turn) <= 20)
+            assert max(face.box[2:]) == pytest.approx(max(upright.box[2:]), rel=0.15)
+    assert np.mean(measured) >= 0.85
+
+
+@pytest.mark.parametrize("name", ["real_astronaut", "generated_1", "generated_2", "generated_3"])
+@pytest.mark.parametrize("tilt", [-8, 0, 8])
+def test_heads_that_are_hardly_tilted_count_as_upright(finder, examples, name, tilt):
+    (face,) = finder.find(tilted(load(examples / f"{name}.jpg"), tilt))
+    assert abs(face.turn) <= 15
+
+
+@pytest.mark.parametrize(("side", "turn"), [(40, 0), (60, 0), (110, 0), (110, 90), (110, -90)])
+def test_small_faces_beside_a_large_one_are_found(finder, astronaut, examples, side, turn):
+    """At 320 pixels, where the large one is found, they are 8 to 40 pixels large."""
+    canvas = np.full((1600, 1600, 3), 120, np.uint8)
+    canvas[700:, :900] = cv2.resize(load(examples / "generated_2.jpg"), (900, 900), interpolation=cv2.INTER_CUBIC)
+    scale = side / FACE[2]
+    small = turned(cv2.resize(astronaut[:256, 100:356], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), turn)
+    canvas[50 : 50 + len(small), 1000 : 1000 + len(small)] = small
+    if side == 40:  # large pictures are searched at more sizes
+        canvas = cv2.resize(canvas, (2000, 2000))
+    faces = finder.find(canvas)
+    large = [face for face in faces if max(face.box[2:]) > 300]
+    others = [face for face in faces if max(face.box[2:]) < 200]
+    assert (len(large), len(others)) == (1, 1)
+    assert off(others[0].turn, turn) <= 20
+
+
+def test_what_is_taken_for_a_large_face_hides_no_small_one(finder, examples):
+    """A cup, in twelve megapixels, looks like a face at 320 pixels."""
+    picture = cv2.resize(load(examples / "faceless_coffee.jpg"), (4000, 2664), interpolation=cv2.INTER_CUBIC)
+    picture[1200:1500, 1700:2000] = cv2.resize(
+        load(examples / "generated_3.jpg"), (300, 300), interpolation=cv2.INTER_AREA
+    )
+    expected = (1700 + 148 * 300 / 512, 1200 + 68 * 300 / 512, 217 * 300 / 512, 305 * 300 / 512)
+    assert any(overlap(face.box, expected) > 0.7 for face in finder.find(picture))
+
+
+def test_faces_at_the_edge_are_no_pair_of_mirrored_halves(finder, astronaut):
+    """A face cut in two by the edge would be whole again if the picture were mirrored there."""
+    half = np.ascontiguousarray(astronaut[:, 224:])
+    for face in finder.find(half):
+        assert max(face.box[2:]) < 130
 
 
 def test_few_faceless_pictures_have_a_face(finder, picture_sets):

@@ -39,6 +39,8 @@ FULL = Result(
     ela=Ela(90, 1.5, 4.0, 2.0, None, "maps/a.png"),
     provenance={"marks": [], "c2pa": {"state": "valid"}, "name": "ü"},
     baseline=True,
+    frames=3,
+    frames_judged=2,
 )  # fmt: skip
 
 
@@ -65,6 +67,9 @@ def as_json(row: dict[str, Any]) -> dict[str, Any]:
     for face in row["faces"]:
         face["box"] = [face["box"][side] for side in ("x", "y", "width", "height")]
         face["models"] = None if face["models"] is None else dict(face["models"])
+        for name in ("turn", "frame", "tight"):  # said of few faces
+            if face[name] is None:
+                del face[name]
     if row["decisive_box"] is not None:
         row["decisive_box"] = [row["decisive_box"][side] for side in ("x", "y", "width", "height")]
     row["provenance"] = row["provenance"] and json.loads(row["provenance"])

@@ -25,7 +25,7 @@ from scanner.errors import FacescanError
 from scanner.model import Detector, prepare
 from scanner.pipeline import scan
 from scanner.report import STAGES
-from scanner.result import Result, Verdict
+from scanner.result import Face, Result, Verdict
 from scanner.selection import Selection
 from scanner.settings import Settings
 from scanner.thresholds import choose
@@ -138,7 +138,7 @@ def test_scores_are_what_the_detector_says_of_each_face(group_photograph, astron
     (face,) = finder.find(astronaut)
     region = prepare(astronaut, face.box, face_brightness.card)
     p_fake = round(float(face_brightness.p_fake([region])[0]), 4)
-    assert (row.p_fake, row.faces) == (p_fake, (replace(face, p_fake=p_fake, models={"toy": p_fake}),))
+    assert (row.p_fake, row.faces) == (p_fake, (Face(face.box, face.score, p_fake, {"toy": p_fake}),))
     assert (row.width, row.height, row.format) == (512, 512, "jpeg")
 
 

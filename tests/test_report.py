@@ -143,6 +143,7 @@ def test_the_summary_for_machines_is_json():
     assert set(summary) == {
         "files", "faces", "verdicts", "errors", "findings", "marked", "baseline", "cached", "exit_code", "seconds",
         "files_per_second", "bound_by", "stage_seconds", "passed_over", "remedies",
+        "animations", "frames", "frames_judged",
     }  # fmt: skip
 
 

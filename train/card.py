@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from scanner.card import CARD_SCHEMA, PREFIX, Card, InputSpec, read_card
+from scanner.card import CARD_SCHEMA, PREFIX, Card, CropSpec, InputSpec, read_card
 from scanner.errors import FacescanError
 from scanner.model import BUNDLED, Detector
 from scanner.modelfile import read_model
@@ -151,7 +151,7 @@ def is_bundled(file: Path) -> bool:
 
 def _blank() -> dict[str, Any]:
     """Every field: those that the contract asks for empty, the others at their defaults."""
-    optional = {"margin": 0.0, "activation": "", "description": "", "license": ""}
+    optional = {"margin": 0.0, "crop": asdict(CropSpec()), "activation": "", "description": "", "license": ""}
     return {f.name: optional.get(f.name) for f in fields(Card)} | {"schema": CARD_SCHEMA}
 
 

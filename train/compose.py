@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from scanner.decode import Picture
 from scanner.errors import FacescanError
-from scanner.faces import MIN_SCORE, MODEL
+from scanner.faces import MIN_SCORE
+from scanner.yunet import MODEL
 
 # Five points in YuNet's order.
 RIGHT_EYE, LEFT_EYE, NOSE, RIGHT_CORNER, LEFT_CORNER = range(5)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.card import Card
+from scanner.crop import Box
 from scanner.decode import Picture, decode
 from scanner.errors import FacescanError
-from scanner.faces import FaceFinder
-from scanner.model import Box, Region, prepare
-from scanner.result import Face
+from scanner.faces import FaceFinder, FoundFace
+from scanner.model import Region, prepare
 from scanner.runtime import available_cpus
 from train import lots
 from train.layouts import read_layout
@@ -139,14 +139,15 @@ def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition]
             picture = None
         if picture is None:
             return "broken"
-        box = None
+        box, turn = None, 0
         if card.source == "face":
             faces = finder.find(picture)
             if not faces:
                 return "faceless"
-            box = largest(faces).box
+            face = largest(faces)
+            box, turn = face.box, face.turn
         for way, condition in enumerate(ways):
-            for room, pixels in zip(rooms, prepare(*condition(picture, box), card), strict=True):
+            for room, pixels in zip(rooms, prepare(*condition(picture, box), card, turn=turn), strict=True):
                 room[way, position] = pixels
         return "seen"
 
@@ -161,7 +162,7 @@ def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition]
     return Crops(those("seen"), regions, those("faceless"), those("broken"))
 
 
-def largest(faces: Sequence[Face]) -> Face:
+def largest(faces: Sequence[FoundFace]) -> FoundFace:
     """The face whose box has the largest area."""
     return max(faces, key=lambda face: face.box[2] * face.box[3])
 

@@ -18,10 +18,10 @@ from typing import Any
 import keras
 
 from scanner.card import Card
+from scanner.destination import replace_file
 from scanner.errors import FacescanError
 from scanner.model import Detector
 from scanner.runtime import available_cpus
-from scanner.writers import replace_file
 from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
@@ -215,7 +215,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
             out / "confusion.png", own_rule["test"], f"{recipe.name} ({form}): {RULES[recipe.output]}"
         )
     # Last, and in one piece: a folder with run.json is a whole run.
-    replace_file(str(out / RECORD), (json.dumps(record, indent=1) + "\n").encode())
+    replace_file(str(out / RECORD), (json.dumps(record, indent=1) + "\n").encode(), None, "--out")
     if fitted.partial:
         report(f"{out}: a partial run, of {record['epochs']} of {training.epochs} epochs: --resume continues it")
         raise KeyboardInterrupt

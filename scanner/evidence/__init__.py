@@ -7,14 +7,14 @@ content is decoded once more, and not judged again; a sheet or a map of error le
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from scanner.crop import shrink, square_crop
+from scanner.crop import Box, Cut, shrink
 from scanner.decode import Picture
 from scanner.ela import MAX_SIDE, QUALITY, ela_map, error_levels, error_levels_at
 from scanner.ela_file import save_map, saved_map
@@ -23,10 +23,10 @@ from scanner.evidence.drawing import FADED, VERDICTS, frame
 from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.sheet import Captions, Seen, draw_sheet
 from scanner.formats.rows import as_object
-from scanner.model import Box, Detector, prepare
+from scanner.model import Detector, cut_for, prepare
 from scanner.png import fingerprint, save_png, saved_png
 from scanner.report import NOTABLE, is_notable
-from scanner.result import Face, Result, Verdict
+from scanner.result import Face, Result, Verdict, decisive_face
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
 
@@ -38,6 +38,8 @@ THUMBNAIL = 240
 _QUALITY = 70
 # Below so many pixels on the thumbnail, a face tells nobody anything: the part with the faces is shown instead.
 _VISIBLE = 48
+# Pixels of a side of the map of a face's error levels.
+_LEVELS = 248
 # Faces on a sheet.
 MAX_FACES = 6
 _SHEET = "sheet"
@@ -63,17 +65,17 @@ class View:
 
 @dataclass(slots=True)
 class Kept:
-    """Of a picture that is not scored yet.
+    """Of a picture that is not scored yet, by the number of the frame.
 
     Attributes:
         named: asked for by itself.
-        view: for the thumbnail, if there is to be one.
-        picture: for the sheet, if there is to be one.
+        views: for the thumbnail, if there is to be one.
+        pictures: for the sheet, if there is to be one.
     """
 
     named: bool
-    view: View | None = None
-    picture: Picture | None = None
+    views: dict[int, View] = field(default_factory=dict)
+    pictures: dict[int, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,12 @@ class Evidence:
             row = replace(row, ela=replace(row.ela, map=file))
         return row
 
-    def look_again(self, known: Examined, picture: Picture, named: bool) -> None:
+    def look_again(self, known: Examined, frames: Mapping[int, Picture], named: bool) -> None:
         """Go on with a row that is known, in place, as if its picture had been scored just now.
 
         Args:
             known: the row, with its path.
-            picture: RGB uint8, of the same content.
+            frames: by number, RGB uint8, of the same content; the first one among them.
             named: whether it was asked for by itself.
 
         Raises:
@@ -135,14 +137,30 @@ class Evidence:
         row = known.result
         if self.settings.ela_dir is not None and row.ela is not None:
             folder = self.settings.ela_dir
-            file = saved_map(folder, row) or save_map(error_levels(picture, QUALITY), folder, row)
+            file = saved_map(folder, row) or save_map(error_levels(frames[0], QUALITY), folder, row)
             known.result = row = replace(row, ela=replace(row.ela, map=file))
-        known.kept = self.keep(picture, row, named)
+        known.kept = kept = self.nothing_yet(named)
+        if kept:
+            for number, picture in frames.items():
+                self.keep(kept, number, picture, [face for face in row.faces if face.frame == number])
 
-    def keep(self, picture: Picture, row: Result, named: bool) -> Kept:
-        """Of a picture whose faces are found, what will be needed once they are scored."""
-        view = view_of(picture, row.faces, self.settings.min_face) if self.thumbnails else None
-        return Kept(named, view, None if self.settings.explain is None else picture)
+    def nothing_yet(self, named: bool) -> Kept | None:
+        """Room for what is kept of a file; None if nothing will be."""
+        return Kept(named) if self.thumbnails or self.settings.explain is not None else None
+
+    def keep(self, kept: Kept, number: int, picture: Picture, faces: Sequence[Face]) -> None:
+        """Keep what will be needed of a frame once its faces are scored.
+
+        Args:
+            kept: of the file.
+            number: of the frame.
+            picture: the frame.
+            faces: found in it.
+        """
+        if self.thumbnails:
+            kept.views[number] = view_of(picture, faces, self.settings.min_face)
+        if self.settings.explain is not None:
+            kept.pictures[number] = picture
 
     def add(self, examined: Examined, detector: Detector) -> None:
         """Make what is wanted of a picture that is scored, and let go of its pixels.
@@ -154,13 +172,18 @@ class Evidence:
         if kept is None:
             return
         row = self.judge(examined)
-        if kept.view is not None and _is_shown(row):
-            examined.result = replace(examined.result, thumbnail=thumbnail(kept.view, row, self.thresholds))
-        if kept.picture is not None and self.settings.explain and self._explains(row, kept.named):
+        decisive = decisive_face(row)
+        frame = 0 if decisive is None else row.faces[decisive].frame
+        if frame in kept.views and _is_shown(row):
+            faces = [face for face in row.faces if face.frame == frame]
+            small = thumbnail(kept.views[frame], faces, self.thresholds)
+            examined.result = replace(examined.result, thumbnail=small)
+        if frame in kept.pictures and self.settings.explain and self._explains(row, kept.named):
             folder, made_of = self.settings.explain, self._made_of(row)
             file = saved_png(folder, row, _SHEET, made_of)
             if file is None:
-                file = save_png(self._sheet(kept.picture, row, detector), folder, row, _SHEET, made_of)
+                sheet = self._sheet(kept.pictures[frame], row, frame, detector)
+                file = save_png(sheet, folder, row, _SHEET, made_of)
             examined.result = replace(examined.result, explanation=file)
 
     def _made_of(self, row: Result) -> str:
@@ -173,29 +196,37 @@ class Evidence:
             return False
         return _is_shown(row) or (named and row.verdict is not Verdict.ERROR)
 
-    def _sheet(self, picture: Picture, row: Result, detector: Detector) -> Picture:
+    def _sheet(self, picture: Picture, row: Result, frame: int, detector: Detector) -> Picture:
         card = detector.card
-        scored = [(i, face.box, face.p_fake) for i, face in enumerate(row.faces) if face.p_fake is not None]
-        chosen: Sequence[tuple[int, Box | None, float]] = sorted(scored, key=lambda face: -face[2])[:MAX_FACES]
+        scored = [
+            (i, face.box, face.p_fake, face.turn)
+            for i, face in enumerate(row.faces)
+            if face.p_fake is not None and face.frame == frame
+        ]
+        chosen: Sequence[tuple[int, Box | None, float, int]] = sorted(scored, key=lambda face: -face[2])[:MAX_FACES]
         if row.p_fake is not None and not row.faces:
-            chosen = [(0, None, row.p_fake)]
-        regions = [prepare(picture, box, card) for _, box, _ in chosen]
+            chosen = [(0, None, row.p_fake, 0)]
+        regions = [prepare(picture, box, card, turn=turn) for _, box, _, turn in chosen]
         try:
             heats = heat_maps(detector, regions, self.batch_size, self.settings.timeout * _SHARE)
         except Exception as error:  # onnxruntime raises a different class for every kind of trouble
             raise FacescanError(f"model {card.name} failed: {first_line(error)}") from error
         seen = []
-        for (number, box, p_fake), region, heat in zip(chosen, regions, heats, strict=True):
+        for (number, box, p_fake, turn), region, heat in zip(chosen, regions, heats, strict=True):
             shown = {spec.content: pixels for spec, pixels in zip(card.inputs, region, strict=True)}
-            crop = _crop(picture, box, card.margin)
-            pixels = shown["picture"] if "picture" in shown else shrink(crop, *shown["ela"].shape[1::-1])
-            levels = shown["ela"] if "ela" in shown else _levels(picture, box, card.margin)
+            cut = None if box is None else cut_for(card, picture, box, turn)
+            if "picture" in shown:
+                pixels = shown["picture"]
+            else:
+                size = shown["ela"].shape[1::-1]
+                pixels = cut.of(picture, *size) if cut else shrink(picture, *size)
+            levels = shown["ela"] if "ela" in shown else _levels(picture, cut)
             seen.append(Seen(number, p_fake, pixels, levels, heat))
         qualities = detector.elas or {QUALITY}
         said = f"{card.name} {card.version}"
         unit = _SAID if card.activation else _COVERED
         captions = Captions(said, detector.sha256, unit, min(qualities), self.settings.min_face)
-        return draw_sheet(row, picture, seen, self.thresholds, captions)
+        return draw_sheet(row, frame, picture, seen, self.thresholds, captions)
 
 
 def _is_shown(row: Result) -> bool:
@@ -225,15 +256,15 @@ def view_of(picture: Picture, faces: Sequence[Face], min_face: int) -> View:
     return View(shrink(part, small_w, small_h) if scale < 1 else part.copy(), left, top, scale)
 
 
-def thumbnail(view: View, row: Result, thresholds: Thresholds) -> bytes:
+def thumbnail(view: View, faces: Sequence[Face], thresholds: Thresholds) -> bytes:
     """A JPEG: the picture with its faces boxed, and the scores of those that make it a finding.
 
     Args:
         view: of the picture; it is drawn on.
-        row: with its scores.
+        faces: with their scores.
         thresholds: that make findings.
     """
-    scored = [(face, face.p_fake) for face in row.faces if face.p_fake is not None]
+    scored = [(face, face.p_fake) for face in faces if face.p_fake is not None]
     for face, p_fake in sorted(scored, key=lambda one: one[1]):  # the highest on top
         verdict = thresholds.verdict(p_fake)
         x, y, w, h = face.box
@@ -247,20 +278,15 @@ def thumbnail(view: View, row: Result, thresholds: Thresholds) -> bytes:
     return jpeg.tobytes()
 
 
-def _crop(picture: Picture, box: Box | None, margin: float) -> Picture:
-    rows, columns = _part(picture, box, margin)
-    return picture[rows, columns]
-
-
-def _levels(picture: Picture, box: Box | None, margin: float) -> Picture | None:
-    """The map of a part's error levels."""
-    rows, columns = _part(picture, box, margin)
+def _levels(picture: Picture, cut: Cut | None) -> Picture | None:
+    """The map of the error levels of a part, or of the whole picture; None where a side is too long for a JPEG copy."""
+    if cut is None:
+        rows, columns = slice(0, picture.shape[0]), slice(0, picture.shape[1])
+    else:
+        rows, columns = cut.needed(picture)
     if max(rows.stop - rows.start, columns.stop - columns.start) > MAX_SIDE - 64:
         return None
-    return ela_map(error_levels_at(picture, rows, columns))
-
-
-def _part(picture: Picture, box: Box | None, margin: float) -> tuple[slice, slice]:
-    if box is None:
-        return slice(0, picture.shape[0]), slice(0, picture.shape[1])
-    return square_crop(picture, box, margin)
+    levels = ela_map(error_levels_at(picture, rows, columns))
+    if cut is None:
+        return levels
+    return cut.moved(columns.start, rows.start).of(levels, _LEVELS, _LEVELS)

@@ -88,18 +88,19 @@ class Captions:
 
 
 def draw_sheet(
-    row: Result, picture: Picture, seen: Sequence[Seen], thresholds: Thresholds, captions: Captions
+    row: Result, shown: int, picture: Picture, seen: Sequence[Seen], thresholds: Thresholds, captions: Captions
 ) -> Picture:
     """The sheet, RGB uint8.
 
     Args:
         row: of the picture, with its verdict.
-        picture: RGB uint8 (height, width, 3), upright.
+        shown: number of the frame or page.
+        picture: that frame, RGB uint8 (height, width, 3), upright.
         seen: the faces to show, the highest p_fake first; empty if there is none that was judged.
         thresholds: that the verdict was drawn by.
         captions: see there.
     """
-    facts = _facts(row, thresholds, captions)
+    facts = _facts(row, shown, thresholds, captions)
     shown_height = _fitted(picture, _SIDE, _SIDE * 5 // 4)[1]
     rows_height = len(seen) * (_SCORE + _TILE + _GAP) + _LEGEND if seen else 0
     side_height = shown_height + _GAP + 22 * len(facts)
@@ -107,7 +108,7 @@ def draw_sheet(
     body = max(_TITLES + rows_height, side_height)
     sheet = np.full((_HEAD + body + _GAP + 20 * len(caution) + _EDGE, _WIDTH, 3), PAPER[0], np.uint8)
     _draw_head(sheet, row)
-    _draw_side(sheet, row, picture, facts, thresholds)
+    _draw_side(sheet, row, shown, picture, facts, thresholds)
     if seen:
         _draw_rows(sheet, row, seen, thresholds, captions)
     else:
@@ -129,8 +130,10 @@ def _draw_head(sheet: Picture, row: Result) -> None:
     fill(sheet, _EDGE, 86, _WIDTH - 2 * _EDGE, 1, LINE)
 
 
-def _facts(row: Result, thresholds: Thresholds, captions: Captions) -> list[tuple[str, str]]:
+def _facts(row: Result, shown: int, thresholds: Thresholds, captions: Captions) -> list[tuple[str, str]]:
+    frames = [("frame", f"{shown + 1} of {row.frames}")] if (row.frames or 1) > 1 else []
     return [
+        *frames,
         ("picture", f"{row.width} x {row.height} px, {row.format}, {row.bytes:,} bytes"),
         ("sha256", row.sha256[:32]),
         ("", row.sha256[32:]),
@@ -141,13 +144,15 @@ def _facts(row: Result, thresholds: Thresholds, captions: Captions) -> list[tupl
 
 
 def _draw_side(
-    sheet: Picture, row: Result, picture: Picture, facts: Sequence[tuple[str, str]], thresholds: Thresholds
+    sheet: Picture, row: Result, shown: int, picture: Picture, facts: Sequence[tuple[str, str]], thresholds: Thresholds
 ) -> None:
     """The whole picture with its boxes, and what is known of it."""
     width, height = _fitted(picture, _SIDE, _SIDE * 5 // 4)
     small = enlarged(picture, width, height)
     scale = width / picture.shape[1]
     for number, face in reversed([*enumerate(row.faces)]):  # the first ones on top
+        if face.frame != shown:
+            continue
         box = tuple(round(side * scale) for side in face.box)
         color = FADED if face.p_fake is None else VERDICTS[thresholds.verdict(face.p_fake)]
         frame(small, (box[0], box[1], max(2, box[2]), max(2, box[3])), color, str(number), 11)

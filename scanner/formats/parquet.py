@@ -35,6 +35,9 @@ _FACE = pa.struct(
         pa.field("score", pa.float64(), nullable=False),
         pa.field("p_fake", pa.float64()),
         pa.field("models", pa.map_(pa.string(), pa.float64())),
+        pa.field("turn", pa.int64()),
+        pa.field("frame", pa.int64()),
+        pa.field("tight", pa.bool_()),
     ]
 )
 _ELA = pa.struct(
@@ -70,6 +73,7 @@ SCHEMA = pa.schema(
         pa.field("frames", pa.int64()),
         pa.field("faces_judged", pa.int64()),
         pa.field("decisive_box", _BOX),
+        pa.field("frames_judged", pa.int64()),
     ]
 )
 

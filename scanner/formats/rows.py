@@ -30,7 +30,9 @@ def as_object(result: Result) -> dict[str, Any]:
     row["frames"] = result.frames
     row["faces_judged"] = result.faces_judged
     row["decisive_box"] = None if result.decisive_box is None else list(result.decisive_box)
-    row["faces"] = everything["faces"]
+    row["faces"] = [_face(face) for face in everything["faces"]]
+    if (result.frames or 0) > 1:
+        row["frames_judged"] = result.frames_judged
     if result.provenance is not None:
         row["provenance"] = everything["provenance"]
     if result.ela is not None:
@@ -40,6 +42,11 @@ def as_object(result: Result) -> dict[str, Any]:
     if result.baseline is not None:
         row["baseline"] = result.baseline
     return row
+
+
+def _face(face: dict[str, Any]) -> dict[str, Any]:
+    """A face without what is said of few: that it lay turned, in a later frame, or too near to the picture's edge."""
+    return {key: value for key, value in face.items() if key not in ("turn", "frame", "tight") or value}
 
 
 def as_cells(result: Result, excel: bool = False) -> list[str]:

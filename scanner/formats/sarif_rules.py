@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scanner.result import Result, Verdict, generators
+from scanner.result import Result, Verdict, decisive_face, generators
 
 MARKED = "marked"
 _HELP: dict[str, str] = {
@@ -73,11 +73,17 @@ def message(result: Result, rule: str) -> str:
     if result.verdict is Verdict.ERROR:
         return f"Could not be judged: {ERRORS[_kind(result)]} ({_plain(result.reason)})."
     text = f"{_DESCRIPTIONS[rule][1]}: p_fake {result.p_fake:.4f}."
-    _, _, decisive = result.reason.partition("face:")
-    if not decisive:
+    decisive = decisive_face(result)
+    if decisive is None:
         return f"{text} The whole picture was judged."
-    x, y, width, height = result.faces[int(decisive)].box
-    return f"{text} Face {int(decisive) + 1} of {len(result.faces)} decided: {width} x {height} pixels at {x}, {y}."
+    face = result.faces[decisive]
+    x, y, width, height = face.box
+    where = f"{width} x {height} pixels at {x}, {y}" + (f" of frame {face.frame + 1}" if face.frame else "")
+    if result.reason == "tight_crop":
+        return f"{text} The picture ends too near to a face to call it real; face {decisive + 1}: {where}."
+    if result.reason.startswith("too_many_faces"):
+        return f"{text} Not all of {len(result.faces)} faces were judged."
+    return f"{text} Face {decisive + 1} of {len(result.faces)} decided: {where}."
 
 
 def level_of(rule: str) -> str:

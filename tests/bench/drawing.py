@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.crop import square_crop
+from scanner.crop import face_cut
 from scanner.decode import Picture
 from scanner.faces import FaceFinder
 
@@ -55,7 +55,8 @@ def tiny(source: Picture, finder: FaceFinder, side: int = 96) -> bytes | None:
     faces = finder.find(source)
     if not faces:
         return None
-    return jpeg(cv2.resize(source[square_crop(source, faces[0].box, margin=0.5)], (side, side)), 90)
+    cut = face_cut((source.shape[1], source.shape[0]), faces[0].box, 0.5, "clamp", faces[0].turn)
+    return jpeg(cut.of(source, side, side), 90)
 
 
 def jpeg(picture: Picture, quality: int = PHOTOGRAPH_QUALITY) -> bytes:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from scanner.card import Card, InputSpec, read_card
 from scanner.decode import Picture, decode
-from scanner.faces import MODEL as YUNET
 from scanner.faces import FaceFinder
 from scanner.model import DEFAULT_MODEL, Region, find_model, normalise, prepare
 from scanner.settings import MIN_FACE
+from scanner.yunet import MODEL as YUNET
 
 # Pictures decoded, or scored, together: the default of Keras and of most examples with PyTorch.
 BATCH = 32
@@ -74,7 +74,7 @@ class _Finder(FaceFinder):
 
     def __init__(self, threads: int, spinning: bool) -> None:
         super().__init__()
-        self._session = session(YUNET, threads, spinning)
+        self.network.session = session(YUNET, threads, spinning)
 
 
 def look(faces: bool, threads: int, spinning: bool) -> Look:
@@ -114,8 +114,8 @@ def decoded(content: bytes) -> Picture:
 
 def regions(picture: Picture, finder: FaceFinder, card: Card) -> list[Region]:
     """What a model sees of every face that is large enough, as in a scan."""
-    boxes = [face.box for face in finder.find(picture) if min(face.box[2:]) >= MIN_FACE]
-    return [prepare(picture, box, card) for box in boxes]
+    faces = [face for face in finder.find(picture) if min(face.box[2:]) >= MIN_FACE]
+    return [prepare(picture, face.box, card, turn=face.turn) for face in faces]
 
 
 def files_in(folder: Path) -> list[Path]:
