@@ -231,8 +231,8 @@ def test_one_share_changes_the_rule_of_its_own_split_only(monkeypatch):
     arguments = ["fit", "default", "--data", ".", "--out", "unused"]
     assert [main([*arguments, "--validation", "0.1"]), main([*arguments, "--test", "0.3"])] == [0, 0]
     assert asked == [
-        replace(own, validation=0.1, validation_sets=()),
-        replace(own, test=0.3, test_sets=()),
+        replace(own, validation=0.1, validation_sets=(), redraw=True),
+        replace(own, test=0.3, test_sets=(), redraw=True),
     ]
 
 
