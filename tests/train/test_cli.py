@@ -269,7 +269,7 @@ def test_an_internal_error_is_one_line_and_exits_with_2(monkeypatch, capsys):
     def broken(name: str) -> None:
         raise KeyError("a bug\nof two lines")
 
-    monkeypatch.setattr("train.recipes.find_recipe", broken)
+    monkeypatch.setattr("train.own_recipes.load_recipe", broken)
     assert main(["list", "kim-cnn"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("facescan-train: internal error: KeyError: ")
