@@ -12,9 +12,10 @@ _MOST_ITEMS, _MOST_UNITS = 4096, 16  # that are looked at; the sequence header i
 
 
 def coded_pixels(data: bytes) -> int:
-    """Pixels of the largest coded picture; 0 if none says its size. Never raises."""
+    """Pixels of the largest picture that is coded or made; 0 if none says its size. Never raises."""
     most = 0
     try:
+        most = max(_track_sizes(data), default=0)
         for start in _places(data):
             for kind, at, stop in _units(data, start):
                 if kind == _SEQUENCE_HEADER:
@@ -37,6 +38,18 @@ def _places(data: bytes) -> Iterator[int]:
             yield int.from_bytes(data[at + 12 : at + 16], "big")
         elif kind == b"moov" and (at := data.find(b"co64", start, end)) >= 0:
             yield int.from_bytes(data[at + 12 : at + 20], "big")
+
+
+def _track_sizes(data: bytes) -> Iterator[int]:
+    """Pixels of the tracks of an animation (`tkhd`), to which its pictures are scaled."""
+    for kind, start, end in boxes(data, 0, len(data)):
+        if kind == b"moov":
+            for name, at, stop in boxes(data, start, min(end, len(data))):
+                if name == b"trak":
+                    for header, _, header_end in boxes(data, at, min(stop, len(data))):
+                        if header == b"tkhd":
+                            width, height = struct.unpack_from(">II", data, header_end - 8)
+                            yield (width >> 16) * (height >> 16)
 
 
 def _items(data: bytes, at: int, end: int, idat: int) -> Iterator[int]:

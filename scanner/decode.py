@@ -96,17 +96,20 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     if header.refusal:
         return _by_library(data, header, header.refusal)
     left = what_remains(data, header)
+    if left is None:
+        return Decoded(header.format, reason=failure)
     if left.missing > remains.TOLERATED:
         return Decoded(header.format, reason=truncated(left.missing))
     complaints.heard()  # of an earlier picture
     pixels = _tried(data, header, left, needed)
+    if pixels is None and (kind := unusual(data, header)):
+        return _by_library(data, header, kind)
     if pixels is None and header.complete and (less := remains.after_failure(data, header)):
         left = less
         pixels = None if left.missing > remains.TOLERATED else _tried(data, header, left, needed)
     if pixels is None:
         missing = left.otherwise or left.missing
-        reason = truncated(missing) if missing else unusual(data, header) or failure
-        return _by_library(data, header, reason)
+        return Decoded(header.format, reason=truncated(missing) if missing else failure)
     if pixels.dtype not in (np.uint8, np.uint16):
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
     damage = left.damage
@@ -167,7 +170,8 @@ def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[A
 def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
     """What OpenCV does not decode, by a library that does, if it is there; else the reason."""
     pixels = None
-    if reason.startswith("unsupported_") and not what_remains(data, header).missing:
+    left = what_remains(data, header)
+    if reason.startswith("unsupported_") and left and not left.missing:
         pixels = more_formats.pixels_of(data, header)
     if pixels is None:
         return Decoded(header.format, reason=reason)
@@ -261,6 +265,8 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> D
     except ImportError:
         return Decoded("heic", reason="unsupported_format:heic")
     left = what_remains(data, header)
+    if left is None:
+        return Decoded("heic", reason="truncated")
     try:
         heif = pillow_heif.open_heif(left.data, convert_hdr_to_8bit=True)
         width, height = heif.size

@@ -51,17 +51,20 @@ def truncated(share: float) -> str:
     return f"truncated:{min(max(share, 0.001), 1.0):.2g}"
 
 
-def what_remains(data: bytes, header: Header) -> Remains:
+def what_remains(data: bytes, header: Header) -> Remains | None:
     """Look at a file before it is decoded; takes microseconds for a whole one. Never raises.
 
     Args:
         data: the file.
         header: what it says of itself.
+
+    Returns:
+        None if the file is cut so that no decoder should see it.
     """
     try:
         return _FORMATS[header.format](data, header)
     except (struct.error, IndexError, ValueError, KeyError):
-        return Remains(data)
+        return Remains(data) if header.complete else None
 
 
 def after_failure(data: bytes, header: Header) -> Remains | None:
@@ -121,9 +124,9 @@ def _jpeg(data: bytes, header: Header) -> Remains:
     return Remains(jpeg_missing.closed(data, jpeg), damage="" if jpeg.closed else NO_END)
 
 
-def _png(data: bytes, header: Header) -> Remains:
+def _png(data: bytes, header: Header) -> Remains | None:
     if not header.complete:
-        return _rows_of_png(data, NO_END) or Remains(data)
+        return _rows_of_png(data, NO_END)
     plain, packed = png_parts.plain_png(data)
     unpacked = png_parts.row_bytes(data)
     return Remains(plain, 1 - _DEFLATE * packed / unpacked if 0 < _DEFLATE * packed < unpacked else 0.0)
@@ -138,8 +141,8 @@ def _rows_of_png(data: bytes, damage: str) -> Remains | None:
     return Remains(png_parts.completed(data), 1 - left, damage=damage)
 
 
-def _gif(data: bytes, header: Header) -> Remains:
-    return Remains(data) if header.complete else _pixels_of_gif(data) or Remains(data)
+def _gif(data: bytes, header: Header) -> Remains | None:
+    return Remains(data) if header.complete else _pixels_of_gif(data)
 
 
 def _pixels_of_gif(data: bytes) -> Remains | None:
@@ -182,7 +185,7 @@ def _tiff(data: bytes, _: Header) -> Remains:
     return Remains(data + bytes(max(0, strips.end - len(data))), missing, otherwise=missing, damage=FEW_MISSING)
 
 
-def _heif(data: bytes, header: Header) -> Remains:
+def _heif(data: bytes, header: Header) -> Remains | None:
     """The box that reaches beyond the end is cut short: what is missing may belong to no pixel."""
     if header.complete:
         return Remains(data)
@@ -192,10 +195,10 @@ def _heif(data: bytes, header: Header) -> Remains:
             size = struct.pack(">Q", len(data) - start + 16) if wide else struct.pack(">I", len(data) - start + 8)
             short = data[: start - 8] + size + data[start - 8 + len(size) :]
             return Remains(short, otherwise=(end - len(data)) / (end - start), damage=NO_END)
-    return Remains(data)
+    return None
 
 
-_FORMATS: dict[str, Callable[[bytes, Header], Remains]] = {
+_FORMATS: dict[str, Callable[[bytes, Header], Remains | None]] = {
     "jpeg": _jpeg,
     "png": _png,
     "gif": _gif,

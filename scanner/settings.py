@@ -9,7 +9,7 @@ MAX_BYTES = 100 * 2**20
 MAX_PIXELS = 200_000_000
 # Seconds. The slowest pictures within the limits (AVIF, progressive JPEG) take a tenth of it.
 TIMEOUT = 60
-# What 200 megapixels of 16 bits with alpha need at worst.
+# Enough for 200 megapixels of 16 bits with alpha in a PNG, which take 3.2 GB; an AVIF of so many may take more.
 MAX_MEMORY = 4 * 2**30
 # Pixels of a face's shorter side. Below, too little is left of what a detector looks at.
 MIN_FACE = 32

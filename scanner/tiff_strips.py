@@ -74,6 +74,8 @@ def missing_strips(data: bytes, strips: Strips, unpacked: int) -> float:
         strips: of it.
         unpacked: bytes that all pixels have at least.
     """
+    if strips.compression == _NONE and not strips.sizes.any():  # libtiff finds out by itself
+        return 0.0
     gain = _GAINS.get(strips.compression)
     if gain and (most := gain * int(strips.sizes.sum())) < (1 - _SLACK) * unpacked:
         return 1 - most / unpacked
