@@ -44,12 +44,13 @@ def _jpeg(data: bytes, header: Header) -> NDArray[Any] | None:
     import imagecodecs
 
     jpeg = header.jpeg
-    if jpeg is None or not jpeg.closed:
+    if jpeg is None:
         return None
-    if jpeg.process == _JPEG_LS:
-        pixels: NDArray[Any] = imagecodecs.jpegls_decode(data)
-    else:
-        pixels = imagecodecs.jpeg8_decode(_without_spare_codes(data))
+    if jpeg.process == _JPEG_LS:  # what looks like a marker may be data there
+        return _full_range(imagecodecs.jpegls_decode(data), jpeg.bits)
+    if not jpeg.closed:
+        return None
+    pixels: NDArray[Any] = imagecodecs.jpeg8_decode(_without_spare_codes(data))
     if jpeg.process in _STARVING and missing_share(data, jpeg, lambda again: _in_3d(imagecodecs.jpeg8_decode(again))):
         return None
     return _full_range(pixels, jpeg.bits)

@@ -204,6 +204,7 @@ class TestMoreFormats:
         deep = self.imagecodecs.jpeg8_encode(scene().astype(np.uint16) << 4, level=95, bitspersample=12)
         for cut in (deep[: len(deep) // 2], deep[: len(deep) // 2] + b"\xff\xd9"):
             assert decode(cut).picture is None
+        assert decode(self.imagecodecs.jpegls_encode(scene())[:-900]).picture is None
         packed = self.tiff(scene(), photometric="rgb", compression="zstd")
         broken = bytearray(packed)
         broken[len(broken) // 2 :] = bytes(len(broken) - len(broken) // 2)
