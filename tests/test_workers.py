@@ -277,7 +277,7 @@ def test_processes_that_are_killed_before_their_first_picture_are_started_again(
     log = starts(lambda number: number > 5 or os.kill(os.getpid(), signal.SIGKILL))
     rows = look(write(tmp_path, ["good"] * 20), brightness, workers=count)
     assert [row.reason for row in rows] == ["image"] * 20
-    assert log.stat().st_size == 5 + count
+    assert 6 <= log.stat().st_size <= 5 + count  # two that start at once may read the same number
 
 
 @pytest.mark.parametrize(
