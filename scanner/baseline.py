@@ -13,8 +13,8 @@ from typing import IO, Any
 
 from scanner.allowed import is_allowed_file, read_allowed
 from scanner.errors import FacescanError
-from scanner.formats.rows import on_one_line
-from scanner.report import is_finding
+from scanner.findings import is_finding
+from scanner.printable import on_one_line
 from scanner.result import Result, Verdict, is_marked
 
 

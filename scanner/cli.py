@@ -20,10 +20,10 @@ from scanner import __version__
 from scanner.completion import models
 from scanner.config import ENV_PREFIX, Configuration
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, cause_of, first_line
+from scanner.findings import FAIL_ON, ONLY
 from scanner.interrupts import ending_signals
-from scanner.limits import check_memory
+from scanner.memory_check import check_memory
 from scanner.parsing import ConfiguredCommand, print_out
-from scanner.report import FAIL_ON, ONLY
 from scanner.selection import BY
 from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard
@@ -455,7 +455,7 @@ def _tell(configuration: Configuration, verbose: bool) -> None:
 
 
 def _say(message: str) -> None:
-    from scanner.formats.rows import on_one_line
+    from scanner.printable import on_one_line
 
     with suppress(OSError):  # nobody may be reading
         click.echo(f"facescan: {on_one_line(message)}", err=True)

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scanner.candidate import Candidate
@@ -16,47 +16,25 @@ from scanner.decode import NoRoomError, Picture, decode
 from scanner.ela import MAX_SIDE, QUALITY, error_levels, statistics
 from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
+from scanner.examined import Examined, PendingEvidence
 from scanner.faces import FaceFinder
 from scanner.frames import Frame, count_frames, further_frames
-from scanner.mark import Mark
 from scanner.memory import lacks_memory
 from scanner.model import Detector, Region, prepare
+from scanner.printable import printable_path
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression
 from scanner.read import fetched, read
-from scanner.result import MAX_FACES, Ela, Face, Result, Verdict, printable_path
+from scanner.result import MAX_FACES, Ela, Face, Result, Verdict
 from scanner.settings import Settings
 
 if TYPE_CHECKING:
-    from scanner.evidence import Evidence, Kept
+    from scanner.evidence import Evidence
+    from scanner.examined import PendingEvidence
 
 # Regions in a batch that is not worth padding: so many shapes cost less memory than one picture.
 _FEW = 8
 Known = Callable[[str, int], Result | None]
-
-
-@dataclass(slots=True)
-class Examined:
-    """A picture on its way: the row as far as it is known.
-
-    Attributes:
-        result: final if there are neither regions nor scores.
-        regions: what the model will see; one for each of the first faces of the result. Empty once they are scored.
-        scores: calibrated probabilities of fake of the first faces of the result.
-        seconds: spent by stage.
-        mark: of the file before it was read, if there is a cache to keep the row in; of an object behind a URL, as it
-            was read.
-        postponed: room that a picture takes which was left undecoded, in pixels of a plain one; 0 for all others.
-        kept: what evidence will be made of once there are scores; None if none is wanted.
-    """
-
-    result: Result
-    regions: list[Region] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    mark: Mark | None = None
-    postponed: int = 0
-    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +229,9 @@ class Examiner:
             for found in self.finder.find(frame.picture)
         )
 
-    def _look(self, frame: Frame, faces: Sequence[Face], levels: Mapping[int, Picture], kept: Kept | None) -> _Looked:
+    def _look(
+        self, frame: Frame, faces: Sequence[Face], levels: Mapping[int, Picture], kept: PendingEvidence | None
+    ) -> _Looked:
         """Cut out what the model will see of a frame, and keep what evidence will be made of."""
         judged = [face for face in faces if min(face.box[2:]) >= self.settings.min_face]
         small = [face for face in faces if min(face.box[2:]) < self.settings.min_face]

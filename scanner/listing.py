@@ -13,10 +13,9 @@ from typing import Any
 
 from scanner.card import Card, read_card
 from scanner.errors import FacescanError
-from scanner.formats.rows import on_one_line
 from scanner.model import BUNDLED, DEFAULT_MODEL, bundled_models, find_model
 from scanner.modelfile import read_metadata, read_model
-from scanner.result import printable_path
+from scanner.printable import on_one_line, printable_path
 from scanner.thresholds import choose
 
 # The long cards of those that come with the package, for people.

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ class Detector:
         on_cpu = device == "cpu" or why_no_cuda() is not None
         if not tried and self.sha256 not in _bundled_hashes():
             tried_batch = min(batch_size or BATCH["cpu"], _TRIED_BATCH) if on_cpu else 2
-            try_model(file, self.sha256, threads, tried_batch, TRIAL_SECONDS)
+            attempt = partial(_score_noise, file, self.sha256, threads, tried_batch)
+            try_model(file, attempt, TRIAL_SECONDS)
         self._session, self.device = open_session(content, str(file), device, threads)
         self._file, self._threads = file, threads
         try:
@@ -270,6 +272,15 @@ class Detector:
             if not fits or tensor.type not in ("tensor(float)", "tensor(uint8)"):
                 raise FacescanError(f"{file}: input {spec.name} takes {tensor.type} {tensor.shape}, the card {wanted}")
         return {name: tensor.type == "tensor(uint8)" for name, tensor in tensors.items()}
+
+
+def _score_noise(file: Path, sha256: str, threads: int, batch_size: int) -> None:
+    """Open a model on the CPU and have it score a batch of noise.
+
+    Raises:
+        FacescanError: the model cannot be used, or its content is not the one of this SHA-256 any more.
+    """
+    Detector(file, "cpu", threads, tried=sha256).score_noise(batch_size)
 
 
 def _reopened(file: Path, device: str, threads: int, sha256: str) -> Detector:

@@ -8,30 +8,29 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
-from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import onnxruntime
 
-from scanner import ROWS_VERSION, __version__
 from scanner.cache import Cache
 from scanner.candidate import STDIN, Candidate
-from scanner.examine import Examined, Examiner, add_evidence, score, wants_ela
+from scanner.examine import Examiner, add_evidence, score
+from scanner.examined import Examined
 from scanner.faces import FaceFinder
 from scanner.mark import Mark, mark_of
 from scanner.model import BATCH, Detector
 from scanner.png import fingerprint
+from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
 from scanner.read import read, read_stdin
-from scanner.result import Result, Verdict, printable_path
+from scanner.result import Result, Verdict
 from scanner.runtime import available_cpus
 from scanner.serving import Look
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, decided
+from scanner.versions import scope
 from scanner.workers import Failed, Workers
-from scanner.yunet import MODEL as FACE_FINDER
 
 if TYPE_CHECKING:
     from scanner.evidence import Evidence
@@ -125,49 +124,6 @@ def _workers(look: Look, failed: Failed, cache: Cache | None, settings: Settings
         return RayWorkers(look, failed, settings)
     known = cache.by_content if cache else None
     return Workers(look, failed, known, settings.workers or available_cpus(), settings.timeout, settings.max_memory)
-
-
-def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
-    """What decides, besides a content, about all of its row but the verdict that thresholds draw from p_fake.
-
-    Scores may differ in the last digit between devices. What only a path decides (`max_bytes`) is not in it.
-    """
-    region = settings.region or detector.card.source
-    return {
-        "model": f"{detector.card.name} {detector.card.version}",
-        "sha256": detector.sha256,
-        "device": detector.device.used,
-        "region": region,
-        "faces": hashlib.sha256(FACE_FINDER.read_bytes()).hexdigest() if region == "face" else "",
-        "min_face": settings.min_face,
-        "frames": settings.frames,
-        "max_pixels": settings.max_pixels,
-        "ela": wants_ela(settings),
-        "versions": versions(),
-    }
-
-
-def versions() -> list[Any]:
-    """Of all that makes a row."""
-    return [
-        __version__,
-        ROWS_VERSION,
-        cv2.__version__,
-        onnxruntime.__version__,
-        _version("pillow"),
-        _version("pillow-heif"),
-        _version("c2pa-python"),
-        _version("imagecodecs"),
-        _version("tifffile"),
-    ]
-
-
-def _version(package: str) -> str:
-    """Of a package that may not be there."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:

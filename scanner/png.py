@@ -16,7 +16,8 @@ import cv2
 
 from scanner.decode import Picture
 from scanner.errors import FacescanError
-from scanner.result import Result, printable_path
+from scanner.printable import printable_path
+from scanner.result import Result
 
 # Bytes of a PNG up to the end of its first chunk, IHDR (PNG Specification, Third Edition, 11.2.1).
 _HEADER = 33

@@ -41,7 +41,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from scanner.candidate import Candidate
-    from scanner.examine import Examined
+    from scanner.examined import Examined
     from scanner.serving import Look
     from scanner.settings import Settings
     from scanner.workers import Failed, Workers
@@ -352,7 +352,7 @@ def _slots() -> int:
 
 
 def _versions() -> list[Any]:
-    from scanner.pipeline import versions
+    from scanner.versions import versions
 
     return versions()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scanner.formats.rows import on_one_line
+from scanner.findings import is_finding
 from scanner.passed_over import PassedOver
+from scanner.printable import on_one_line
 from scanner.result import Result, Verdict, is_marked
 
 if TYPE_CHECKING:
@@ -18,46 +19,12 @@ if TYPE_CHECKING:
 
 # In the order of a picture's way. `wait` is ours, for the processes that do most of the others.
 STAGES = ("walk", "read", "cache", "decode", "provenance", "faces", "ela", "crop", "model", "explain", "write", "wait")
-FAIL_ON = ("fake", "uncertain", "error", "provenance", "never")
-# Verdicts that are findings: each level adds one kind to the one before, but `provenance`, which see.
-FINDINGS: dict[str, frozenset[Verdict]] = {
-    "fake": frozenset({Verdict.FAKE}),
-    "uncertain": frozenset({Verdict.FAKE, Verdict.UNCERTAIN}),
-    "error": frozenset({Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR}),
-    "provenance": frozenset({Verdict.FAKE}),
-    "never": frozenset(),
-}
-# What people want to see, whatever counts for the exit code; in that order.
-NOTABLE = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR)
-# What --only takes: verdicts, and `marked` for pictures that say themselves that they were generated.
-ONLY = (*(verdict.value for verdict in Verdict), "marked")
 # Reason of errors -> what makes them judgeable.
 _REMEDIES = {
     "unsupported_format:heic": "HEIC pictures need pillow-heif: pip install pillow-heif",
     "git_lfs_pointer": "Git LFS pointers stand for pictures that are not here: git lfs pull",
 }
 _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
-
-
-def is_finding(fail_on: str, verdict: Verdict, marked: bool) -> bool:
-    """Whether a row is a finding.
-
-    Args:
-        fail_on: one of `FAIL_ON`.
-        verdict: of the row.
-        marked: whether the picture says itself that it was generated: a finding with `provenance`.
-    """
-    return verdict in FINDINGS[fail_on] or (fail_on == "provenance" and marked)
-
-
-def is_notable(result: Result) -> bool:
-    """Whether people want to see a row: also that of a picture that says it was generated."""
-    return result.verdict in NOTABLE or is_marked(result.provenance)
-
-
-def is_wanted(only: Collection[str] | None, result: Result) -> bool:
-    """Whether a row is written, out of `ONLY`; all are where nothing was chosen."""
-    return only is None or result.verdict in only or ("marked" in only and is_marked(result.provenance))
 
 
 def shares(stages: Mapping[str, float]) -> list[tuple[str, float]]:

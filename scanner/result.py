@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +13,6 @@ SCHEMA_VERSION = 2
 MAX_FACES = 300
 # What a mark of provenance means that a generator left.
 GENERATED = "generated"
-_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")  # of `printable_path`; or somebody called a file so
 
 
 class Verdict(StrEnum):
@@ -138,16 +135,3 @@ def generators(provenance: Mapping[str, Any]) -> list[str]:
     """Names of the generators whose marks a picture bears, as far as the marks tell them."""
     named = (mark["generator"] for mark in provenance["marks"] if mark["means"] == GENERATED)
     return list(dict.fromkeys(filter(None, named)))
-
-
-def printable_path(path: str) -> str:
-    r"""The path as outputs show it: bytes of the name that are not UTF-8 become ``\xNN``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def on_disk(path: str) -> bytes:
-    r"""The bytes of a name that is shown as `path`: ``\xff`` is a byte, unless there is a file that is called so."""
-    shown = path.encode("utf-8", "surrogatepass")
-    if _BYTE.search(shown) and not os.path.lexists(path):
-        return _BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), shown)
-    return os.fsencode(path)

@@ -24,23 +24,26 @@ from scanner.candidate import STDIN, Candidate
 from scanner.config import checked_roots
 from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
+from scanner.findings import is_notable, is_wanted
 from scanner.formats import format_of
-from scanner.formats.rows import as_line, on_one_line
+from scanner.formats.rows import as_line
 from scanner.interrupts import Interrupts, later
 from scanner.lists import read_list
 from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.once import Once
 from scanner.overwrite import SUMMARY, check_replaceable
 from scanner.passed_over import PassedOver
-from scanner.pipeline import scan, scope
+from scanner.pipeline import scan
+from scanner.printable import on_one_line
 from scanner.progress import Progress
 from scanner.quiet import silent_libraries
-from scanner.report import Report, is_notable, is_wanted
+from scanner.report import Report
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.selection import Selection
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url, scheme_of
+from scanner.versions import scope
 from scanner.walk import candidates
 from scanner.writers import Writer
 

@@ -14,7 +14,8 @@ from scanner.candidate import Candidate
 from scanner.channel import receive, send
 from scanner.decode import NoRoomError
 from scanner.errors import FacescanError, first_line
-from scanner.examine import Examined, Known
+from scanner.examine import Known
+from scanner.examined import Examined
 from scanner.memory import give_back_memory, keep_memory
 from scanner.process import settle_down
 from scanner.result import Result

@@ -7,6 +7,7 @@ runs it. Neither a time limit nor Ctrl-C ends that in our own process.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -14,22 +15,20 @@ from scanner.errors import FacescanError, first_line
 from scanner.process import CONTEXT, end_process, how_it_ended, settle_down, start_process
 
 
-def try_model(file: Path, sha256: str, threads: int, batch_size: int, seconds: float) -> None:
-    """Open a model on the CPU and have it score noise, in a process of its own.
+def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
+    """Run an attempt to use a model in a process of its own.
 
     Args:
-        file: the ONNX file.
-        sha256: of its content, in hexadecimal.
-        threads: CPU threads inside an operator.
-        batch_size: regions that the scan will score at once.
-        seconds: that this may take.
+        file: the ONNX file, for messages.
+        attempt: opens the model and scores noise; picklable, for systems whose processes are not forked.
+        seconds: the attempt may take.
 
     Raises:
-        FacescanError: the model cannot be used; or the process died or took too long.
+        FacescanError: the attempt failed, its process died, or it took too long.
     """
     ours, theirs = CONTEXT.Pipe(duplex=False)
     try:
-        process = start_process(_try, theirs, file, sha256, threads, batch_size, os.getpid())
+        process = start_process(_try, theirs, attempt, file, os.getpid())
     except OSError as error:
         raise FacescanError(f"cannot start a process to try {file}: {error.strerror}") from error
     finally:
@@ -55,16 +54,14 @@ def trial_error(file: Path, what: str) -> FacescanError:
 
 
 def _try(
-    answer: Connection, file: Path, sha256: str, threads: int, batch_size: int, parent: int
+    answer: Connection, attempt: Callable[[], None], file: Path, parent: int
 ) -> None:  # pragma: no cover - in a process that is not measured
     """Live as the process of a trial. Sends a FacescanError, or None if all is well."""
     code = 1
     try:
         settle_down({answer.fileno()}, parent)
-        from scanner.model import Detector
-
         try:
-            Detector(file, "cpu", threads, tried=sha256).score_noise(batch_size)
+            attempt()
             answer.send(None)
         except FacescanError as error:
             answer.send(error)

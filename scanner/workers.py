@@ -25,7 +25,7 @@ from typing import Self
 from scanner.candidate import Candidate
 from scanner.channel import Channel
 from scanner.errors import FacescanError
-from scanner.examine import Examined
+from scanner.examined import Examined
 from scanner.limits import affordable_processes
 from scanner.process import CONTEXT, end_process, how_it_ended, start_process
 from scanner.result import Result

@@ -13,7 +13,7 @@ import pytest
 from scanner.baseline import read_baseline
 from scanner.cli import main
 from scanner.errors import FacescanError
-from scanner.report import FINDINGS
+from scanner.findings import FINDINGS
 from tests.pictures import encode
 
 FORMATS = ("csv", "json", "jsonl")

@@ -32,10 +32,11 @@ from scanner.candidate import Candidate
 from scanner.cli import main
 from scanner.formats.rows import as_cells, as_object
 from scanner.model import Detector
-from scanner.pipeline import scan, scope
+from scanner.pipeline import scan
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds, choose
+from scanner.versions import scope
 from tests import damaged_cache
 from tests.conftest import clean_environment
 from tests.costly import gif_of_clear_codes

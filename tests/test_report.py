@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from scanner.report import FAIL_ON, STAGES, Report
+from scanner.findings import FAIL_ON
+from scanner.report import STAGES, Report
 from scanner.result import Result, Verdict
 
 META = {

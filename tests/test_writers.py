@@ -21,7 +21,8 @@ from scanner.errors import FacescanError
 from scanner.formats import format_of
 from scanner.formats.rows import COLUMNS, FIRST_COLUMNS, as_cells, as_line
 from scanner.formats.text import Text, _csv_line
-from scanner.result import Ela, Face, Result, Verdict, printable_path
+from scanner.printable import printable_path
+from scanner.result import Ela, Face, Result, Verdict
 from scanner.writers import Writer
 from tests.outputs import YESTERDAY
 

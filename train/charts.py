@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from train.evaluate import Evaluation, Row
+    from train.figures import Evaluation, Row
 
 TALL, SMALL = (420, 300), (230, 165)
 BINS = 20

@@ -12,7 +12,7 @@ import numpy as np
 from scanner.crop import shrink
 from scanner.decode import decode
 from train.degrade import FAIR
-from train.evaluate import Evaluation
+from train.figures import Evaluation
 from train.metrics import Confusion
 from train.samples import LABELS, Sample
 

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from scanner import __version__
 from scanner.card import Card
-from scanner.formats.rows import on_one_line
 from scanner.html import charts as look
 from scanner.html import render
-from scanner.result import Verdict, printable_path
+from scanner.printable import on_one_line, printable_path
+from scanner.result import Verdict
 from scanner.thresholds import choose
 from train import charts
 from train.data import LABELS, Sample
 from train.degrade import CONDITIONS, FAIR, TITLES
-from train.evaluate import CALLED_AT, Evaluation, Row
+from train.evaluate import CALLED_AT
+from train.figures import Evaluation, Row
 from train.metrics import tpr_at_fpr
 from train.mistakes import class_reports, worst_mistakes
 

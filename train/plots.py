@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from train.metrics import Confusion
 
 if TYPE_CHECKING:
-    from train.evaluate import Row
+    from train.figures import Row
 
 DPI = 150
 # Okabe and Ito's palette, told apart by the colour-blind too (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/).

@@ -29,8 +29,9 @@ from train.checkpoint import Checkpoint
 from train.comparison import RULES, other_pictures
 from train.data import LABELS, Crops, Sample, Splits, crops, data_hash, names, of_sets, set_names, split
 from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
-from train.evaluate import Evaluation, measure, plot, table
+from train.evaluate import measure, plot, table
 from train.export import OPSET, export
+from train.figures import Evaluation
 from train.fit import fit, layer_table, logits
 from train.layouts import read_layout, summary
 from train.lots import short_hash, with_contents

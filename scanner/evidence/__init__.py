@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,16 +22,17 @@ from scanner.errors import FacescanError, first_line
 from scanner.evidence.drawing import FADED, VERDICTS, frame
 from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.sheet import Captions, Seen, draw_sheet
+from scanner.examined import Examined, PendingEvidence, View
+from scanner.findings import NOTABLE, is_notable
 from scanner.formats.rows import as_object
 from scanner.model import Detector, cut_for, prepare
 from scanner.png import fingerprint, save_png, saved_png
-from scanner.report import NOTABLE, is_notable
 from scanner.result import Face, Result, Verdict, decisive_face
 from scanner.settings import Settings
 from scanner.thresholds import Thresholds
 
 if TYPE_CHECKING:
-    from scanner.examine import Examined
+    from scanner.examined import Examined
 
 # Pixels of a thumbnail's longer side, and its JPEG quality: some 8 KB.
 THUMBNAIL = 240
@@ -45,37 +46,6 @@ MAX_FACES = 6
 _SHEET = "sheet"
 # The part of a picture's time that finding out where a model looked may take.
 _SHARE = 1 / 3
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a thumbnail is drawn on: a part of a picture, shrunk.
-
-    Attributes:
-        pixels: RGB uint8.
-        left, top: of the part.
-        scale: pixels here for one there.
-    """
-
-    pixels: Picture
-    left: int
-    top: int
-    scale: float
-
-
-@dataclass(slots=True)
-class Kept:
-    """Of a picture that is not scored yet, by the number of the frame.
-
-    Attributes:
-        named: asked for by itself.
-        views: for the thumbnail, if there is to be one.
-        pictures: for the sheet, if there is to be one.
-    """
-
-    named: bool
-    views: dict[int, View] = field(default_factory=dict)
-    pictures: dict[int, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +114,11 @@ class Evidence:
             for number, picture in frames.items():
                 self.keep(kept, number, picture, [face for face in row.faces if face.frame == number])
 
-    def nothing_yet(self, named: bool) -> Kept | None:
+    def nothing_yet(self, named: bool) -> PendingEvidence | None:
         """Room for what is kept of a file; None if nothing will be."""
-        return Kept(named) if self.thumbnails or self.settings.explain is not None else None
+        return PendingEvidence(named) if self.thumbnails or self.settings.explain is not None else None
 
-    def keep(self, kept: Kept, number: int, picture: Picture, faces: Sequence[Face]) -> None:
+    def keep(self, kept: PendingEvidence, number: int, picture: Picture, faces: Sequence[Face]) -> None:
         """Keep what will be needed of a frame once its faces are scored.
 
         Args:

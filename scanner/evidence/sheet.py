@@ -30,7 +30,7 @@ from scanner.evidence.drawing import (
     write,
 )
 from scanner.evidence.explain import HeatMap
-from scanner.formats.rows import on_one_line
+from scanner.printable import on_one_line
 from scanner.result import Result, Verdict
 from scanner.thresholds import Thresholds
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
+from scanner.printable import on_one_line
 from scanner.result import Result, generators, is_marked
 
 # The contract of a row: these ten come first, in this order, for ever. Version 2 of the schema appended the rest.
@@ -91,14 +92,3 @@ def as_line(result: Result, color: bool = False) -> str:
     if result.explanation:
         detail += f"  (why: {on_one_line(result.explanation)})"
     return f"{verdict} {score:>6}  {on_one_line(result.path)}{detail}"
-
-
-def on_one_line(text: str) -> str:
-    """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(c: str) -> str:
-    if "\udc80" <= c <= "\udcff":  # a byte of a name that is not UTF-8, as rows show it
-        return f"\\x{ord(c) - 0xDC00:02x}"
-    return c.encode("unicode_escape").decode("ascii")

@@ -17,12 +17,13 @@ from urllib.parse import quote
 
 from scanner import __version__
 from scanner.candidate import STDIN
+from scanner.findings import FINDINGS, is_finding
 from scanner.formats.rows import as_object
 from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
 from scanner.formats.text import json_text
 from scanner.header import DECODABLE
-from scanner.report import FINDINGS, is_finding
-from scanner.result import Result, Verdict, is_marked, on_disk
+from scanner.printable import on_disk
+from scanner.result import Result, Verdict, is_marked
 from scanner.url import is_url
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

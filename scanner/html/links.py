@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from scanner.result import on_disk
+from scanner.printable import on_disk
 from scanner.url import is_url
 
 # What browsers show or download by the suffix alone. They look into files of other suffixes, and execute what they take

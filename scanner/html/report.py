@@ -20,14 +20,16 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from scanner.card import Card
-from scanner.formats.rows import as_object, on_one_line
+from scanner.findings import NOTABLE, is_notable
+from scanner.formats.rows import as_object
 from scanner.html import charts, render
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
 from scanner.overwrite import REPORT
 from scanner.passed_over import in_words
-from scanner.report import NOTABLE, is_notable, shares
+from scanner.printable import on_one_line
+from scanner.report import shares
 from scanner.result import GENERATED, Result, Verdict
 from scanner.writers import Writer
 

@@ -1,0 +1,57 @@
+"""Checks, before a scan starts, that memory limits (ulimit -v, -d) leave enough for the libraries and a model."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from scanner.errors import FacescanError
+
+
+def check_memory() -> None:
+    """Refuse to start where memory is limited and too little for the libraries and a model.
+
+    These would crash, or end the process with an exit code of their own. So they are loaded in another process first;
+    without a limit, nothing is done.
+
+    Raises:
+        FacescanError: that process died.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft = {
+        flag: resource.getrlimit(kind)[0] for flag, kind in (("d", resource.RLIMIT_DATA), ("v", resource.RLIMIT_AS))
+    }
+    limits = [f"ulimit -{flag} {limit // 1024}" for flag, limit in soft.items() if limit != resource.RLIM_INFINITY]
+    if not limits:
+        return
+    from scanner.process import end_process, start_process
+
+    process = start_process(_load, os.getpid())
+    try:
+        process.join()
+    finally:
+        end_process(process)
+    if process.exitcode:
+        raise FacescanError(f"too little memory to start: raise the limit ({', '.join(limits)})")
+
+
+def _load(parent: int) -> None:  # pragma: no cover - in a process that is not measured
+    """Live as a process that loads what every scan needs."""
+    from scanner.process import settle_down
+
+    code = 1
+    try:
+        settle_down(set(), parent)
+        import scanner.run  # noqa: F401
+        from scanner.faces import FaceFinder
+        from scanner.model import DEFAULT_MODEL, find_model
+        from scanner.runtime import cpu_session
+
+        FaceFinder()
+        cpu_session(find_model(DEFAULT_MODEL).read_bytes(), threads=1)
+        code = 0
+    finally:
+        os._exit(code)
