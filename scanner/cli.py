@@ -21,12 +21,12 @@ from scanner.completion import models
 from scanner.config import ENV_PREFIX, Configuration
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, cause_of, first_line
 from scanner.findings import FAIL_ON, ONLY
-from scanner.interrupts import ending_signals
 from scanner.memory_check import check_memory
 from scanner.parsing import ConfiguredCommand, print_out
 from scanner.selection import BY
 from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard
+from scanner.system.interrupts import ending_signals
 
 EXIT_CODE = click.IntRange(0, 255)
 

@@ -13,10 +13,10 @@ from scanner import bitmap, complaints, cost, more_formats, remains
 from scanner.alpha import hides_another
 from scanner.colour import in_srgb
 from scanner.header import DECODABLE, Header, implausible, read_header
-from scanner.memory import lacks_memory
 from scanner.orientation import orientation, upright
 from scanner.remains import Remains, truncated, what_remains
 from scanner.settings import MAX_PIXELS
+from scanner.system.allocator import lacks_memory
 from scanner.unusual import unusual
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log

@@ -19,7 +19,6 @@ from scanner.errors import FacescanError, first_line
 from scanner.examined import Examined, PendingEvidence
 from scanner.faces import FaceFinder
 from scanner.frames import Frame, count_frames, further_frames
-from scanner.memory import lacks_memory
 from scanner.model import Detector, Region, prepare
 from scanner.printable import printable_path
 from scanner.provenance import provenance
@@ -27,6 +26,7 @@ from scanner.provenance.double_jpeg import double_compression
 from scanner.read import fetched, read
 from scanner.result import MAX_FACES, Ela, Face, Result, Verdict
 from scanner.settings import Settings
+from scanner.system.allocator import lacks_memory
 
 if TYPE_CHECKING:
     from scanner.evidence import Evidence

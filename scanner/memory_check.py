@@ -27,7 +27,7 @@ def check_memory() -> None:
     limits = [f"ulimit -{flag} {limit // 1024}" for flag, limit in soft.items() if limit != resource.RLIM_INFINITY]
     if not limits:
         return
-    from scanner.process import end_process, start_process
+    from scanner.system.process import end_process, start_process
 
     process = start_process(_load, os.getpid())
     try:
@@ -40,7 +40,7 @@ def check_memory() -> None:
 
 def _load(parent: int) -> None:  # pragma: no cover - in a process that is not measured
     """Live as a process that loads what every scan needs."""
-    from scanner.process import settle_down
+    from scanner.system.process import settle_down
 
     code = 1
     try:

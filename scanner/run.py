@@ -27,7 +27,6 @@ from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.findings import is_notable, is_wanted
 from scanner.formats import format_of
 from scanner.formats.rows import as_line
-from scanner.interrupts import Interrupts, later
 from scanner.lists import read_list
 from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.once import Once
@@ -36,11 +35,12 @@ from scanner.passed_over import PassedOver
 from scanner.pipeline import scan
 from scanner.printable import on_one_line
 from scanner.progress import Progress
-from scanner.quiet import silent_libraries
 from scanner.report import Report
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.selection import Selection
 from scanner.settings import Settings
+from scanner.system.interrupts import Interrupts, later
+from scanner.system.quiet import silent_libraries
 from scanner.thresholds import Thresholds, choose
 from scanner.url import is_url, scheme_of
 from scanner.versions import scope

@@ -15,7 +15,7 @@ import onnxruntime as ort
 from onnxruntime import RunOptions as RunOptions
 
 from scanner.errors import FacescanError, first_line
-from scanner.quiet import stdout_to_stderr
+from scanner.system.quiet import stdout_to_stderr
 
 ort.set_default_logger_severity(4)  # before the first session; nothing else silences its warnings
 

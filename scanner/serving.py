@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from scanner import complaints
 from scanner.candidate import Candidate
-from scanner.channel import receive, send
 from scanner.decode import NoRoomError
 from scanner.errors import FacescanError, first_line
 from scanner.examine import Known
 from scanner.examined import Examined
-from scanner.memory import give_back_memory, keep_memory
-from scanner.process import settle_down
 from scanner.result import Result
+from scanner.system.allocator import give_back_memory, keep_memory
+from scanner.system.channel import receive, send
+from scanner.system.process import settle_down
 
 # Bytes that a process keeps for its next picture: two copies of one that needs no room of its own, and some.
 _KEPT = 200 * 2**20

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from scanner.errors import FacescanError, first_line
-from scanner.process import CONTEXT, end_process, how_it_ended, settle_down, start_process
+from scanner.system.process import CONTEXT, end_process, how_it_ended, settle_down, start_process
 
 
 def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:

@@ -23,14 +23,14 @@ from types import TracebackType
 from typing import Self
 
 from scanner.candidate import Candidate
-from scanner.channel import Channel
 from scanner.errors import FacescanError
 from scanner.examined import Examined
-from scanner.limits import affordable_processes
-from scanner.process import CONTEXT, end_process, how_it_ended, start_process
 from scanner.result import Result
 from scanner.schedule import Schedule, Task, Work
 from scanner.serving import Answer, Chunk, Decoding, Done, Failure, Look, Ready, serve
+from scanner.system.channel import Channel
+from scanner.system.limits import affordable_processes
+from scanner.system.process import CONTEXT, end_process, how_it_ended, start_process
 
 # Pixels of a plain picture that every worker may decode at any time; those that take more memory wait for room.
 ROOM = 24_000_000

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.channel import Channel, receive, send
+from scanner.system.channel import Channel, receive, send
 
 Ends = tuple[Channel, socket.socket]
 

@@ -12,7 +12,7 @@ import pytest
 FAULTS = """
 import resource
 import numpy as np
-from scanner.memory import give_back_memory, keep_memory
+from scanner.system.allocator import give_back_memory, keep_memory
 {first}
 np.ones(2**26, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -330,7 +330,8 @@ def test_elsewhere_processes_are_spawned(tmp_path, toy_for_faces, examples):
     """As on macOS and Windows: nothing is inherited, all is sent."""
     script = """if True:
         import multiprocessing, sys
-        from scanner import process, trial, workers
+        from scanner import trial, workers
+        from scanner.system import process
         from scanner.cli import main
         if __name__ == "__main__":
             for module in (process, trial, workers):

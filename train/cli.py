@@ -18,9 +18,9 @@ import click
 from scanner import __version__
 from scanner.completion import models
 from scanner.errors import FacescanError, NobodyReadsError, cause_of, first_line
-from scanner.memory import keep_memory
 from scanner.parsing import Command
-from scanner.quiet import silent_libraries
+from scanner.system.allocator import keep_memory
+from scanner.system.quiet import silent_libraries
 
 if TYPE_CHECKING:
     from train.recipes import Recipe

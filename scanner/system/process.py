@@ -14,7 +14,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from scanner.interrupts import ending_signals, later
+from scanner.system.interrupts import ending_signals, later
 
 # A forked process is ready in 10 ms and shares the models' memory. macOS' own libraries do not survive a fork.
 CONTEXT: BaseContext = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")

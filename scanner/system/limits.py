@@ -16,7 +16,7 @@ def affordable_processes(count: int) -> int:
         return count
     import resource
 
-    from scanner.process import open_files
+    from scanner.system.process import open_files
 
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY or limit > 1000 + _FILES_A_PROCESS * count:
