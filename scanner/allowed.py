@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scanner.config import lies_in, project_folders
 from scanner.errors import FacescanError
+from scanner.options.config import lies_in, project_folders
 from scanner.result import Result
 
 FILE_NAME = ".facescanignore"

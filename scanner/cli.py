@@ -17,12 +17,12 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from scanner import __version__
-from scanner.completion import models
-from scanner.config import ENV_PREFIX, Configuration
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, cause_of, first_line
 from scanner.findings import FAIL_ON, ONLY
 from scanner.memory_check import check_memory
-from scanner.parsing import ConfiguredCommand, print_out
+from scanner.options.completion import models
+from scanner.options.config import ENV_PREFIX, Configuration
+from scanner.options.parsing import ConfiguredCommand, print_out
 from scanner.selection import BY
 from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.shard import Shard

@@ -21,7 +21,6 @@ from scanner.baseline import marked, print_warning, read_baseline
 from scanner.cache import Cache
 from scanner.cache_database import cache_file, check_cache, files_of
 from scanner.candidate import STDIN, Candidate
-from scanner.config import checked_roots
 from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.findings import is_notable, is_wanted
@@ -30,6 +29,7 @@ from scanner.formats.rows import as_line
 from scanner.lists import read_list
 from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.once import Once
+from scanner.options.config import checked_roots
 from scanner.overwrite import SUMMARY, check_replaceable
 from scanner.passed_over import PassedOver
 from scanner.pipeline import scan

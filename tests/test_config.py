@@ -202,7 +202,7 @@ def test_what_does_no_harm_is_taken(site, monkeypatch, line):
 
 
 def test_every_trusted_option_exists():
-    from scanner.config import FOUND_FILE_MAY_SET
+    from scanner.options.config import FOUND_FILE_MAY_SET
 
     options = {(param.name or "").replace("_", "-") for param in command.params}
     assert options >= FOUND_FILE_MAY_SET

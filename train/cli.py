@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner import __version__
-from scanner.completion import models
 from scanner.errors import FacescanError, NobodyReadsError, cause_of, first_line
-from scanner.parsing import Command
+from scanner.options.completion import models
+from scanner.options.parsing import Command
 from scanner.system.allocator import keep_memory
 from scanner.system.quiet import silent_libraries
 

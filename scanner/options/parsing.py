@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from scanner.bundled import bundled_models
-from scanner.config import ENV_PREFIX, Configuration, for_click, read_configuration, unknown_variables
 from scanner.errors import FacescanError, NobodyReadsError
+from scanner.options.config import ENV_PREFIX, Configuration, for_click, read_configuration, unknown_variables
 
 # Options that only the command line sets.
 ACTIONS = frozenset({"version", "cache_info", "cache_clear", "list_models", "isolated"})
