@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import skimage.data
 
-from scanner.crop import shrink
-from scanner.decode import Picture, decode
+from scanner.imaging.crop import shrink
+from scanner.imaging.decode import Picture, decode
 
 TARGET = Path(__file__).parent / "pictures"
 LONG_SIDE = 512

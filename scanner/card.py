@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from scanner.crop import EDGES
-from scanner.ela import ALPHA, BETA, QUALITY
 from scanner.errors import FacescanError
+from scanner.imaging.crop import EDGES
+from scanner.imaging.ela import ALPHA, BETA, QUALITY
 
 CARD_SCHEMA = 1
 PREFIX = "facescan."
@@ -54,11 +54,11 @@ class CropSpec:
     """How a face is cut out of a picture. The defaults are what every card without the key `crop` means.
 
     Attributes:
-        edge: what to do where the square does not fit into the picture: one of `scanner.crop.EDGES`.
+        edge: what to do where the square does not fit into the picture: one of `scanner.imaging.crop.EDGES`.
         level: degrees of tilt, away from the nearest quarter turn, from which on a head is levelled. Nearer ones are
             judged as they are, but for the quarter turn.
         tight: the least margin round a face, in parts of its box's longer side, that a verdict `real` may rest on; see
-            `scanner.crop.room_round`.
+            `scanner.imaging.crop.room_round`.
     """
 
     edge: str = "clamp"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scanner import tiff
 from scanner.colour_tags import declared
 from scanner.header import jpeg_segments
-from scanner.orientation import orientation, upright
+from scanner.imaging.orientation import orientation, upright
 from scanner.srgb import Space, is_drastic, is_srgb, to_srgb
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a frame header

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 
 from scanner import ROWS_VERSION, __version__
-from scanner.decode import Picture
-from scanner.ela import QUALITY, ela_map
+from scanner.imaging.decode import Picture
+from scanner.imaging.ela import QUALITY, ela_map
 from scanner.png import fingerprint, save_png, saved_png
 from scanner.result import Result
 
@@ -17,7 +17,7 @@ def save_map(levels: Picture, folder: str, row: Result) -> str:
     """Save the map of a picture's error levels; its path, as outputs show it.
 
     Args:
-        levels: of `scanner.ela.error_levels`.
+        levels: of `scanner.imaging.ela.error_levels`.
         folder: to save it in.
         row: of the picture.
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from scanner.candidate import Candidate
 from scanner.card import Card
-from scanner.crop import judged_turn, room_round
-from scanner.decode import NoRoomError, Picture, decode
-from scanner.ela import MAX_SIDE, QUALITY, error_levels, statistics
 from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
 from scanner.examined import Examined, PendingEvidence
 from scanner.faces import FaceFinder
-from scanner.frames import Frame, count_frames, further_frames
+from scanner.imaging.crop import judged_turn, room_round
+from scanner.imaging.decode import NoRoomError, Picture, decode
+from scanner.imaging.ela import MAX_SIDE, QUALITY, error_levels, statistics
+from scanner.imaging.frames import Frame, count_frames, further_frames
 from scanner.model import Detector, Region, prepare
 from scanner.printable import printable_path
 from scanner.provenance import provenance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 from scanner.mark import Mark
 from scanner.model import Region
 from scanner.result import Result

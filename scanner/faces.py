@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner.crop import Box, same_direction
-from scanner.decode import Picture
-from scanner.pyramid import Pyramid
+from scanner.imaging.crop import Box, same_direction
+from scanner.imaging.decode import Picture
+from scanner.imaging.pyramid import Pyramid
 from scanner.second_look import ENOUGH, Spot, look_again
 from scanner.yunet import MODEL, NMS_IOU, YuNet
 

@@ -18,10 +18,10 @@ from scanner.bundled import DEFAULT_MODEL as DEFAULT_MODEL
 from scanner.bundled import FACE_FINDER as FACE_FINDER
 from scanner.bundled import bundled_models as bundled_models
 from scanner.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
-from scanner.crop import Box, Cut, face_cut, judged_turn, shrink
-from scanner.decode import Picture
-from scanner.ela import ela_map, error_levels
 from scanner.errors import FacescanError, first_line
+from scanner.imaging.crop import Box, Cut, face_cut, judged_turn, shrink
+from scanner.imaging.decode import Picture
+from scanner.imaging.ela import ela_map, error_levels
 from scanner.modelfile import read_model
 from scanner.runtime import RunOptions, deadline, open_session, why_no_cuda
 from scanner.trial import trial_error, try_model

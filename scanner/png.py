@@ -14,8 +14,8 @@ from typing import Any
 
 import cv2
 
-from scanner.decode import Picture
 from scanner.errors import FacescanError
+from scanner.imaging.decode import Picture
 from scanner.printable import printable_path
 from scanner.result import Result
 

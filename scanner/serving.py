@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from scanner import complaints
 from scanner.candidate import Candidate
-from scanner.decode import NoRoomError
 from scanner.errors import FacescanError, first_line
 from scanner.examine import Known
 from scanner.examined import Examined
+from scanner.imaging import complaints
+from scanner.imaging.decode import NoRoomError
 from scanner.result import Result
 from scanner.system.allocator import give_back_memory, keep_memory
 from scanner.system.channel import receive, send

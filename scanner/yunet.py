@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 from scanner.runtime import cpu_session
 
 MODEL = Path(__file__).parent / "models" / "yunet.onnx"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 
 _DRAW = """
 async ([format, content, ground]) => {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 from tests.pictures import encode, png_16_bit, png_chunk
 from tests.turned import avif, box, segment, wrong_checksum
 

@@ -17,8 +17,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from scanner.card import Card, InputSpec, OutputSpec
-from scanner.decode import Picture, decode
 from scanner.faces import FaceFinder
+from scanner.imaging.decode import Picture, decode
 from scanner.model import Detector
 
 # A test run that somebody started with nohup has SIGHUP ignored, and so would have every scan that the tests start.

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 
 WIDTH, HEIGHT = 60, 44
 FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 from tests import coloured
 from tests.pictures import difference, encode, noise, scene
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from scanner.decode import decode
-from scanner.orientation import upright
+from scanner.imaging.decode import decode
+from scanner.imaging.orientation import upright
 from tests import coloured
 from tests.chromium import drawn
 from tests.pictures import difference, encode, scene
@@ -138,7 +138,7 @@ def test_light_above_white_is_toned_down():
 IMPORTED = """
 import sys
 from pathlib import Path
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 for path in sys.argv[1:]:
     print(decode(Path(path).read_bytes()).colour_profile["state"], "PIL" in sys.modules)
 """

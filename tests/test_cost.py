@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from scanner import cost
-from scanner.decode import NoRoomError, decode
 from scanner.header import read_header
+from scanner.imaging.decode import NoRoomError, decode
 from tests.costly import avif_that_lies, gif_of_clear_codes
 from tests.pictures import (
     PNG_END,
@@ -66,7 +66,7 @@ PEAKS = """
 import json, sys
 from pathlib import Path
 from scanner.cost import memory, pixels_made
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 from scanner.header import read_header
 
 def status(what):
@@ -101,7 +101,7 @@ def test_decoding_takes_no_more_than_estimated(tmp_path):
 SHORT = """
 import resource, sys
 from pathlib import Path
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 data = Path(sys.argv[1]).read_bytes()
 decode(Path(sys.argv[2]).read_bytes())  # what is loaded once
 held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
@@ -138,7 +138,7 @@ def text_bomb(kind: bytes, chunks: int, behind: bool) -> bytes:
 PEAK = """
 import sys
 from pathlib import Path
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 reason = decode(Path(sys.argv[1]).read_bytes()).reason
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], reason)
 """

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.crop import Cut, face_cut, judged_turn, room_round, shrink
-from scanner.pyramid import Pyramid
+from scanner.imaging.crop import Cut, face_cut, judged_turn, room_round, shrink
+from scanner.imaging.pyramid import Pyramid
 from tests.pictures import difference, scene
 
 SIDES = st.integers(1, 300)

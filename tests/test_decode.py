@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from scanner.decode import decode
 from scanner.header import read_header
+from scanner.imaging.decode import decode
 from tests.costly import (
     avif_that_lies,
     gif_of_clear_codes,
@@ -304,7 +304,7 @@ def test_a_png_cannot_hide_its_size_behind_an_animation():
 PEAK = """
 import sys
 from pathlib import Path
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 reason = decode(Path(sys.argv[1]).read_bytes()).reason
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], reason)
 """

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.ela import ela_map, error_levels, error_levels_at, statistics
+from scanner.imaging.ela import ela_map, error_levels, error_levels_at, statistics
 from tests.pictures import noise
 
 

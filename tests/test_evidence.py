@@ -19,9 +19,9 @@ from PIL import PngImagePlugin
 
 from scanner.candidate import Candidate
 from scanner.cli import main
-from scanner.decode import decode
 from scanner.evidence import THUMBNAIL, Evidence, view_of
 from scanner.examine import Examiner
+from scanner.imaging.decode import decode
 from scanner.model import Detector
 from scanner.pipeline import judge, scan
 from scanner.result import Face, Result

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scanner.decode import decode, from_opencv
-from scanner.frames import count_frames, further_frames, spread
+from scanner.imaging.decode import decode, from_opencv
+from scanner.imaging.frames import count_frames, further_frames, spread
 from tests.pictures import ANIMATED, HEIGHT, WIDTH, animation, difference, encode, png_chunk, scene
 
 DARK, BRIGHT = scene() // 4, scene() // 4 + 190

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from scanner.cli import main
-from scanner.decode import Picture, decode
 from scanner.faces import FaceFinder
+from scanner.imaging.decode import Picture, decode
 from tests.conftest import EXAMPLES
 from tests.pictures import ANIMATED, WIDTH, animation, encode, scene
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scanner.decode import decode
-from scanner.orientation import upright
+from scanner.imaging.decode import decode
+from scanner.imaging.orientation import upright
 from tests import turned
 from tests.chromium import drawn
 from tests.pictures import scene

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from scanner import pipeline
 from scanner.candidate import Candidate
 from scanner.card import read_card
-from scanner.ela import error_levels
 from scanner.errors import FacescanError
+from scanner.imaging.ela import error_levels
 from scanner.model import Detector, prepare
 from scanner.pipeline import scan
 from scanner.report import STAGES

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from scanner.cli import main
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 from scanner.provenance import lying_suffix, provenance
 from scanner.result import generators, is_marked
 from tests.marked import GENERATED, NODES, SETTINGS, SOFTWARE, png, segment, with_exif, with_iptc, with_xmp, xmp

@@ -37,7 +37,7 @@ FAULTS = """if True:
         def find_spec(self, name, path, target=None):
             if name == "scanner.examine":
                 sys.meta_path.remove(self)
-                from scanner import decode as decoding
+                from scanner.imaging import decode as decoding
                 decode = decoding.decode
                 def faulty(data, *limits):
                     if data.endswith(b"abort"):

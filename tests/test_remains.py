@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from scanner.cli import main
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 from tests.conftest import EXAMPLES
 from tests.pictures import PNG_END, bmp_run_length, difference, encode, noise, png_chunk, reference, scene, tiff_of
 

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 from tests.pictures import HEIGHT, WIDTH, difference, encode, scene, tiff_of
 
 JPEG = encode(scene(), "JPEG")

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner import decode as decoding
 from scanner import examine, serving, workers
 from scanner.candidate import Candidate
 from scanner.errors import FacescanError
+from scanner.imaging import decode as decoding
 from scanner.model import Detector
 from scanner.pipeline import scan
 from scanner.result import Result

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 from scanner.model import Region
 from train.degrade import jpeg, webp
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.decode import Picture
 from scanner.errors import FacescanError
 from scanner.faces import MIN_SCORE
+from scanner.imaging.decode import Picture
 from scanner.yunet import MODEL
 
 # Five points in YuNet's order.

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.card import Card
-from scanner.crop import Box
-from scanner.decode import Picture, decode
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder, FoundFace
+from scanner.imaging.crop import Box
+from scanner.imaging.decode import Picture, decode
 from scanner.model import Region, prepare
 from scanner.runtime import available_cpus
 from train import lots

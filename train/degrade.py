@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from scanner.card import Card
-from scanner.crop import Box, shrink
-from scanner.decode import Picture
+from scanner.imaging.crop import Box, shrink
+from scanner.imaging.decode import Picture
 from train.data import Condition
 
 # About the size of the faces in most sets at hand (256 px pictures cut at 2.2 times the face): few are enlarged.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from scanner.crop import shrink
-from scanner.decode import decode
+from scanner.imaging.crop import shrink
+from scanner.imaging.decode import decode
 from train.degrade import FAIR
 from train.figures import Evaluation
 from train.metrics import Confusion

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.decode import decode
 from scanner.faces import FaceFinder
+from scanner.imaging.decode import decode
 from scanner.model import Detector, Region, prepare
 from scanner.runtime import available_cpus
 from scanner.settings import MIN_FACE

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 from scanner.result import Verdict
 
 Color = tuple[int, int, int]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from scanner.decode import Picture
 from scanner.evidence.drawing import (
     BOLD,
     FADED,
@@ -30,6 +29,7 @@ from scanner.evidence.drawing import (
     write,
 )
 from scanner.evidence.explain import HeatMap
+from scanner.imaging.decode import Picture
 from scanner.printable import on_one_line
 from scanner.result import Result, Verdict
 from scanner.thresholds import Thresholds

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from scanner.cache_database import cache_file
-from scanner.decode import Picture
 from scanner.faces import FaceFinder
+from scanner.imaging.decode import Picture
 from scanner.runtime import available_cpus
 from tests.bench import drawing
 from tests.bench.peers.work import decoded

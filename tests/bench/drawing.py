@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.crop import face_cut
-from scanner.decode import Picture
 from scanner.faces import FaceFinder
+from scanner.imaging.crop import face_cut
+from scanner.imaging.decode import Picture
 
 # Standard deviation in grey levels. At JPEG 90 it gives photographs of 12 MP the 3 to 4 MB that telephones write.
 GRAIN = 5.0

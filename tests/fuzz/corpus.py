@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 from tests import coloured, costly, marked, turned
 from tests.pictures import PNG_END, encode, noise, oriented, pictures, png_chunk, rgba, scene, tiff_of
 

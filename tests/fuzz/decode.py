@@ -1,4 +1,4 @@
-"""Fuzz target: bytes -> `scanner.decode.decode`, and what must be true of whatever comes out.
+"""Fuzz target: bytes -> `scanner.imaging.decode.decode`, and what must be true of whatever comes out.
 
 OpenCV and the libraries in it are not instrumented: coverage guides through our own Python, and what reaches the
 native decoders are mutations of real files. ``python -m tests.fuzz`` runs it again when one of them kills it.
@@ -13,9 +13,9 @@ import numpy as np
 
 with atheris.instrument_imports(
     include=[
-        "scanner.decode",
+        "scanner.imaging.decode",
         "scanner.header",
-        "scanner.orientation",
+        "scanner.imaging.orientation",
         "scanner.exif",
         "scanner.heif",
         "scanner.colour",
@@ -23,8 +23,8 @@ with atheris.instrument_imports(
         "scanner.icc",
     ]
 ):
-    from scanner.decode import Decoded, decode
     from scanner.header import Header, read_header
+    from scanner.imaging.decode import Decoded, decode
 
 from tests.fuzz.target import WORST, fuzz, peak_memory, perturb
 

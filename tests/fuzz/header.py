@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atheris
 
-with atheris.instrument_imports(include=["scanner.orientation", "scanner.header", "scanner.exif", "scanner.heif"]):
+with atheris.instrument_imports(
+    include=["scanner.imaging.orientation", "scanner.header", "scanner.exif", "scanner.heif"]
+):
     from scanner.header import png_chunks, read_header
-    from scanner.orientation import exif_orientation, orientation
+    from scanner.imaging.orientation import exif_orientation, orientation
 
 from tests.fuzz.target import fuzz, timed
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.decode import decode
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder
+from scanner.imaging.decode import decode
 from scanner.model import prepare
 from tests.mounts import mounted
 from train import data

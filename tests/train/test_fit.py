@@ -16,8 +16,8 @@ pytest.importorskip("tensorflow")
 import keras
 
 from scanner.card import InputSpec
-from scanner.decode import decode
 from scanner.errors import FacescanError
+from scanner.imaging.decode import decode
 from scanner.model import normalise, prepare
 from train.data import LABELS, Crops, crops, read_samples
 from train.degrade import FAIR, conditions

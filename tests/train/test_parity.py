@@ -19,9 +19,9 @@ import tensorflow as tf
 from scanner.candidate import Candidate
 from scanner.card import OutputSpec
 from scanner.cli import main as facescan
-from scanner.decode import decode
 from scanner.examine import Examiner
 from scanner.faces import FaceFinder
+from scanner.imaging.decode import decode
 from scanner.model import Detector, calibrate, prepare
 from scanner.settings import Settings
 from train.data import Sample, crops, read_samples

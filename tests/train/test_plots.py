@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra [train]")
 
-from scanner.decode import decode
+from scanner.imaging.decode import decode
 from scanner.model import Detector
 from train import plots
 from train.cli import main

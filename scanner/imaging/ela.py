@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 from scanner.result import Ela
 
 QUALITY = 90

@@ -1,6 +1,6 @@
 """The frames of an animation, and the pages of a document, besides the first: counted in the container, then decoded.
 
-`scanner.decode` shows the first frame. Pages of a TIFF and pictures of a multi-picture JPEG (MPO) are whole pictures:
+`scanner.imaging.decode` shows the first frame. Pages of a TIFF and pictures of a multi-picture JPEG (MPO) are whole pictures:
 each goes through the same decoder, with the same limits. Frames of animations are made of those before them.
 """
 
@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from scanner import tiff
-from scanner.apng import animation_frames
 from scanner.boxes import boxes
-from scanner.decode import Picture, decode, from_opencv
 from scanner.gif_parts import gif_frames
 from scanner.header import jpeg_segments, read_header
+from scanner.imaging.apng import animation_frames
+from scanner.imaging.decode import Picture, decode, from_opencv
 from scanner.png_parts import png_chunks
 
 # Pages of a document that are counted; a TIFF of 100 MB has room for millions.
@@ -36,7 +36,7 @@ class Frame:
     """One frame or page.
 
     Attributes:
-        number: counted from 0, which is the one that `scanner.decode` shows.
+        number: counted from 0, which is the one that `scanner.imaging.decode` shows.
         picture: RGB, uint8, (height, width, 3).
     """
 
@@ -61,7 +61,7 @@ def further_frames(
 
     Args:
         data: the file's content.
-        format: of it, as `scanner.decode` has it.
+        format: of it, as `scanner.imaging.decode` has it.
         most: how many frames to look at, with the first one.
         first: the first frame.
         max_pixels: refuse, before decoding, what would be larger.

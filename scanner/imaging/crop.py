@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from scanner.decode import Picture
-from scanner.pyramid import GREY, Pyramid, View, half
+from scanner.imaging.decode import Picture
+from scanner.imaging.pyramid import GREY, Pyramid, View, half
 
 Box = tuple[int, int, int, int]
 EDGES = ("clamp", "reflect", "grey")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.decode import Picture
+from scanner.imaging.decode import Picture
 
 # The colour of what lies outside of a picture, where it is filled with one.
 GREY = (127, 127, 127)

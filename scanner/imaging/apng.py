@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from scanner.decode import Picture, from_opencv
+from scanner.imaging.decode import Picture, from_opencv
 from scanner.png_parts import png_chunks
 
 _KEEP, _CLEAR, _RESTORE = range(3)  # what becomes of a frame's place before the next one

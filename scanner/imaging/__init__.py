@@ -1,0 +1,4 @@
+"""Turns bytes into upright sRGB pictures and frames, or a reason; cuts and resizes; Error Level Analysis.
+
+Imports `system` and the vocabulary.
+"""
