@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from scanner.boxes import boxes
+from scanner.imaging.formats.boxes import boxes
 
 _SEQUENCE_HEADER = 1  # type of an OBU
 _MOST_ITEMS, _MOST_UNITS = 4096, 16  # that are looked at; the sequence header is one of the first units

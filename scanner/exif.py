@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scanner.tiff import entries
+from scanner.imaging.formats.tiff import entries
 
 SHORT, LONG = 3, 4
 _EXIF_DIRECTORY = 0x8769

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from scanner import tiff
-from scanner.bitmap import read_bitmap
-from scanner.boxes import boxes
-from scanner.gif_parts import gif_frames
-from scanner.jpeg_scans import MAX_SCANS, Jpeg, read_jpeg
-from scanner.png_parts import png_chunks, row_bytes
+from scanner.imaging.formats import tiff
+from scanner.imaging.formats.bitmap import read_bitmap
+from scanner.imaging.formats.boxes import boxes
+from scanner.imaging.formats.gif_parts import gif_frames
+from scanner.imaging.formats.jpeg_scans import MAX_SCANS, Jpeg, read_jpeg
+from scanner.imaging.formats.png_parts import png_chunks, row_bytes
 
 # The formats facescan decodes. Others are named so that a row can say `unsupported_format:heic`.
 DECODABLE = frozenset({"jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"})

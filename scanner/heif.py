@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from scanner.boxes import boxes
+from scanner.imaging.formats.boxes import boxes
 
 # Kind, start and end of the content.
 Property = tuple[bytes, int, int]

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.jpeg_scans import END, Jpeg, Scan, empty_share, missing_bands, restart_interval
+from scanner.imaging.formats.jpeg_scans import END, Jpeg, Scan, empty_share, missing_bands, restart_interval
 
 # What libjpeg leaves where there were no data: zeros, which are the middle of each component. Of CMYK, OpenCV makes 65.
 _GREY = {1: 128, 3: 128, 4: 65}

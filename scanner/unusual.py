@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from scanner.bitmap import read_bitmap
 from scanner.header import Header
-from scanner.jpeg_scans import Jpeg
-from scanner.tiff import first_directory
+from scanner.imaging.formats.bitmap import read_bitmap
+from scanner.imaging.formats.jpeg_scans import Jpeg
+from scanner.imaging.formats.tiff import first_directory
 
 _JPEG_LS = 0x37  # SOF55
 _PROCESSES = {

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from scanner.imaging.decode import Picture, from_opencv
-from scanner.png_parts import png_chunks
+from scanner.imaging.formats.png_parts import png_chunks
 
 _KEEP, _CLEAR, _RESTORE = range(3)  # what becomes of a frame's place before the next one
 _BAND = 64  # rows

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner import bitmap, cost, remains
+from scanner import cost, remains
 from scanner.colour import in_srgb
 from scanner.header import DECODABLE, Header, implausible, read_header
 from scanner.imaging import complaints, more_formats
 from scanner.imaging.alpha import hides_another
+from scanner.imaging.formats import bitmap
 from scanner.imaging.orientation import orientation, upright
 from scanner.remains import Remains, truncated, what_remains
 from scanner.settings import MAX_PIXELS

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scanner.exif import SHORT, byte_order, walk
 from scanner.header import jpeg_segments
 from scanner.heif import properties
-from scanner.png_parts import png_chunks
+from scanner.imaging.formats.png_parts import png_chunks
 
 _ORIENTATION = 0x0112
 _APP1 = 0xE1

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from scanner.boxes import boxes
+from scanner.imaging.formats.boxes import boxes
 
 # Boxes, items and extents that are looked at.
 _MAX_BOXES = 1000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from scanner.header import jpeg_segments
-from scanner.png_parts import png_chunks
+from scanner.imaging.formats.png_parts import png_chunks
 from scanner.provenance.exif import exif_values
 from scanner.provenance.heif import items, uuid_boxes
 

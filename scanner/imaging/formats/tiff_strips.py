@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.tiff import entries
-from scanner.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.tiff import entries
+from scanner.imaging.formats.zero_runs import LEAST, zeros_in
 
 _COMPRESSION = 259
 _ARRAYS = {273: "offsets", 279: "sizes", 324: "offsets", 325: "sizes"}

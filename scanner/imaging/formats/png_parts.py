@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from scanner.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.zero_runs import LEAST, zeros_in
 
 # What a decoder needs for the pixels, their colours and how they are turned; of all others, and of a second of one of
 # these, libpng keeps 8 MB each.

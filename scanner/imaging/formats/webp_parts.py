@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from scanner.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.zero_runs import LEAST, zeros_in
 
 _PICTURE = (b"VP8 ", b"VP8L", b"ANMF")
 _WANTED = (b"VP8X", b"ANIM", b"ALPH", *_PICTURE)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
-from scanner.zero_runs import zeros_in
+from scanner.imaging.formats.zero_runs import zeros_in
 
 END = b"\xff\xd9"  # EOI, the mark behind the last scan
 # Scans that are listed; a file with more is refused. Real ones have a dozen or so. Each costs a pass over all pixels
