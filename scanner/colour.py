@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.colour_tags import declared
-from scanner.header import jpeg_segments
 from scanner.imaging.formats import tiff
+from scanner.imaging.inspection.header import jpeg_segments
 from scanner.imaging.orientation import orientation, upright
 from scanner.srgb import Space, is_drastic, is_srgb, to_srgb
 

@@ -16,11 +16,11 @@ from itertools import islice
 import numpy as np
 
 from scanner.cicp import avif_space, coded_space
-from scanner.header import jpeg_segments
-from scanner.heif import properties
 from scanner.icc import MAX_PROFILE, profile_name, read_profile
 from scanner.imaging.formats import tiff
 from scanner.imaging.formats.png_parts import png_chunks
+from scanner.imaging.inspection.header import jpeg_segments
+from scanner.imaging.inspection.heif import properties
 from scanner.srgb import SRGB, Space, colorants, power_curve, rgb_space
 
 # Chunks of a PNG or a WebP that are looked at.

@@ -6,7 +6,7 @@ import os
 import re
 
 from scanner.beneath import Place
-from scanner.header import read_header
+from scanner.imaging.inspection.header import read_header
 
 # Bytes that are read: all magic numbers, and an SVG's first element behind its declarations.
 _HEAD = 1024

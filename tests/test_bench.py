@@ -10,7 +10,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from scanner.header import read_header
+from scanner.imaging.inspection.header import read_header
 from scanner.model import DEFAULT_MODEL, find_model
 from tests.bench.__main__ import command
 from tests.bench.bars import Bar

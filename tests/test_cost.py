@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scanner import cost
-from scanner.header import read_header
 from scanner.imaging.decode import NoRoomError, decode
+from scanner.imaging.inspection import cost
+from scanner.imaging.inspection.header import read_header
 from tests.costly import avif_that_lies, gif_of_clear_codes
 from tests.pictures import (
     PNG_END,
@@ -65,9 +65,9 @@ LARGE: dict[str, Callable[[], bytes]] = {
 PEAKS = """
 import json, sys
 from pathlib import Path
-from scanner.cost import memory, pixels_made
+from scanner.imaging.inspection.cost import memory, pixels_made
 from scanner.imaging.decode import decode
-from scanner.header import read_header
+from scanner.imaging.inspection.header import read_header
 
 def status(what):
     return int(Path("/proc/self/status").read_text().partition(what + ":")[2].split()[0]) * 1024

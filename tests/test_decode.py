@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from scanner.header import read_header
 from scanner.imaging.decode import decode
+from scanner.imaging.inspection.header import read_header
 from tests.costly import (
     avif_that_lies,
     gif_of_clear_codes,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scanner.beneath import LinkError, Place
 from scanner.first_bytes import is_picture, looks_like_a_picture
-from scanner.header import read_header
+from scanner.imaging.inspection.header import read_header
 from tests.pictures import encode, pictures, scene
 
 PICTURES = pictures()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.header import DECODABLE, Header, read_header
+from scanner.imaging.inspection.header import DECODABLE, Header, read_header
 from tests.pictures import (
     HEIGHT,
     WIDTH,

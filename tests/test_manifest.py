@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.cli import main
-from scanner.header import jpeg_segments
 from scanner.imaging.decode import decode
+from scanner.imaging.inspection.header import jpeg_segments
 from scanner.provenance import manifest, provenance
 from scanner.result import generators
 from tests.pictures import encode, scene

@@ -11,7 +11,7 @@ from functools import cache
 
 from PIL import Image
 
-from scanner.header import boxes
+from scanner.imaging.inspection.header import boxes
 from tests.pictures import HEIGHT, PNG_END, WIDTH, encode, png_chunk, rgba, scene
 
 SHORT, LONG = 3, 4

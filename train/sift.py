@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scanner.header import read_header
+from scanner.imaging.inspection.header import read_header
 from train.lots import UNREADABLE
 from train.samples import Sample
 

@@ -21,7 +21,7 @@ from scanner.findings import FINDINGS, is_finding
 from scanner.formats.rows import as_object
 from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
 from scanner.formats.text import json_text
-from scanner.header import DECODABLE
+from scanner.imaging.inspection.header import DECODABLE
 from scanner.printable import on_disk
 from scanner.result import Result, Verdict, is_marked
 from scanner.url import is_url

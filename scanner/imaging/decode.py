@@ -9,17 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner import cost, remains
 from scanner.colour import in_srgb
-from scanner.header import DECODABLE, Header, implausible, read_header
 from scanner.imaging import complaints, more_formats
 from scanner.imaging.alpha import hides_another
 from scanner.imaging.formats import bitmap
+from scanner.imaging.inspection import cost, remains
+from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
+from scanner.imaging.inspection.remains import Remains, truncated, what_remains
+from scanner.imaging.inspection.unusual import unusual
 from scanner.imaging.orientation import orientation, upright
-from scanner.remains import Remains, truncated, what_remains
 from scanner.settings import MAX_PIXELS
 from scanner.system.allocator import lacks_memory
-from scanner.unusual import unusual
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
 

@@ -15,13 +15,13 @@ from itertools import islice
 import cv2
 import numpy as np
 
-from scanner.header import jpeg_segments, read_header
 from scanner.imaging.apng import animation_frames
 from scanner.imaging.decode import Picture, decode, from_opencv
 from scanner.imaging.formats import tiff
 from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.gif_parts import gif_frames
 from scanner.imaging.formats.png_parts import png_chunks
+from scanner.imaging.inspection.header import jpeg_segments, read_header
 
 # Pages of a document that are counted; a TIFF of 100 MB has room for millions.
 MAX_PAGES = 100_000

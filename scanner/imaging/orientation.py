@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.exif import SHORT, byte_order, walk
-from scanner.header import jpeg_segments
-from scanner.heif import properties
 from scanner.imaging.formats.png_parts import png_chunks
+from scanner.imaging.inspection.exif import SHORT, byte_order, walk
+from scanner.imaging.inspection.header import jpeg_segments
+from scanner.imaging.inspection.heif import properties
 
 _ORIENTATION = 0x0112
 _APP1 = 0xE1

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Container
 from itertools import islice
 
-from scanner.exif import byte_order, walk
+from scanner.imaging.inspection.exif import byte_order, walk
 
 # Entries that are looked at: cameras write some sixty in each of the two directories.
 _MAX_ENTRIES = 1024

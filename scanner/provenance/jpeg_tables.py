@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.header import jpeg_segments
+from scanner.imaging.inspection.header import jpeg_segments
 
 # ITU T.81, tables K.1 and K.2, in rows.
 _LUMINANCE = """

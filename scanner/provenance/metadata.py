@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from scanner.header import jpeg_segments
 from scanner.imaging.formats.png_parts import png_chunks
+from scanner.imaging.inspection.header import jpeg_segments
 from scanner.provenance.exif import exif_values
 from scanner.provenance.heif import items, uuid_boxes
 

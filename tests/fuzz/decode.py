@@ -14,17 +14,17 @@ import numpy as np
 with atheris.instrument_imports(
     include=[
         "scanner.imaging.decode",
-        "scanner.header",
+        "scanner.imaging.inspection.header",
         "scanner.imaging.orientation",
-        "scanner.exif",
-        "scanner.heif",
+        "scanner.imaging.inspection.exif",
+        "scanner.imaging.inspection.heif",
         "scanner.colour",
         "scanner.colour_tags",
         "scanner.icc",
     ]
 ):
-    from scanner.header import Header, read_header
     from scanner.imaging.decode import Decoded, decode
+    from scanner.imaging.inspection.header import Header, read_header
 
 from tests.fuzz.target import WORST, fuzz, peak_memory, perturb
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import atheris
 
 with atheris.instrument_imports(
-    include=["scanner.imaging.orientation", "scanner.header", "scanner.exif", "scanner.heif"]
+    include=[
+        "scanner.imaging.orientation",
+        "scanner.imaging.inspection.header",
+        "scanner.imaging.inspection.exif",
+        "scanner.imaging.inspection.heif",
+    ]
 ):
-    from scanner.header import png_chunks, read_header
+    from scanner.imaging.inspection.header import png_chunks, read_header
     from scanner.imaging.orientation import exif_orientation, orientation
 
 from tests.fuzz.target import fuzz, timed

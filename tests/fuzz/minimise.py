@@ -8,7 +8,7 @@ import resource
 import signal
 import time
 
-from scanner.header import read_header
+from scanner.imaging.inspection.header import read_header
 
 SECONDS = 30  # of trying, for one input
 HANG = 20  # seconds: what takes longer is called that

@@ -9,7 +9,7 @@ from random import Random
 
 import atheris
 
-from scanner.header import png_chunks, read_header
+from scanner.imaging.inspection.header import png_chunks, read_header
 from tests.pictures import png_chunk
 
 Parts = list[tuple[bytes, bytes]]  # of a container: name, content

@@ -11,13 +11,13 @@ with atheris.instrument_imports(
         "scanner.provenance",
         "scanner.provenance.metadata",
         "scanner.provenance.exif",
-        "scanner.exif",
+        "scanner.imaging.inspection.exif",
         "scanner.provenance.heif",
         "scanner.provenance.xmp",
-        "scanner.header",
+        "scanner.imaging.inspection.header",
     ]
 ):
-    from scanner.header import DECODABLE, read_header
+    from scanner.imaging.inspection.header import DECODABLE, read_header
     from scanner.provenance import provenance
 
 from tests.fuzz.target import fuzz, timed

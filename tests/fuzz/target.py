@@ -13,7 +13,7 @@ from pathlib import Path
 import atheris
 import cv2
 
-from scanner.header import read_header
+from scanner.imaging.inspection.header import read_header
 from tests.fuzz.mutate import mutate
 
 Check = Callable[[bytes], str]

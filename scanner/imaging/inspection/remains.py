@@ -13,12 +13,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scanner import jpeg_missing
-from scanner.header import Header
 from scanner.imaging.formats import bitmap, gif_parts, png_parts, tiff, tiff_strips, webp_parts
 from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.jpeg_scans import missing_bands
 from scanner.imaging.formats.zero_runs import LEAST, zeros_in
+from scanner.imaging.inspection import jpeg_missing
+from scanner.imaging.inspection.header import Header
 
 # Share of a picture that may be missing without its being refused: ten blocks of the 1,024 of a portrait.
 TOLERATED = 0.01

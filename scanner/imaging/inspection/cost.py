@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scanner.avif_size import coded_pixels
-from scanner.header import Header
 from scanner.imaging.formats.bitmap import read_bitmap
 from scanner.imaging.formats.tiff import first_directory
+from scanner.imaging.inspection.avif_size import coded_pixels
+from scanner.imaging.inspection.header import Header
 
 # Bytes of a pixel of a plain picture (a JPEG, a PNG in colour), with all copies that decoding makes. Measured.
 PLAIN = 6

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from scanner.header import Header
 from scanner.imaging.formats.bitmap import read_bitmap
 from scanner.imaging.formats.jpeg_scans import Jpeg
 from scanner.imaging.formats.tiff import first_directory
+from scanner.imaging.inspection.header import Header
 
 _JPEG_LS = 0x37  # SOF55
 _PROCESSES = {
