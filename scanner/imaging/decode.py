@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.colour import in_srgb
 from scanner.imaging import complaints, more_formats
 from scanner.imaging.alpha import hides_another
+from scanner.imaging.colour.convert import in_srgb
 from scanner.imaging.formats import bitmap
 from scanner.imaging.inspection import cost, remains
 from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
@@ -39,7 +39,7 @@ class Decoded:
         format: from the content; empty if unknown.
         picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
         reason: empty on success.
-        colour_profile: what the file says of its colours, and whether they were converted (`scanner.colour`).
+        colour_profile: what the file says of its colours, and whether they were converted (`scanner.imaging.colour.convert`).
         others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
             quite another picture. They are as large, and belong to the same row: the highest score decides.
         damage: what is wrong with the file of a picture whose pixels are all there, or almost; empty if nothing is.

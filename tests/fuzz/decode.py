@@ -18,9 +18,9 @@ with atheris.instrument_imports(
         "scanner.imaging.orientation",
         "scanner.imaging.inspection.exif",
         "scanner.imaging.inspection.heif",
-        "scanner.colour",
-        "scanner.colour_tags",
-        "scanner.icc",
+        "scanner.imaging.colour.convert",
+        "scanner.imaging.colour.tags",
+        "scanner.imaging.colour.icc",
     ]
 ):
     from scanner.imaging.decode import Decoded, decode

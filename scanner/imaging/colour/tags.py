@@ -15,13 +15,13 @@ from itertools import islice
 
 import numpy as np
 
-from scanner.cicp import avif_space, coded_space
-from scanner.icc import MAX_PROFILE, profile_name, read_profile
+from scanner.imaging.colour.cicp import avif_space, coded_space
+from scanner.imaging.colour.icc import MAX_PROFILE, profile_name, read_profile
+from scanner.imaging.colour.srgb import SRGB, Space, colorants, power_curve, rgb_space
 from scanner.imaging.formats import tiff
 from scanner.imaging.formats.png_parts import png_chunks
 from scanner.imaging.inspection.header import jpeg_segments
 from scanner.imaging.inspection.heif import properties
-from scanner.srgb import SRGB, Space, colorants, power_curve, rgb_space
 
 # Chunks of a PNG or a WebP that are looked at.
 _MAX_CHUNKS = 20_000

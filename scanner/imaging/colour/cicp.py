@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from scanner.srgb import SRGB, Array, Curve, Space, colorants, power_curve, rgb_space, srgb_curve
+from scanner.imaging.colour.srgb import SRGB, Array, Curve, Space, colorants, power_curve, rgb_space, srgb_curve
 
 _D65, _C, _E = (0.3127, 0.3290), (0.310, 0.316), (1 / 3, 1 / 3)
 # x and y of red, green, blue and white by ColourPrimaries (table 2).

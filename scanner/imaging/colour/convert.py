@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.colour_tags import declared
+from scanner.imaging.colour.srgb import Space, is_drastic, is_srgb, to_srgb
+from scanner.imaging.colour.tags import declared
 from scanner.imaging.formats import tiff
 from scanner.imaging.inspection.header import jpeg_segments
 from scanner.imaging.orientation import orientation, upright
-from scanner.srgb import Space, is_drastic, is_srgb, to_srgb
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a frame header
 _SEPARATED = 5  # PhotometricInterpretation of CMYK; 0 and 1 are grey

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from scanner.cicp import coded_space
-from scanner.srgb import D50, Array, Curve, Space, grey_space, power_curve, rgb_space
+from scanner.imaging.colour.cicp import coded_space
+from scanner.imaging.colour.srgb import D50, Array, Curve, Space, grey_space, power_curve, rgb_space
 
 # Bytes of a profile. Those of printers have some three million.
 MAX_PROFILE = 2**23

@@ -1,0 +1,4 @@
+"""Finds the colour space of a picture, and converts its pixels to sRGB as browsers do.
+
+Imports `imaging.inspection` and `imaging.formats`.
+"""
