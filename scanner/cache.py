@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from scanner.cache_database import CacheDatabase
 from scanner.cache_row import MAX_ROW, file_checksum, from_text, row_checksum, scope_key, to_text
-from scanner.mark import Mark, unchanged
+from scanner.files.fingerprint import Mark, unchanged
 from scanner.result import Result, Verdict
 
 # About 1.1 GB. When a scan begins, what was stored first is dropped beyond it.

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from scanner.candidate import Candidate
 from scanner.card import Card
 from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
 from scanner.examined import Examined, PendingEvidence
 from scanner.faces import FaceFinder
+from scanner.files.candidate import Candidate
 from scanner.imaging.crop import judged_turn, room_round
 from scanner.imaging.decode import NoRoomError, Picture, decode
 from scanner.imaging.ela import MAX_SIDE, QUALITY, error_levels, statistics

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scanner.files.fingerprint import Mark
 from scanner.imaging.decode import Picture
-from scanner.mark import Mark
 from scanner.model import Region
 from scanner.result import Result
 

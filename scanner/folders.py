@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from scanner.beneath import Folder, LinkError
-from scanner.candidate import Candidate, trouble_of
-from scanner.first_bytes import looks_like_a_picture
+from scanner.files.beneath import Folder, LinkError
+from scanner.files.candidate import Candidate, trouble_of
+from scanner.files.first_bytes import looks_like_a_picture
 from scanner.once import Identity, Once, Walked, changed, identity_of
 from scanner.passed_over import PassedOver
 from scanner.selection import Selection, skips, takes

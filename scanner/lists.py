@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO
 
-from scanner.candidate import STDIN
 from scanner.errors import FacescanError
+from scanner.files.candidate import STDIN
 
 # Seconds without a new name after which those who read a list are told so.
 QUIET = 0.1

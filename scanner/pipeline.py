@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from scanner.cache import Cache
-from scanner.candidate import STDIN, Candidate
 from scanner.examine import Examiner, add_evidence, score
 from scanner.examined import Examined
 from scanner.faces import FaceFinder
-from scanner.mark import Mark, mark_of
+from scanner.files.candidate import STDIN, Candidate
+from scanner.files.fingerprint import Mark, mark_of
 from scanner.model import BATCH, Detector
 from scanner.png import fingerprint
 from scanner.printable import printable_path

@@ -10,8 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from scanner.candidate import Candidate
 from scanner.errors import FacescanError
+from scanner.files.candidate import Candidate
 
 
 class Progress:

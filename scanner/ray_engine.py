@@ -40,8 +40,8 @@ except ImportError as error:
     raise FacescanError("--engine ray needs Ray: pip install 'ray[data]'") from error
 
 if TYPE_CHECKING:
-    from scanner.candidate import Candidate
     from scanner.examined import Examined
+    from scanner.files.candidate import Candidate
     from scanner.serving import Look
     from scanner.settings import Settings
     from scanner.workers import Failed, Workers

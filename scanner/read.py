@@ -8,10 +8,10 @@ import sys
 from dataclasses import replace
 from typing import BinaryIO
 
-from scanner.beneath import place_of
-from scanner.candidate import Candidate, trouble_of
+from scanner.files.beneath import place_of
+from scanner.files.candidate import Candidate, trouble_of
+from scanner.files.url import is_url
 from scanner.settings import MAX_BYTES
-from scanner.url import is_url
 
 _KINDS = {
     stat.S_IFDIR: "folder",

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from scanner.candidate import Candidate, trouble_of
 from scanner.errors import FacescanError, first_line
-from scanner.mark import Mark, mark_of_object
+from scanner.files.candidate import Candidate, trouble_of
+from scanner.files.fingerprint import Mark, mark_of_object
+from scanner.files.url import authority_of, scheme_of
 from scanner.passed_over import PassedOver
 from scanner.selection import Selection, has_suffix, skips, takes
-from scanner.url import authority_of, scheme_of
 
 # fsspec opens these, too. But web servers list no folders, and local files have paths.
 _NO_STORES = frozenset({"http", "https", "file", "local"})

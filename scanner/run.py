@@ -20,9 +20,10 @@ from scanner.allowed import MOST_SHOWN, Allowed, find_allowed, how_to_allow
 from scanner.baseline import marked, print_warning, read_baseline
 from scanner.cache import Cache
 from scanner.cache_database import cache_file, check_cache, files_of
-from scanner.candidate import STDIN, Candidate
 from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
+from scanner.files.candidate import STDIN, Candidate
+from scanner.files.url import is_url, scheme_of
 from scanner.findings import is_notable, is_wanted
 from scanner.formats import format_of
 from scanner.formats.rows import as_line
@@ -42,7 +43,6 @@ from scanner.settings import Settings
 from scanner.system.interrupts import Interrupts, later
 from scanner.system.quiet import silent_libraries
 from scanner.thresholds import Thresholds, choose
-from scanner.url import is_url, scheme_of
 from scanner.versions import scope
 from scanner.walk import candidates
 from scanner.writers import Writer

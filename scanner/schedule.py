@@ -19,7 +19,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scanner.candidate import Candidate
+from scanner.files.candidate import Candidate
 
 # Seconds of work in a chunk: long against the 0.2 ms of handing it over, short against a scan.
 CHUNK_SECONDS = 0.05

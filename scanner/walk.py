@@ -7,14 +7,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from scanner.beneath import Place
-from scanner.candidate import STDIN, Candidate, trouble_of
-from scanner.first_bytes import looks_like_a_picture
+from scanner.files.beneath import Place
+from scanner.files.candidate import STDIN, Candidate, trouble_of
+from scanner.files.first_bytes import looks_like_a_picture
+from scanner.files.url import is_url
 from scanner.folders import Walk, files_below
 from scanner.once import Once, Walked
 from scanner.passed_over import PassedOver
 from scanner.selection import Selection, excluded_by_name
-from scanner.url import is_url
 
 
 def candidates(

@@ -22,9 +22,9 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
-from scanner.candidate import Candidate
 from scanner.errors import FacescanError
 from scanner.examined import Examined
+from scanner.files.candidate import Candidate
 from scanner.result import Result
 from scanner.schedule import Schedule, Task, Work
 from scanner.serving import Answer, Chunk, Decoding, Done, Failure, Look, Ready, serve

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner import mark
 from scanner.cli import main
+from scanner.files import fingerprint as mark
 from tests.conftest import write_toy
 from tests.pictures import encode, scene
 

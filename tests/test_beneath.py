@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from scanner import beneath
-from scanner.beneath import Folder, LinkError, place_of
-from scanner.candidate import Candidate
-from scanner.mark import mark_of, unchanged
+from scanner.files import beneath
+from scanner.files.beneath import Folder, LinkError, place_of
+from scanner.files.candidate import Candidate
+from scanner.files.fingerprint import mark_of, unchanged
 from scanner.once import Once
 from scanner.passed_over import PassedOver
 from scanner.pipeline import scan

@@ -24,12 +24,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import cache as cache_module
-from scanner import cache_database, examine, mark, pipeline
+from scanner import cache_database, examine, pipeline
 from scanner.cache import Cache
 from scanner.cache_database import cache_file
 from scanner.cache_row import row_checksum, scope_key
-from scanner.candidate import Candidate
 from scanner.cli import main
+from scanner.files import fingerprint as mark
+from scanner.files.candidate import Candidate
 from scanner.formats.rows import as_cells, as_object
 from scanner.model import Detector
 from scanner.pipeline import scan

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from PIL import PngImagePlugin
 
-from scanner.candidate import Candidate
 from scanner.cli import main
 from scanner.evidence import THUMBNAIL, Evidence, view_of
 from scanner.examine import Examiner
+from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode
 from scanner.model import Detector
 from scanner.pipeline import judge, scan

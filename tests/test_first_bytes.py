@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.beneath import LinkError, Place
-from scanner.first_bytes import is_picture, looks_like_a_picture
+from scanner.files.beneath import LinkError, Place
+from scanner.files.first_bytes import is_picture, looks_like_a_picture
 from scanner.imaging.inspection.header import read_header
 from tests.pictures import encode, pictures, scene
 

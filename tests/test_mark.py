@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from scanner import mark
-from scanner.mark import mark_of, unchanged
+from scanner.files import fingerprint as mark
+from scanner.files.fingerprint import mark_of, unchanged
 from tests.mounts import mounted
 
 

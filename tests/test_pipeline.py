@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import pipeline
-from scanner.candidate import Candidate
 from scanner.card import read_card
 from scanner.errors import FacescanError
+from scanner.files.candidate import Candidate
 from scanner.imaging.ela import error_levels
 from scanner.model import Detector, prepare
 from scanner.pipeline import scan

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from scanner.candidate import Candidate
 from scanner.cli import main
+from scanner.files.candidate import Candidate
 from scanner.once import Once
 from scanner.passed_over import PassedOver
 from scanner.selection import Selection

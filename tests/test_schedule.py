@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scanner.candidate import Candidate
+from scanner.files.candidate import Candidate
 from scanner.schedule import Schedule, Task, Work
 
 ROOM = 1000

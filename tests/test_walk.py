@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.candidate import STDIN, Candidate
+from scanner.files.candidate import STDIN, Candidate
 from scanner.selection import SUFFIXES, Selection
 from scanner.walk import candidates
 from tests.mounts import mounted

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from scanner import examine, serving, workers
-from scanner.candidate import Candidate
 from scanner.errors import FacescanError
+from scanner.files.candidate import Candidate
 from scanner.imaging import decode as decoding
 from scanner.model import Detector
 from scanner.pipeline import scan

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from scanner import __version__
-from scanner.candidate import STDIN
+from scanner.files.candidate import STDIN
+from scanner.files.url import is_url
 from scanner.findings import FINDINGS, is_finding
 from scanner.formats.rows import as_object
 from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
@@ -24,7 +25,6 @@ from scanner.formats.text import json_text
 from scanner.imaging.inspection.header import DECODABLE
 from scanner.printable import on_disk
 from scanner.result import Result, Verdict, is_marked
-from scanner.url import is_url
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 # An upload to GitHub with more results in a run, or more bytes once gzipped, is refused as a whole.

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from scanner.files.url import is_url
 from scanner.printable import on_disk
-from scanner.url import is_url
 
 # What browsers show or download by the suffix alone. They look into files of other suffixes, and execute what they take
 # for HTML or SVG; a picture can be that as well.

@@ -16,11 +16,11 @@ pytest.importorskip("tensorflow")
 import keras
 import tensorflow as tf
 
-from scanner.candidate import Candidate
 from scanner.card import OutputSpec
 from scanner.cli import main as facescan
 from scanner.examine import Examiner
 from scanner.faces import FaceFinder
+from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode
 from scanner.model import Detector, calibrate, prepare
 from scanner.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from scanner.beneath import Place
+from scanner.files.beneath import Place
 from scanner.imaging.inspection.header import read_header
 
 # Bytes that are read: all magic numbers, and an SVG's first element behind its declarations.

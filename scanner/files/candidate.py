@@ -6,8 +6,8 @@ import errno
 import os
 from dataclasses import dataclass, field
 
-from scanner.beneath import LinkError
-from scanner.mark import Mark
+from scanner.files.beneath import LinkError
+from scanner.files.fingerprint import Mark
 
 STDIN = "-"
 

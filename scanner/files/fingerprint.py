@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from functools import cache
 
-from scanner.beneath import place_of
-from scanner.url import is_url
+from scanner.files.beneath import place_of
+from scanner.files.url import is_url
 
 # Nanoseconds. A store through a shared mapping shows in a file's dates only if its page was written to the disk since
 # the store before; Linux does that within 35 seconds (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs). Git's
