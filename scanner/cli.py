@@ -23,9 +23,9 @@ from scanner.memory_check import check_memory
 from scanner.options.completion import models
 from scanner.options.config import ENV_PREFIX, Configuration
 from scanner.options.parsing import ConfiguredCommand, print_out
-from scanner.selection import BY
 from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
-from scanner.shard import Shard
+from scanner.sources.selection import BY
+from scanner.sources.shard import Shard
 from scanner.system.interrupts import ending_signals
 
 EXIT_CODE = click.IntRange(0, 255)

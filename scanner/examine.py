@@ -23,9 +23,9 @@ from scanner.model import Detector, Region, prepare
 from scanner.printable import printable_path
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression
-from scanner.read import fetched, read
 from scanner.result import MAX_FACES, Ela, Face, Result, Verdict
 from scanner.settings import Settings
+from scanner.sources.read import fetched, read
 from scanner.system.allocator import lacks_memory
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ from scanner.model import BATCH, Detector
 from scanner.png import fingerprint
 from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
-from scanner.read import read, read_stdin
 from scanner.result import Result, Verdict
 from scanner.runtime import available_cpus
 from scanner.serving import Look
 from scanner.settings import Settings
+from scanner.sources.read import read, read_stdin
 from scanner.thresholds import Thresholds, decided
 from scanner.versions import scope
 from scanner.workers import Failed, Workers

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scanner.findings import is_finding
-from scanner.passed_over import PassedOver
 from scanner.printable import on_one_line
 from scanner.result import Result, Verdict, is_marked
+from scanner.sources.passed_over import PassedOver
 
 if TYPE_CHECKING:
     from rich.console import Console

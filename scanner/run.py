@@ -27,24 +27,24 @@ from scanner.files.url import is_url, scheme_of
 from scanner.findings import is_notable, is_wanted
 from scanner.formats import format_of
 from scanner.formats.rows import as_line
-from scanner.lists import read_list
 from scanner.model import DEFAULT_MODEL, Detector, find_model
-from scanner.once import Once
 from scanner.options.config import checked_roots
 from scanner.overwrite import SUMMARY, check_replaceable
-from scanner.passed_over import PassedOver
 from scanner.pipeline import scan
 from scanner.printable import on_one_line
 from scanner.progress import Progress
 from scanner.report import Report
 from scanner.result import SCHEMA_VERSION, Result
-from scanner.selection import Selection
 from scanner.settings import Settings
+from scanner.sources.lists import read_list
+from scanner.sources.once import Once
+from scanner.sources.passed_over import PassedOver
+from scanner.sources.selection import Selection
+from scanner.sources.walk import candidates
 from scanner.system.interrupts import Interrupts, later
 from scanner.system.quiet import silent_libraries
 from scanner.thresholds import Thresholds, choose
 from scanner.versions import scope
-from scanner.walk import candidates
 from scanner.writers import Writer
 
 

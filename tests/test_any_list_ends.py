@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scanner.lists import LONGEST_NAME
+from scanner.sources.lists import LONGEST_NAME
 from tests.conftest import clean_environment
 from tests.pictures import encode, scene
 

@@ -18,15 +18,15 @@ from scanner.files import beneath
 from scanner.files.beneath import Folder, LinkError, place_of
 from scanner.files.candidate import Candidate
 from scanner.files.fingerprint import mark_of, unchanged
-from scanner.once import Once
-from scanner.passed_over import PassedOver
 from scanner.pipeline import scan
-from scanner.read import read
 from scanner.result import Result
-from scanner.selection import Selection
 from scanner.settings import Settings
+from scanner.sources.once import Once
+from scanner.sources.passed_over import PassedOver
+from scanner.sources.read import read
+from scanner.sources.selection import Selection
+from scanner.sources.walk import candidates
 from scanner.thresholds import choose
-from scanner.walk import candidates
 from tests.conftest import clean_environment
 from tests.pictures import encode, scene
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.passed_over import KINDS, PassedOver
-from scanner.selection import Selection
-from scanner.walk import candidates
+from scanner.sources.passed_over import KINDS, PassedOver
+from scanner.sources.selection import Selection
+from scanner.sources.walk import candidates
 from tests.conftest import Run
 from tests.pictures import encode, scene
 
@@ -170,11 +170,11 @@ def test_a_file_that_may_not_be_read_may_be_a_picture(tmp_path):
     tmp_path.chmod(0o755)
     program = (
         "import os; os.chdir('.'); os.setuid(int(os.environ['WHO']))\n"
-        "from scanner.walk import candidates; from scanner.selection import Selection\n"
+        "from scanner.sources.walk import candidates; from scanner.sources.selection import Selection\n"
         "print([(one.path, one.trouble) for one in candidates(['.'], Selection())])"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "WHO": str(NOBODY)}
-    command = [sys.executable, "-c", "from scanner import walk, selection\n" + program]
+    command = [sys.executable, "-c", "from scanner.sources import walk, selection\n" + program]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     denied = [("./4f3a9c0d5e", "permission_denied"), ("./notes.txt", "permission_denied"), ("./z.jpg", "")]
     assert done.stdout == f"{denied}\n", done.stderr

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
-from scanner.lists import LONGEST_NAME, read_list
+from scanner.sources.lists import LONGEST_NAME, read_list
 
 
 class Trickle(io.RawIOBase):
@@ -139,7 +139,7 @@ def test_a_line_of_150_mb_takes_neither_time_nor_memory(tmp_path):
     """Beside 40 MB for all else, there is no room for the line; quadratic work would take minutes of processor time."""
     (tmp_path / "long.jsonl").write_bytes(150 * 2**20 * b"x" + b"\nb.jpg")
     program = (
-        "import sys; from scanner.lists import read_list\n"
+        "import sys; from scanner.sources.lists import read_list\n"
         "print([len(name) for name in read_list(open('long.jsonl', 'rb'), False)])"
     )
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scanner import once
-from scanner.once import Once
-from scanner.passed_over import PassedOver
-from scanner.selection import Selection
-from scanner.walk import candidates
+from scanner.sources import once
+from scanner.sources.once import Once
+from scanner.sources.passed_over import PassedOver
+from scanner.sources.selection import Selection
+from scanner.sources.walk import candidates
 from tests.pictures import encode, scene
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="symbolic links")

@@ -26,10 +26,10 @@ from scanner.model import Detector, prepare
 from scanner.pipeline import scan
 from scanner.report import STAGES
 from scanner.result import Face, Result, Verdict
-from scanner.selection import Selection
 from scanner.settings import Settings
+from scanner.sources.selection import Selection
+from scanner.sources.walk import candidates
 from scanner.thresholds import choose
-from scanner.walk import candidates
 from tests.conftest import write_toy
 from tests.pictures import encode, png_that_announces, scene
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scanner.files.candidate import Candidate
-from scanner.read import read, read_stdin
+from scanner.sources.read import read, read_stdin
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc or /dev as Linux has them")
 needs_no_root = pytest.mark.skipif(

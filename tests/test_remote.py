@@ -14,10 +14,10 @@ import pytest
 
 from scanner.cli import main
 from scanner.files.candidate import Candidate
-from scanner.once import Once
-from scanner.passed_over import PassedOver
-from scanner.selection import Selection
-from scanner.walk import candidates
+from scanner.sources.once import Once
+from scanner.sources.passed_over import PassedOver
+from scanner.sources.selection import Selection
+from scanner.sources.walk import candidates
 from tests.conftest import Run
 from tests.pictures import encode, png_that_announces, scene
 
@@ -26,7 +26,7 @@ fsspec = pytest.importorskip("fsspec", reason="needs the extra cloud")
 
 from fsspec.registry import known_implementations  # noqa: E402
 
-from scanner.remote import fetch  # noqa: E402
+from scanner.sources.remote import fetch  # noqa: E402
 
 PNG = encode(scene(), "PNG")
 # What uploads are called, and what is in them.

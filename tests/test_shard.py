@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.cli import main
-from scanner.selection import Selection
-from scanner.shard import Shard
-from scanner.walk import candidates
+from scanner.sources.selection import Selection
+from scanner.sources.shard import Shard
+from scanner.sources.walk import candidates
 from tests.pictures import encode, scene
 
 paths = st.binary(min_size=1, max_size=12).map(lambda name: name.decode("utf-8", "surrogateescape"))

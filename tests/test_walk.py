@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.files.candidate import STDIN, Candidate
-from scanner.selection import SUFFIXES, Selection
-from scanner.walk import candidates
+from scanner.sources.selection import SUFFIXES, Selection
+from scanner.sources.walk import candidates
 from tests.mounts import mounted
 
 needs_any_bytes = pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")

@@ -27,10 +27,10 @@ from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
 from scanner.overwrite import REPORT
-from scanner.passed_over import in_words
 from scanner.printable import on_one_line
 from scanner.report import shares
 from scanner.result import GENERATED, Result, Verdict
+from scanner.sources.passed_over import in_words
 from scanner.writers import Writer
 
 # In the order in which people want to see them.

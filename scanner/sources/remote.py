@@ -14,8 +14,8 @@ from scanner.errors import FacescanError, first_line
 from scanner.files.candidate import Candidate, trouble_of
 from scanner.files.fingerprint import Mark, mark_of_object
 from scanner.files.url import authority_of, scheme_of
-from scanner.passed_over import PassedOver
-from scanner.selection import Selection, has_suffix, skips, takes
+from scanner.sources.passed_over import PassedOver
+from scanner.sources.selection import Selection, has_suffix, skips, takes
 
 # fsspec opens these, too. But web servers list no folders, and local files have paths.
 _NO_STORES = frozenset({"http", "https", "file", "local"})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from scanner.files.url import is_url
-from scanner.shard import Shard
+from scanner.sources.shard import Shard
 
 # Pictures by name. Those that cannot be decoded are candidates too: leaving them out would look like "nothing found".
 SUFFIXES = frozenset(

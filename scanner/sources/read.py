@@ -72,7 +72,7 @@ def fetched(candidate: Candidate, max_bytes: int) -> Candidate:
     """A URL with its content, or the trouble with it; any other candidate as it is."""
     if not is_url(candidate.path):
         return candidate
-    from scanner.remote import fetch
+    from scanner.sources.remote import fetch
 
     return fetch(candidate, max_bytes)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from scanner.files.url import is_url
-from scanner.selection import Selection, reaches, skips, takes
+from scanner.sources.selection import Selection, reaches, skips, takes
 
 # Files that are remembered, at some 100 bytes each. Those beyond may be given a second time, but none is lost.
 MOST_FILES = 1_000_000

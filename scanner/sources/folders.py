@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from scanner.files.beneath import Folder, LinkError
 from scanner.files.candidate import Candidate, trouble_of
 from scanner.files.first_bytes import looks_like_a_picture
-from scanner.once import Identity, Once, Walked, changed, identity_of
-from scanner.passed_over import PassedOver
-from scanner.selection import Selection, skips, takes
+from scanner.sources.once import Identity, Once, Walked, changed, identity_of
+from scanner.sources.passed_over import PassedOver
+from scanner.sources.selection import Selection, skips, takes
 
 
 @dataclass(slots=True)

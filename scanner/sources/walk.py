@@ -11,10 +11,10 @@ from scanner.files.beneath import Place
 from scanner.files.candidate import STDIN, Candidate, trouble_of
 from scanner.files.first_bytes import looks_like_a_picture
 from scanner.files.url import is_url
-from scanner.folders import Walk, files_below
-from scanner.once import Once, Walked
-from scanner.passed_over import PassedOver
-from scanner.selection import Selection, excluded_by_name
+from scanner.sources.folders import Walk, files_below
+from scanner.sources.once import Once, Walked
+from scanner.sources.passed_over import PassedOver
+from scanner.sources.selection import Selection, excluded_by_name
 
 
 def candidates(
@@ -81,7 +81,7 @@ def _walk(root: str, walk: Walk) -> Iterator[Candidate]:
 
 def _objects(root: str, walk: Walk) -> Iterator[Candidate]:
     """Objects of a URL. Whether one of a list has changed, nobody knows without a request: it is given again."""
-    from scanner.remote import objects
+    from scanner.sources.remote import objects
 
     walked = Walked.begin(root)
     has_candidate = False
