@@ -375,7 +375,7 @@ def version(verbose: bool) -> str:
     import numpy
     import onnxruntime
 
-    from scanner.model import Detector, bundled_models, find_model
+    from scanner.detector.model import Detector, bundled_models, find_model
 
     models = [(Detector(find_model(name)), name) for name in bundled_models()]
     return "\n".join(

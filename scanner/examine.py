@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from scanner.card import Card
+from scanner.detector.card import Card
+from scanner.detector.model import Detector, Region, prepare
 from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
 from scanner.examined import Examined, PendingEvidence
@@ -19,7 +20,6 @@ from scanner.imaging.crop import judged_turn, room_round
 from scanner.imaging.decode import NoRoomError, Picture, decode
 from scanner.imaging.ela import MAX_SIDE, QUALITY, error_levels, statistics
 from scanner.imaging.frames import Frame, count_frames, further_frames
-from scanner.model import Detector, Region, prepare
 from scanner.printable import printable_path
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression

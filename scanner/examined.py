@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scanner.detector.model import Region
 from scanner.files.fingerprint import Mark
 from scanner.imaging.decode import Picture
-from scanner.model import Region
 from scanner.result import Result
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scanner.card import Card, read_card
+from scanner.detector.card import Card, read_card
+from scanner.detector.model import BUNDLED, DEFAULT_MODEL, bundled_models, find_model
+from scanner.detector.onnx_file import read_metadata, read_model
+from scanner.detector.thresholds import choose
 from scanner.errors import FacescanError
-from scanner.model import BUNDLED, DEFAULT_MODEL, bundled_models, find_model
-from scanner.modelfile import read_metadata, read_model
 from scanner.printable import on_one_line, printable_path
-from scanner.thresholds import choose
 
 # The long cards of those that come with the package, for people.
 LONG_CARDS = BUNDLED / "README.md"

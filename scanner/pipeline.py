@@ -14,21 +14,21 @@ import cv2
 import numpy as np
 
 from scanner.cache import Cache
+from scanner.detector.model import BATCH, Detector
+from scanner.detector.runtime import available_cpus
+from scanner.detector.thresholds import Thresholds, decided
 from scanner.examine import Examiner, add_evidence, score
 from scanner.examined import Examined
 from scanner.faces import FaceFinder
 from scanner.files.candidate import STDIN, Candidate
 from scanner.files.fingerprint import Mark, mark_of
-from scanner.model import BATCH, Detector
 from scanner.png import fingerprint
 from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
 from scanner.result import Result, Verdict
-from scanner.runtime import available_cpus
 from scanner.serving import Look
 from scanner.settings import Settings
 from scanner.sources.read import read, read_stdin
-from scanner.thresholds import Thresholds, decided
 from scanner.versions import scope
 from scanner.workers import Failed, Workers
 

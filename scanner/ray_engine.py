@@ -309,7 +309,7 @@ class _Actor:
 
 
 def _connect(settings: Settings) -> None:
-    from scanner.runtime import available_cpus
+    from scanner.detector.runtime import available_cpus
 
     address = settings.ray_address or os.environ.get("RAY_ADDRESS")
     if address:

@@ -21,13 +21,14 @@ from scanner.baseline import marked, print_warning, read_baseline
 from scanner.cache import Cache
 from scanner.cache_database import cache_file, check_cache, files_of
 from scanner.destination import STDOUT, descriptor_of, replace_file
+from scanner.detector.model import DEFAULT_MODEL, Detector, find_model
+from scanner.detector.thresholds import Thresholds, choose
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.files.candidate import STDIN, Candidate
 from scanner.files.url import is_url, scheme_of
 from scanner.findings import is_notable, is_wanted
 from scanner.formats import format_of
 from scanner.formats.rows import as_line
-from scanner.model import DEFAULT_MODEL, Detector, find_model
 from scanner.options.config import checked_roots
 from scanner.overwrite import SUMMARY, check_replaceable
 from scanner.pipeline import scan
@@ -43,7 +44,6 @@ from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
 from scanner.system.interrupts import Interrupts, later
 from scanner.system.quiet import silent_libraries
-from scanner.thresholds import Thresholds, choose
 from scanner.versions import scope
 from scanner.writers import Writer
 

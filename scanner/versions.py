@@ -10,8 +10,8 @@ import cv2
 import onnxruntime
 
 from scanner import ROWS_VERSION, __version__
+from scanner.detector.model import Detector
 from scanner.examine import wants_ela
-from scanner.model import Detector
 from scanner.settings import Settings
 from scanner.yunet import MODEL as FACE_FINDER
 

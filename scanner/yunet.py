@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.detector.runtime import cpu_session
 from scanner.imaging.decode import Picture
-from scanner.runtime import cpu_session
 
 MODEL = Path(__file__).parent / "models" / "yunet.onnx"
 STRIDES = (8, 16, 32)

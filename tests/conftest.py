@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from scanner.card import Card, InputSpec, OutputSpec
+from scanner.detector.card import Card, InputSpec, OutputSpec
+from scanner.detector.model import Detector
 from scanner.faces import FaceFinder
 from scanner.imaging.decode import Picture, decode
-from scanner.model import Detector
 
 # A test run that somebody started with nohup has SIGHUP ignored, and so would have every scan that the tests start.
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

@@ -10,8 +10,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from scanner.detector.model import DEFAULT_MODEL, find_model
 from scanner.imaging.inspection.header import read_header
-from scanner.model import DEFAULT_MODEL, find_model
 from tests.bench.__main__ import command
 from tests.bench.bars import Bar
 from tests.bench.contenders import OUTCOME, Contender
@@ -130,7 +130,7 @@ def test_the_notebook_runs_the_network_that_the_scanner_does():
     """All of it: as many weights of convolutions as the bundled file has."""
     pytest.importorskip("tensorflow", reason="needs the extra train")
     onnx = pytest.importorskip("onnx", reason="needs the extra train")
-    from scanner.card import read_card
+    from scanner.detector.card import read_card
     from tests.bench.peers.notebook import network
     from train.activation import without_activation
 

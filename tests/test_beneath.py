@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from scanner.detector.thresholds import choose
 from scanner.files import beneath
 from scanner.files.beneath import Folder, LinkError, place_of
 from scanner.files.candidate import Candidate
@@ -26,7 +27,6 @@ from scanner.sources.passed_over import PassedOver
 from scanner.sources.read import read
 from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
-from scanner.thresholds import choose
 from tests.conftest import clean_environment
 from tests.pictures import encode, scene
 

@@ -29,14 +29,14 @@ from scanner.cache import Cache
 from scanner.cache_database import cache_file
 from scanner.cache_row import row_checksum, scope_key
 from scanner.cli import main
+from scanner.detector.model import Detector
+from scanner.detector.thresholds import Thresholds, choose
 from scanner.files import fingerprint as mark
 from scanner.files.candidate import Candidate
 from scanner.formats.rows import as_cells, as_object
-from scanner.model import Detector
 from scanner.pipeline import scan
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
-from scanner.thresholds import Thresholds, choose
 from scanner.versions import scope
 from tests import damaged_cache
 from tests.conftest import clean_environment

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scanner.card import Card, InputSpec, OutputSpec, read_card
+from scanner.detector.card import Card, InputSpec, OutputSpec, read_card
 from scanner.errors import FacescanError
 from tests.onnx_models import card, input_card, metadata
 

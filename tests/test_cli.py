@@ -18,8 +18,8 @@ import pytest
 
 from scanner import __version__
 from scanner.cli import command, main
+from scanner.detector.model import Detector, bundled_models, find_model
 from scanner.imaging.decode import decode
-from scanner.model import Detector, bundled_models, find_model
 from tests.conftest import clean_environment, write_toy
 from tests.pictures import encode, png_chunk, png_that_announces, scene
 

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from scanner.cli import command
-from scanner.model import bundled_models
+from scanner.detector.model import bundled_models
 from tests.conftest import clean_environment
 from tests.readme_blocks import ROOT
 from train.recipes import RECIPES

@@ -18,15 +18,15 @@ import pytest
 from PIL import PngImagePlugin
 
 from scanner.cli import main
+from scanner.detector.model import Detector
+from scanner.detector.thresholds import choose
 from scanner.evidence import THUMBNAIL, Evidence, view_of
 from scanner.examine import Examiner
 from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode
-from scanner.model import Detector
 from scanner.pipeline import judge, scan
 from scanner.result import Face, Result
 from scanner.settings import Settings
-from scanner.thresholds import choose
 from tests.conftest import EXAMPLES, write_toy
 from tests.pictures import encode, scene
 

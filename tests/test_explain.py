@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
+from scanner.detector.model import Detector
 from scanner.evidence.explain import GRID, heat_maps, occlusion
-from scanner.model import Detector
 from tests.onnx_models import SPOTS, write_spots
 from train.activation import add_activation
 

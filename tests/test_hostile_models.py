@@ -17,11 +17,11 @@ import onnx
 import pytest
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from scanner import model as model_module
 from scanner.cli import main
+from scanner.detector import model as model_module
+from scanner.detector.model import Detector
+from scanner.detector.onnx_file import MAX_MODEL_BYTES
 from scanner.errors import FacescanError
-from scanner.model import Detector
-from scanner.modelfile import MAX_MODEL_BYTES
 from tests.conftest import clean_environment
 from tests.onnx_models import SIZE, card, input_card, metadata, write_model
 from tests.outputs import OLD_SUMMARY, YESTERDAY

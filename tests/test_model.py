@@ -11,9 +11,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from scanner.card import read_card
+from scanner.detector.card import read_card
+from scanner.detector.model import BUNDLED, FACE_FINDER, Detector, bundled_models, find_model, normalise, prepare
 from scanner.errors import FacescanError
-from scanner.model import BUNDLED, FACE_FINDER, Detector, bundled_models, find_model, normalise, prepare
 from tests.onnx_models import SIZE, card, input_card, metadata, write_model
 from tests.pictures import noise
 

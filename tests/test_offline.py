@@ -98,7 +98,7 @@ def test_an_evaluation_leaves_nothing_in_the_home_directory(home, toy, tmp_path)
 
 # What imports ONNX Runtime, each the first module that a process imports.
 ENTRIES = [
-    "scanner.runtime",
+    "scanner.detector.runtime",
     "scanner.cli",
     "train.quantise",
     "train.tables",
@@ -118,7 +118,7 @@ def test_telemetry_is_off_when_onnx_runtime_is_imported(home, module):
                     print("telemetry off:", os.environ.get("ORT_DISABLE_TELEMETRY"))
         sys.meta_path.insert(0, Watch())
         import {module}
-        import scanner.model"""
+        import scanner.detector.model"""
     done = run(home, sys.executable, "-c", script)
     assert done.stdout.splitlines()[:1] == ["telemetry off: 1"], done.stderr
 

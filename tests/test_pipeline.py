@@ -18,18 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import pipeline
-from scanner.card import read_card
+from scanner.detector.card import read_card
+from scanner.detector.model import Detector, prepare
+from scanner.detector.thresholds import choose
 from scanner.errors import FacescanError
 from scanner.files.candidate import Candidate
 from scanner.imaging.ela import error_levels
-from scanner.model import Detector, prepare
 from scanner.pipeline import scan
 from scanner.report import STAGES
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
-from scanner.thresholds import choose
 from tests.conftest import write_toy
 from tests.pictures import encode, png_that_announces, scene
 

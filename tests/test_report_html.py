@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanner.detector.model import Detector, find_model
 from scanner.errors import FacescanError
 from scanner.formats.rows import as_object
 from scanner.html import report as report_module
@@ -30,7 +31,6 @@ from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.report import VERDICTS, ReportWriter
 from scanner.html.tallies import Folders, Pace, Scores, Thumbnails
-from scanner.model import Detector, find_model
 from scanner.printable import on_one_line, printable_path
 from scanner.report import Report
 from scanner.result import Face, Result, Verdict

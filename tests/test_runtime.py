@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner import runtime
+from scanner.detector import runtime
 
 V1 = "sys/fs/cgroup/cpu"
 

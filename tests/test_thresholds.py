@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.card import Card
+from scanner.detector.card import Card
+from scanner.detector.thresholds import Thresholds, choose
 from scanner.errors import FacescanError
 from scanner.result import Verdict
-from scanner.thresholds import Thresholds, choose
 from tests.conftest import TOY_CARD
 
 shares = st.floats(0, 1)

@@ -23,9 +23,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from scanner.card import Card
+from scanner.detector.card import Card
+from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from scanner.model import Detector
 from train.card import write_card
 
 OUTPUT = "activation"

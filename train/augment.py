@@ -11,8 +11,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from scanner.detector.model import Region
 from scanner.imaging.decode import Picture
-from scanner.model import Region
 from train.degrade import jpeg, webp
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)

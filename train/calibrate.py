@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from scanner.model import Detector
 from train.data import Crops, sampling_weights, set_names
 from train.score import BATCH
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import onnx
 
-from scanner.card import CARD_SCHEMA, PREFIX, Card, CropSpec, InputSpec, read_card
+from scanner.detector.card import CARD_SCHEMA, PREFIX, Card, CropSpec, InputSpec, read_card
+from scanner.detector.model import BUNDLED, Detector
+from scanner.detector.onnx_file import read_model
+from scanner.detector.runtime import open_session
 from scanner.errors import FacescanError
-from scanner.model import BUNDLED, Detector
-from scanner.modelfile import read_model
-from scanner.runtime import open_session
 
 # They may stay empty.
 FOR_PEOPLE = ("training", "metrics")

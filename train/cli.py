@@ -295,9 +295,9 @@ def evaluate(
     unc err      share of uncertain verdicts; of wrong ones among the others
     """  # noqa: D301  (click's \b is a backspace)
     from scanner.destination import replace_file
+    from scanner.detector.model import Detector, find_model
+    from scanner.detector.runtime import available_cpus
     from scanner.html.charts import keep_fonts
-    from scanner.model import Detector, find_model
-    from scanner.runtime import available_cpus
     from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on
@@ -378,7 +378,7 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
 
     Of a file without a whole card, what is to be filled in is null.
     """
-    from scanner.model import find_model
+    from scanner.detector.model import find_model
     from train.card import find_card, is_bundled, parse_card, read_values, write_card
     from train.outputs import MODEL, check_output
 

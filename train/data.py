@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.card import Card
+from scanner.detector.card import Card
+from scanner.detector.model import Region, prepare
+from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder, FoundFace
 from scanner.imaging.crop import Box
 from scanner.imaging.decode import Picture, decode
-from scanner.model import Region, prepare
-from scanner.runtime import available_cpus
 from train import lots
 from train.layouts import read_layout
 from train.recipes import Split

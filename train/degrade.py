@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from scanner.card import Card
+from scanner.detector.card import Card
 from scanner.imaging.crop import Box, shrink
 from scanner.imaging.decode import Picture
 from train.data import Condition

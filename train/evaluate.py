@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.card import Card
-from scanner.model import Detector
+from scanner.detector.card import Card
+from scanner.detector.model import Detector
+from scanner.detector.thresholds import choose
 from scanner.result import Verdict
-from scanner.thresholds import choose
 from train.data import Crops, Sample
 from train.degrade import FAIR, TITLES
 from train.figures import Evaluation, Row

@@ -19,9 +19,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from scanner.card import Card
+from scanner.detector.card import Card
+from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError
-from scanner.model import Detector, Region
 from train.activation import with_activation
 from train.card import save
 from train.fit import logits

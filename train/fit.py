@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from scanner.card import InputSpec
+from scanner.detector.card import InputSpec
+from scanner.detector.model import Region, normalise, to_logits
+from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
-from scanner.model import Region, normalise, to_logits
-from scanner.runtime import available_cpus
 from train.augment import AUGMENTATIONS, COPIES
 from train.checkpoint import Checkpoint, EachEpoch
 from train.compose import Composer

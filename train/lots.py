@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from scanner.runtime import available_cpus
+from scanner.detector.runtime import available_cpus
 from train.samples import Sample
 
 UNREADABLE = "unreadable"

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
-from scanner.card import PREFIX
+from scanner.detector.card import PREFIX
 from scanner.overwrite import Kind, check_replaceable
 
 # Bytes at an ONNX file's end that are searched: the metadata stand behind the weights.

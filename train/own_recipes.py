@@ -11,7 +11,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from scanner.card import InputSpec
+from scanner.detector.card import InputSpec
 from scanner.errors import FacescanError
 from train.recipes import Recipe, Split, Training, find_recipe
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner import __version__
-from scanner.card import Card
+from scanner.detector.card import Card
+from scanner.detector.thresholds import choose
 from scanner.html import charts as look
 from scanner.html import render
 from scanner.printable import on_one_line, printable_path
 from scanner.result import Verdict
-from scanner.thresholds import choose
 from train import charts
 from train.data import LABELS, Sample
 from train.degrade import CONDITIONS, FAIR, TITLES

@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from scanner.detector.model import Region
 from scanner.imaging.crop import shrink
 from scanner.imaging.decode import Picture
-from scanner.model import Region
 from train.data import Crops, sampling_weights
 from train.metrics import auc
 

@@ -23,8 +23,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from scanner.card import Card
-from scanner.model import Detector, Region, normalise
+from scanner.detector.card import Card
+from scanner.detector.model import Detector, Region, normalise
 from train.activation import with_activation, without_activation
 from train.card import save
 

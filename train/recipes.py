@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scanner.card import CARD_SCHEMA, Card, InputSpec, OutputSpec
+from scanner.detector.card import CARD_SCHEMA, Card, InputSpec, OutputSpec
 from scanner.errors import FacescanError
 from train.studies import ARJON, CENG, GAUTAM, KIM, PERISIC, Paper, Study
 
@@ -103,7 +103,7 @@ class Recipe:
         version: of the detector.
         summary: one sentence on what it is.
         source: of the architecture: the paper and its page.
-        task: what kind of fake it is made to tell (see `scanner.card.TASKS`).
+        task: what kind of fake it is made to tell (see `scanner.detector.card.TASKS`).
         architecture: a module whose `build` makes the network, as those of `train.architectures`.
         inputs: the input tensors, in the order of the network's.
         output: `logit`, `sigmoid` or `softmax`: the network's last layer.

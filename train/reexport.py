@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError, first_line
-from scanner.model import Detector, Region
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
 from train.data import Crops, Sample, crops, data_hash, of_sets, read_samples

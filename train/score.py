@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.detector.model import Detector, Region, prepare
+from scanner.detector.runtime import available_cpus
 from scanner.faces import FaceFinder
 from scanner.imaging.decode import decode
-from scanner.model import Detector, Region, prepare
-from scanner.runtime import available_cpus
 from scanner.settings import MIN_FACE
 from train.data import LABELS, Crops, Sample, crops
 from train.degrade import CONDITIONS, conditions

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from scanner.model import BUNDLED, Detector, find_model
+from scanner.detector.model import BUNDLED, Detector, find_model
 from train.degrade import FAIR, TITLES
 from train.evaluate import training_facts
 from train.markdown import figure, fill, table

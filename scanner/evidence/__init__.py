@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from scanner.detector.model import Detector, cut_for, prepare
+from scanner.detector.thresholds import Thresholds
 from scanner.ela_file import save_map, saved_map
 from scanner.errors import FacescanError, first_line
 from scanner.evidence.drawing import FADED, VERDICTS, frame
@@ -25,11 +27,9 @@ from scanner.formats.rows import as_object
 from scanner.imaging.crop import Box, Cut, shrink
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import MAX_SIDE, QUALITY, ela_map, error_levels, error_levels_at
-from scanner.model import Detector, cut_for, prepare
 from scanner.png import fingerprint, save_png, saved_png
 from scanner.result import Face, Result, Verdict, decisive_face
 from scanner.settings import Settings
-from scanner.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from scanner.examined import Examined

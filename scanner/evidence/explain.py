@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.card import Card
-from scanner.model import Detector, Region
+from scanner.detector.card import Card
+from scanner.detector.model import Detector, Region
 
 # Places a side, and the part of a side that is covered round each: neighbours overlap by half.
 GRID = 8

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from scanner.detector.thresholds import Thresholds
 from scanner.evidence.drawing import (
     BOLD,
     FADED,
@@ -32,7 +33,6 @@ from scanner.evidence.explain import HeatMap
 from scanner.imaging.decode import Picture
 from scanner.printable import on_one_line
 from scanner.result import Result, Verdict
-from scanner.thresholds import Thresholds
 
 # Pixels.
 _EDGE, _GAP = 32, 20

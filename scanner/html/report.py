@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from scanner.card import Card
+from scanner.detector.card import Card
 from scanner.findings import NOTABLE, is_notable
 from scanner.formats.rows import as_object
 from scanner.html import charts, render

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from scanner.bundled import bundled_models
+from scanner.detector.bundled import bundled_models
 from scanner.errors import FacescanError, NobodyReadsError
 from scanner.options.config import ENV_PREFIX, Configuration, for_click, read_configuration, unknown_variables
 

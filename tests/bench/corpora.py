@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from scanner.cache_database import cache_file
+from scanner.detector.runtime import available_cpus
 from scanner.faces import FaceFinder
 from scanner.imaging.decode import Picture
-from scanner.runtime import available_cpus
 from tests.bench import drawing
 from tests.bench.peers.work import decoded
 

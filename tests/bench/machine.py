@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner import __version__
-from scanner.runtime import available_cpus
+from scanner.detector.runtime import available_cpus
 
 PACKAGES = ("numpy", "opencv-python-headless", "opencv-python", "onnxruntime-gpu", "onnxruntime", "tensorflow", "ray")
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.card import InputSpec
+from scanner.detector.card import InputSpec
 from train.recipes import Recipe, Training
 
 SIDE = 64

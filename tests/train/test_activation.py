@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import helper
 
-from scanner.card import read_card
+from scanner.detector.card import read_card
+from scanner.detector.model import Detector, find_model
 from scanner.errors import FacescanError
-from scanner.model import Detector, find_model
 from tests.onnx_models import SPOTS, write_model, write_spots
 from train.activation import OUTPUT, add_activation, with_activation, without_activation
 from train.card import write_card

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.model import DEFAULT_MODEL, Detector, bundled_models, find_model
+from scanner.detector.model import DEFAULT_MODEL, Detector, bundled_models, find_model
 from train.data import read_samples, split
 from train.degrade import CONDITIONS, FAIR
 from train.evaluate import evaluate

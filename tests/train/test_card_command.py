@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from scanner.model import BUNDLED, Detector
+from scanner.detector.model import BUNDLED, Detector
 from tests.onnx_models import input_card, write_model
 from train.cli import main
 

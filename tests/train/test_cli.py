@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs TensorFlow, of the extra [train]")
 
 from scanner.cli import main as scan
-from scanner.model import DEFAULT_MODEL
+from scanner.detector.model import DEFAULT_MODEL
 from train.cli import main
 from train.own_recipes import as_toml
 from train.recipes import RECIPES, Split

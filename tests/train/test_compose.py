@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from scanner.detector.model import prepare
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder
 from scanner.imaging.decode import Picture, decode
-from scanner.model import prepare
 from train.compose import Composer
 from train.data import Crops, Sample, largest
 from train.recipes import RECIPES

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.detector.model import prepare
 from scanner.errors import FacescanError
 from scanner.faces import FaceFinder
 from scanner.imaging.decode import decode
-from scanner.model import prepare
 from tests.mounts import mounted
 from train import data
 from train.data import Sample, crops, data_hash, of_sets, read_samples, sampling_weights, split, without

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.card import InputSpec
+from scanner.detector.card import InputSpec
 from tests.conftest import TOY_CARD
 from train.degrade import (
     AS_FOUND,

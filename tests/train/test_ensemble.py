@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow")
 import keras
 from keras import layers
 
-from scanner.model import Detector
+from scanner.detector.model import Detector
 from train.data import Crops, crops, read_samples
 from train.ensemble import ensemble
 from train.export import TOLERANCE, export

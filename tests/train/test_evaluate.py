@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from scanner.cli import main as scan
-from scanner.model import Detector, find_model
+from scanner.detector.model import Detector, find_model
 from tests.conftest import write_toy
 from tests.onnx_models import input_card, write_model
 from train.cli import main

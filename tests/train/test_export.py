@@ -14,9 +14,9 @@ import keras
 import onnx
 from keras import layers
 
-from scanner.card import InputSpec
+from scanner.detector.card import InputSpec
+from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from scanner.model import Detector
 from train import reexport
 from train.cli import main
 from train.data import data_hash, read_samples

@@ -15,10 +15,10 @@ pytest.importorskip("tensorflow")
 
 import keras
 
-from scanner.card import InputSpec
+from scanner.detector.card import InputSpec
+from scanner.detector.model import normalise, prepare
 from scanner.errors import FacescanError
 from scanner.imaging.decode import decode
-from scanner.model import normalise, prepare
 from train.data import LABELS, Crops, crops, read_samples
 from train.degrade import FAIR, conditions
 from train.fit import Batches, StudyAdam, fit, logits, targets, to_tensors

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("jinja2", reason="needs the extra report")
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
-from scanner.model import Detector
+from scanner.detector.model import Detector
 from train.cli import main
 from train.data import read_samples
 from train.evaluate import evaluate

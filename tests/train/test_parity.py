@@ -16,13 +16,13 @@ pytest.importorskip("tensorflow")
 import keras
 import tensorflow as tf
 
-from scanner.card import OutputSpec
 from scanner.cli import main as facescan
+from scanner.detector.card import OutputSpec
+from scanner.detector.model import Detector, calibrate, prepare
 from scanner.examine import Examiner
 from scanner.faces import FaceFinder
 from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode
-from scanner.model import Detector, calibrate, prepare
 from scanner.settings import Settings
 from train.data import Sample, crops, read_samples
 from train.export import TOLERANCE, export

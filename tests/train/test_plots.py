@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra [train]")
 
+from scanner.detector.model import Detector
 from scanner.imaging.decode import decode
-from scanner.model import Detector
 from train import plots
 from train.cli import main
 from train.data import read_samples

@@ -15,9 +15,9 @@ import onnx
 from keras import layers
 from onnx import TensorProto, numpy_helper
 
-from scanner.card import InputSpec
+from scanner.detector.card import InputSpec
+from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from scanner.model import Detector
 from train.data import Crops, crops, read_samples
 from train.export import export
 from train.fit import targets, to_tensors

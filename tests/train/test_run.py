@@ -15,8 +15,8 @@ pytest.importorskip("tensorflow")
 import keras
 import onnx
 
+from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from scanner.model import Detector
 from train.card import write_card
 from train.cli import main
 from train.data import Crops, crops, read_samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scanner.runtime import available_cpus
+from scanner.detector.runtime import available_cpus
 from tests.bench.peers.work import Network, Outcome, files_in, look, main
 
 

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 import cv2
 import keras
 
-from scanner.model import DEFAULT_MODEL
-from scanner.runtime import available_cpus
+from scanner.detector.model import DEFAULT_MODEL
+from scanner.detector.runtime import available_cpus
 from tests.bench.peers.work import BATCH, Outcome, files_in, look, main
 from train.ensemble import ensemble
 from train.fit import build

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scanner.runtime import available_cpus
+from scanner.detector.runtime import available_cpus
 from tests.bench.peers.work import BATCH, Crops, Look, Network, Outcome, files_in, look, main
 
 PREFETCH = 2  # batches for each worker

@@ -13,7 +13,7 @@ import ray
 import ray.data
 from numpy.typing import NDArray
 
-from scanner.runtime import available_cpus
+from scanner.detector.runtime import available_cpus
 from tests.bench.peers.work import BATCH, Network, Outcome, look, main
 
 # Of a core, as Ray counts them: what actors leave is for the tasks that read.

@@ -15,10 +15,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from scanner.card import Card, InputSpec, read_card
+from scanner.detector.card import Card, InputSpec, read_card
+from scanner.detector.model import DEFAULT_MODEL, Region, find_model, normalise, prepare
 from scanner.faces import FaceFinder
 from scanner.imaging.decode import Picture, decode
-from scanner.model import DEFAULT_MODEL, Region, find_model, normalise, prepare
 from scanner.settings import MIN_FACE
 from scanner.yunet import MODEL as YUNET
 

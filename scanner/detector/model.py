@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.bundled import BUNDLED as BUNDLED
-from scanner.bundled import DEFAULT_MODEL as DEFAULT_MODEL
-from scanner.bundled import FACE_FINDER as FACE_FINDER
-from scanner.bundled import bundled_models as bundled_models
-from scanner.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
+from scanner.detector.bundled import BUNDLED as BUNDLED
+from scanner.detector.bundled import DEFAULT_MODEL as DEFAULT_MODEL
+from scanner.detector.bundled import FACE_FINDER as FACE_FINDER
+from scanner.detector.bundled import bundled_models as bundled_models
+from scanner.detector.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
+from scanner.detector.onnx_file import read_model
+from scanner.detector.runtime import RunOptions, deadline, open_session, why_no_cuda
+from scanner.detector.trial import trial_error, try_model
 from scanner.errors import FacescanError, first_line
 from scanner.imaging.crop import Box, Cut, face_cut, judged_turn, shrink
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import ela_map, error_levels
-from scanner.modelfile import read_model
-from scanner.runtime import RunOptions, deadline, open_session, why_no_cuda
-from scanner.trial import trial_error, try_model
 
 # Of a batch whose size the graph fixes: eight of the largest regions that a card may ask for.
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS

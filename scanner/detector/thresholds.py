@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from scanner.card import Card
+from scanner.detector.card import Card
 from scanner.errors import FacescanError
 from scanner.result import MAX_FACES, Result, Verdict, decisive_face
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BUNDLED = Path(__file__).parent / "models"
+BUNDLED = Path(__file__).parents[1] / "models"
 DEFAULT_MODEL = "default"
 FACE_FINDER = "yunet"  # lies beside the detectors, and is none
 
