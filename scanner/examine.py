@@ -14,7 +14,7 @@ from scanner.detector.model import Detector, Region, prepare
 from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
 from scanner.examined import Examined, PendingEvidence
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate
 from scanner.imaging.crop import judged_turn, room_round
 from scanner.imaging.decode import NoRoomError, Picture, decode

@@ -48,7 +48,7 @@ def _load(parent: int) -> None:  # pragma: no cover - in a process that is not m
         import scanner.run  # noqa: F401
         from scanner.detector.model import DEFAULT_MODEL, find_model
         from scanner.detector.runtime import cpu_session
-        from scanner.faces import FaceFinder
+        from scanner.faces.finder import FaceFinder
 
         FaceFinder()
         cpu_session(find_model(DEFAULT_MODEL).read_bytes(), threads=1)

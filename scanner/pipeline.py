@@ -19,7 +19,7 @@ from scanner.detector.runtime import available_cpus
 from scanner.detector.thresholds import Thresholds, decided
 from scanner.examine import Examiner, add_evidence, score
 from scanner.examined import Examined
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import STDIN, Candidate
 from scanner.files.fingerprint import Mark, mark_of
 from scanner.png import fingerprint

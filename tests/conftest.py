@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scanner.detector.card import Card, InputSpec, OutputSpec
 from scanner.detector.model import Detector
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture, decode
 
 # A test run that somebody started with nohup has SIGHUP ignored, and so would have every scan that the tests start.

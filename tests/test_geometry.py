@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scanner.cli import main
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture, decode
 from tests.conftest import EXAMPLES
 from tests.pictures import ANIMATED, WIDTH, animation, encode, scene

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.yunet import MODEL, YuNet
+from scanner.faces.yunet import MODEL, YuNet
 from tests.pictures import scene
 
 

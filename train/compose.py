@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import FacescanError
-from scanner.faces import MIN_SCORE
+from scanner.faces.finder import MIN_SCORE
+from scanner.faces.yunet import MODEL
 from scanner.imaging.decode import Picture
-from scanner.yunet import MODEL
 
 # Five points in YuNet's order.
 RIGHT_EYE, LEFT_EYE, NOSE, RIGHT_CORNER, LEFT_CORNER = range(5)
@@ -84,7 +84,7 @@ def _portraits(pictures: Sequence[Picture]) -> dict[int, Portrait]:
     if not pictures:
         return {}
     height, width = pictures[0].shape[:2]
-    # OpenCV's own wrapper of the same network: unlike `scanner.faces` it gives the points.
+    # OpenCV's own wrapper of the same network: unlike `scanner.faces.finder` it gives the points.
     finder = cv2.FaceDetectorYN.create(str(MODEL), "", (width, height), MIN_SCORE)
     found = {}
     for position, picture in enumerate(pictures):

@@ -19,7 +19,7 @@ from scanner.detector.card import Card
 from scanner.detector.model import Region, prepare
 from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
-from scanner.faces import FaceFinder, FoundFace
+from scanner.faces.finder import FaceFinder, FoundFace
 from scanner.imaging.crop import Box
 from scanner.imaging.decode import Picture, decode
 from train import lots

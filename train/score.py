@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scanner.detector.model import Detector, Region, prepare
 from scanner.detector.runtime import available_cpus
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import decode
 from scanner.settings import MIN_FACE
 from train.data import LABELS, Crops, Sample, crops

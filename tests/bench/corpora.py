@@ -14,7 +14,7 @@ import numpy as np
 
 from scanner.cache_database import cache_file
 from scanner.detector.runtime import available_cpus
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture
 from tests.bench import drawing
 from tests.bench.peers.work import decoded

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.imaging.crop import face_cut
 from scanner.imaging.decode import Picture
 

@@ -11,7 +11,7 @@ import pytest
 
 from scanner.detector.model import prepare
 from scanner.errors import FacescanError
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture, decode
 from train.compose import Composer
 from train.data import Crops, Sample, largest

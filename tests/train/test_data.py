@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scanner.detector.model import prepare
 from scanner.errors import FacescanError
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import decode
 from tests.mounts import mounted
 from train import data

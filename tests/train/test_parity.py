@@ -20,7 +20,7 @@ from scanner.cli import main as facescan
 from scanner.detector.card import OutputSpec
 from scanner.detector.model import Detector, calibrate, prepare
 from scanner.examine import Examiner
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode
 from scanner.settings import Settings

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from scanner.detector.card import Card, InputSpec, read_card
 from scanner.detector.model import DEFAULT_MODEL, Region, find_model, normalise, prepare
-from scanner.faces import FaceFinder
+from scanner.faces.finder import FaceFinder
+from scanner.faces.yunet import MODEL as YUNET
 from scanner.imaging.decode import Picture, decode
 from scanner.settings import MIN_FACE
-from scanner.yunet import MODEL as YUNET
 
 # Pictures decoded, or scored, together: the default of Keras and of most examples with PyTorch.
 BATCH = 32

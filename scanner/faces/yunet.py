@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scanner.detector.runtime import cpu_session
 from scanner.imaging.decode import Picture
 
-MODEL = Path(__file__).parent / "models" / "yunet.onnx"
+MODEL = Path(__file__).parents[1] / "models" / "yunet.onnx"
 STRIDES = (8, 16, 32)
 # Boxes that overlap more than this (intersection over union) are one face; the original's value.
 NMS_IOU = 0.3

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.faces.yunet import Detections, YuNet
 from scanner.imaging.crop import same_direction
 from scanner.imaging.pyramid import Pyramid, View
-from scanner.yunet import Detections, YuNet
 
 # Pixels of the view, and of the face in it. Eight of them take 2.5 ms.
 VIEW, FACE = 96, 48

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from scanner.faces.second_look import ENOUGH, Spot, look_again
+from scanner.faces.yunet import MODEL, NMS_IOU, YuNet
 from scanner.imaging.crop import Box, same_direction
 from scanner.imaging.decode import Picture
 from scanner.imaging.pyramid import Pyramid
-from scanner.second_look import ENOUGH, Spot, look_again
-from scanner.yunet import MODEL, NMS_IOU, YuNet
 
 # Long sides, in pixels, at which a picture is searched.
 SIZES = (320, 640, 1280)
