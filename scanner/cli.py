@@ -392,7 +392,7 @@ def version(verbose: bool) -> str:
 
 def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> int:
     """Show the cards of the models; the exit code is 2 if one of them cannot be used."""
-    from scanner.listing import show
+    from scanner.output.list_models import show
 
     if format not in (None, "text", "json") and ctx.get_parameter_source("format") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--list-models writes text or json.", ctx)

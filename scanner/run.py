@@ -16,25 +16,26 @@ from typing import Any
 import click
 
 from scanner import __version__
-from scanner.allowed import MOST_SHOWN, Allowed, find_allowed, how_to_allow
-from scanner.baseline import marked, print_warning, read_baseline
 from scanner.cache import Cache
 from scanner.cache_database import cache_file, check_cache, files_of
-from scanner.destination import STDOUT, descriptor_of, replace_file
 from scanner.detector.model import DEFAULT_MODEL, Detector, find_model
 from scanner.detector.thresholds import Thresholds, choose
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.files.candidate import STDIN, Candidate
 from scanner.files.url import is_url, scheme_of
 from scanner.findings import is_notable, is_wanted
-from scanner.formats import format_of
-from scanner.formats.rows import as_line
 from scanner.options.config import checked_roots
-from scanner.overwrite import SUMMARY, check_replaceable
+from scanner.output.allowed import MOST_SHOWN, Allowed, find_allowed, how_to_allow
+from scanner.output.baseline import marked, print_warning, read_baseline
+from scanner.output.destination import STDOUT, descriptor_of, replace_file
+from scanner.output.formats import format_of
+from scanner.output.formats.rows import as_line
+from scanner.output.overwrite import SUMMARY, check_replaceable
+from scanner.output.progress import Progress
+from scanner.output.summary import Report
+from scanner.output.writers import Writer
 from scanner.pipeline import scan
 from scanner.printable import on_one_line
-from scanner.progress import Progress
-from scanner.report import Report
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.settings import Settings
 from scanner.sources.lists import read_list
@@ -45,7 +46,6 @@ from scanner.sources.walk import candidates
 from scanner.system.interrupts import Interrupts, later
 from scanner.system.quiet import silent_libraries
 from scanner.versions import scope
-from scanner.writers import Writer
 
 
 def run(options: Mapping[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanner.formats.rows import COLUMNS
+from scanner.output.formats.rows import COLUMNS
 
 # Any output with rows may be replaced by any other.
 YESTERDAY = f"{','.join(COLUMNS)}\nyesterday.jpg,no_face,,0,60,44,jpeg,1234,{'ab' * 32},\n"

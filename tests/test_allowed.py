@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scanner.allowed import read_allowed
 from scanner.errors import FacescanError
+from scanner.output.allowed import read_allowed
 from tests.pictures import flat
 
 FAR, PAST = "2999-12-31", "2020-01-31"

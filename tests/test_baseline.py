@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scanner.baseline import read_baseline
 from scanner.cli import main
 from scanner.errors import FacescanError
 from scanner.findings import FINDINGS
+from scanner.output.baseline import read_baseline
 from tests.pictures import encode
 
 FORMATS = ("csv", "json", "jsonl")

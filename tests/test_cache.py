@@ -33,7 +33,7 @@ from scanner.detector.model import Detector
 from scanner.detector.thresholds import Thresholds, choose
 from scanner.files import fingerprint as mark
 from scanner.files.candidate import Candidate
-from scanner.formats.rows import as_cells, as_object
+from scanner.output.formats.rows import as_cells, as_object
 from scanner.pipeline import scan
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scanner.cli import main
-from scanner.report import Report
+from scanner.output.summary import Report
 from tests.mounts import mounted
 from tests.outputs import OLD_SUMMARY, YESTERDAY
 from tests.pictures import encode, scene

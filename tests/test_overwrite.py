@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scanner.cli import main
-from scanner.formats.rows import COLUMNS
+from scanner.output.formats.rows import COLUMNS
 from tests.conftest import clean_environment
 from tests.outputs import OLD_REPORT, OLD_SUMMARY, YESTERDAY
 from tests.pictures import encode, scene
@@ -185,7 +185,7 @@ def test_what_a_killed_scan_or_a_power_cut_left_is_not_in_the_way(here, left):
 
 def test_a_file_that_comes_while_the_scan_runs(here, capfd, monkeypatch):
     """Hours may lie between the beginning, when there was no such file, and the end."""
-    from scanner.report import Report
+    from scanner.output.summary import Report
 
     add = Report.add
 

@@ -23,10 +23,10 @@ from pyarrow import parquet as pq
 
 from scanner.cli import main
 from scanner.errors import FacescanError
-from scanner.formats import parquet
-from scanner.formats.rows import COLUMNS, FIRST_COLUMNS, as_object
+from scanner.output.formats import parquet
+from scanner.output.formats.rows import COLUMNS, FIRST_COLUMNS, as_object
+from scanner.output.writers import Writer
 from scanner.result import Ela, Face, Result, Verdict
-from scanner.writers import Writer
 from tests.conftest import clean_environment
 from tests.outputs import YESTERDAY
 from tests.pictures import encode, scene
@@ -164,7 +164,7 @@ def test_a_scan_that_is_killed_leaves_none_and_costs_no_old_file(tmp_path):
     (tmp_path / "r.parquet").write_text(YESTERDAY)
     script = """if True:
         import os, signal
-        from scanner.writers import Writer
+        from scanner.output.writers import Writer
         from tests.test_writers import META, ROW
         writer = Writer("r.parquet", "parquet", META)
         writer.write(ROW)

@@ -24,8 +24,8 @@ from scanner.detector.thresholds import choose
 from scanner.errors import FacescanError
 from scanner.files.candidate import Candidate
 from scanner.imaging.ela import error_levels
+from scanner.output.summary import STAGES
 from scanner.pipeline import scan
-from scanner.report import STAGES
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.sources.selection import Selection

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from scanner.findings import FAIL_ON
-from scanner.report import STAGES, Report
+from scanner.output.summary import STAGES, Report
 from scanner.result import Result, Verdict
 
 META = {

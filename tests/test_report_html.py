@@ -24,15 +24,15 @@ from hypothesis import strategies as st
 
 from scanner.detector.model import Detector, find_model
 from scanner.errors import FacescanError
-from scanner.formats.rows import as_object
 from scanner.html import report as report_module
 from scanner.html import tallies
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.report import VERDICTS, ReportWriter
 from scanner.html.tallies import Folders, Pace, Scores, Thumbnails
+from scanner.output.formats.rows import as_object
+from scanner.output.summary import Report
 from scanner.printable import on_one_line, printable_path
-from scanner.report import Report
 from scanner.result import Face, Result, Verdict
 from tests.conftest import TOY_CARD, clean_environment
 from tests.outputs import OLD_REPORT

@@ -19,8 +19,8 @@ import pytest
 
 from scanner.html.links import SUFFIXES
 from scanner.html.report import ReportWriter
+from scanner.output.summary import Report
 from scanner.printable import printable_path
-from scanner.report import Report
 from scanner.result import Result
 from tests.conftest import TOY_CARD
 from tests.test_report_html import LIGHT, META, row, write

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.cli import main
-from scanner.formats import format_of, sarif
-from scanner.formats.sarif_rules import ERRORS, rules
+from scanner.output.formats import format_of, sarif
+from scanner.output.formats.sarif_rules import ERRORS, rules
+from scanner.output.writers import Writer
 from scanner.result import Face, Result, Verdict
-from scanner.writers import Writer
 from tests.marked import SETTINGS, png
 from tests.pictures import encode, scene
 from tests.readme_blocks import README, block

@@ -18,12 +18,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
-from scanner.formats import format_of
-from scanner.formats.rows import COLUMNS, FIRST_COLUMNS, as_cells, as_line
-from scanner.formats.text import Text, _csv_line
+from scanner.output.formats import format_of
+from scanner.output.formats.rows import COLUMNS, FIRST_COLUMNS, as_cells, as_line
+from scanner.output.formats.text import Text, _csv_line
+from scanner.output.writers import Writer
 from scanner.printable import printable_path
 from scanner.result import Ela, Face, Result, Verdict
-from scanner.writers import Writer
 from tests.outputs import YESTERDAY
 
 META = {"schema": 1, "tool": "facescan 0"}

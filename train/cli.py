@@ -294,10 +294,10 @@ def evaluate(
     ECE          expected calibration error: how far p_fake is from the truth
     unc err      share of uncertain verdicts; of wrong ones among the others
     """  # noqa: D301  (click's \b is a backspace)
-    from scanner.destination import replace_file
     from scanner.detector.model import Detector, find_model
     from scanner.detector.runtime import available_cpus
     from scanner.html.charts import keep_fonts
+    from scanner.output.destination import replace_file
     from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scanner.detector.card import PREFIX
-from scanner.overwrite import Kind, check_replaceable
+from scanner.output.overwrite import Kind, check_replaceable
 
 # Bytes at an ONNX file's end that are searched: the metadata stand behind the weights.
 _TAIL = 2**20

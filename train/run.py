@@ -17,11 +17,11 @@ from typing import Any
 
 import keras
 
-from scanner.destination import replace_file
 from scanner.detector.card import Card
 from scanner.detector.model import Detector
 from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
+from scanner.output.destination import replace_file
 from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card

@@ -23,10 +23,10 @@ from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.sheet import Captions, Seen, draw_sheet
 from scanner.examined import Examined, PendingEvidence, View
 from scanner.findings import NOTABLE, is_notable
-from scanner.formats.rows import as_object
 from scanner.imaging.crop import Box, Cut, shrink
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import MAX_SIDE, QUALITY, ela_map, error_levels, error_levels_at
+from scanner.output.formats.rows import as_object
 from scanner.png import fingerprint, save_png, saved_png
 from scanner.result import Face, Result, Verdict, decisive_face
 from scanner.settings import Settings

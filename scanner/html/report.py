@@ -21,17 +21,17 @@ from urllib.parse import quote
 
 from scanner.detector.card import Card
 from scanner.findings import NOTABLE, is_notable
-from scanner.formats.rows import as_object
 from scanner.html import charts, render
 from scanner.html.links import Links
 from scanner.html.plots import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
-from scanner.overwrite import REPORT
+from scanner.output.formats.rows import as_object
+from scanner.output.overwrite import REPORT
+from scanner.output.summary import shares
+from scanner.output.writers import Writer
 from scanner.printable import on_one_line
-from scanner.report import shares
 from scanner.result import GENERATED, Result, Verdict
 from scanner.sources.passed_over import in_words
-from scanner.writers import Writer
 
 # In the order in which people want to see them.
 VERDICTS = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR, Verdict.REAL, Verdict.NO_FACE)
@@ -69,7 +69,7 @@ class ReportWriter(Writer):
 
 
 class ReportPage:
-    """What stands in a report: a `scanner.formats.Format`."""
+    """What stands in a report: a `scanner.output.formats.Format`."""
 
     cuttable: ClassVar[bool] = True
     note = ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scanner.formats.rows import COLUMNS, as_cells, as_line, as_object
+from scanner.output.formats.rows import COLUMNS, as_cells, as_line, as_object
 from scanner.result import Result
 
 

@@ -19,10 +19,10 @@ from scanner import __version__
 from scanner.files.candidate import STDIN
 from scanner.files.url import is_url
 from scanner.findings import FINDINGS, is_finding
-from scanner.formats.rows import as_object
-from scanner.formats.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
-from scanner.formats.text import json_text
 from scanner.imaging.inspection.header import DECODABLE
+from scanner.output.formats.rows import as_object
+from scanner.output.formats.sarif_rules import MARKED, MEND, descriptor, level_of, message, rule_of, rules
+from scanner.output.formats.text import json_text
 from scanner.printable import on_disk
 from scanner.result import Result, Verdict, is_marked
 
@@ -41,7 +41,7 @@ _UNREADABLE, _LEFT_OUT = "unreadable", "left-out"
 
 
 class Sarif:
-    """A `scanner.formats.Format`. Results are written as they come; files and notifications wait for the end.
+    """A `scanner.output.formats.Format`. Results are written as they come; files and notifications wait for the end.
 
     Args:
         fail_on: what is a finding, and so a result.

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from scanner.errors import FacescanError
-from scanner.formats.rows import as_object
-from scanner.formats.text import json_text
+from scanner.output.formats.rows import as_object
+from scanner.output.formats.text import json_text
 from scanner.result import SCHEMA_VERSION, Result
 
 try:
@@ -79,7 +79,7 @@ SCHEMA = pa.schema(
 
 
 class Parquet:
-    """A `scanner.formats.Format`: bytes come a row group at a time.
+    """A `scanner.output.formats.Format`: bytes come a row group at a time.
 
     The key-value metadata of the file are those of a JSON's `meta`, each value as JSON, under ``facescan.<key>``; and
     ``facescan.summary``, also of a scan that was broken off.
@@ -131,7 +131,7 @@ class Parquet:
 
 
 def record(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON has it (`scanner.formats.rows.as_object`) -> one as `SCHEMA` has it."""
+    """A row as JSON has it (`scanner.output.formats.rows.as_object`) -> one as `SCHEMA` has it."""
     faces = [face | {"box": dict(zip(_BOX.names, face["box"], strict=True))} for face in row["faces"]]
     faces = [face | {"models": None if face["models"] is None else list(face["models"].items())} for face in faces]
     provenance = row.get("provenance")

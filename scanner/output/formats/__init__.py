@@ -70,16 +70,16 @@ def make_format(name: str, excel: bool = False, color: bool = False, fail_on: st
         name: `csv`, `json`, `jsonl`, `parquet`, `sarif` or `text`.
         excel: whether a CSV is for a spreadsheet.
         color: whether lines for people are coloured.
-        fail_on: what counts as a finding; one of `scanner.report.FAIL_ON`.
+        fail_on: what counts as a finding; one of `scanner.output.summary.FAIL_ON`.
     """
     if name == "parquet":
-        from scanner.formats.parquet import Parquet
+        from scanner.output.formats.parquet import Parquet
 
         return Parquet()
     if name == "sarif":
-        from scanner.formats.sarif import Sarif
+        from scanner.output.formats.sarif import Sarif
 
         return Sarif(fail_on)
-    from scanner.formats.text import text_format
+    from scanner.output.formats.text import text_format
 
     return text_format(name, excel, color)

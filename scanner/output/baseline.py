@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import chain
 from typing import IO, Any
 
-from scanner.allowed import is_allowed_file, read_allowed
 from scanner.errors import FacescanError
 from scanner.findings import is_finding
+from scanner.output.allowed import is_allowed_file, read_allowed
 from scanner.printable import on_one_line
 from scanner.result import Result, Verdict, is_marked
 
@@ -27,11 +27,11 @@ def print_warning(line: str) -> None:
 def read_baseline(file: str, fail_on: str, warn: Callable[[str], None] = print_warning) -> frozenset[str]:
     """Hashes of what an earlier output (CSV, JSON or JSON Lines, told by its content) has for findings.
 
-    A file that begins as a `.facescanignore` does (`scanner.allowed`) is read as one.
+    A file that begins as a `.facescanignore` does (`scanner.output.allowed`) is read as one.
 
     Args:
         file: its path.
-        fail_on: what is a finding, one of `scanner.report.FAIL_ON`.
+        fail_on: what is a finding, one of `scanner.output.summary.FAIL_ON`.
         warn: takes a line about each allowed picture whose date has passed.
 
     Raises:

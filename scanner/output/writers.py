@@ -7,10 +7,10 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
-from scanner.destination import STDOUT, AtomicFile, open_destination
 from scanner.errors import FacescanError, NobodyReadsError
-from scanner.formats import Format, make_format
-from scanner.overwrite import ROWS, Kind
+from scanner.output.destination import STDOUT, AtomicFile, open_destination
+from scanner.output.formats import Format, make_format
+from scanner.output.overwrite import ROWS, Kind
 from scanner.result import Result
 
 
@@ -35,7 +35,7 @@ class Writer:
         meta: tool, model, device, thresholds and settings.
         excel: whether a CSV is for a spreadsheet.
         color: whether lines for people are coloured.
-        fail_on: what counts as a finding; one of `scanner.report.FAIL_ON`.
+        fail_on: what counts as a finding; one of `scanner.output.summary.FAIL_ON`.
         force: replace files of any kind.
 
     Raises:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from scanner.errors import FacescanError
-from scanner.formats.rows import COLUMNS
+from scanner.output.formats.rows import COLUMNS
 from scanner.result import Verdict
 
 # Bytes from a file's beginning that are looked at: more than any row's path and the settings of a scan take.
@@ -31,7 +31,7 @@ _JSON_ROW = re.compile(
     rb'\{\s*"path"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*"verdict"\s*:\s*"(?:%s)"\s*,\s*"p_fake"\s*:' % _VERDICTS
 )
 _SARIF = re.compile(rb'\s*\{.*?"driver"\s*:\s*\{\s*"name"\s*:\s*"facescan"', re.DOTALL)
-# A line for people, with or without colour: `scanner.formats.rows.as_line`.
+# A line for people, with or without colour: `scanner.output.formats.rows.as_line`.
 _LINE = re.compile(
     rb"(?:\x1b\[\d+m)?(?:%s)(?:\x1b\[0m)? (?:[01]\.\d{4}| {6})  \S"
     % b"|".join(verdict.ljust(9).encode() for verdict in Verdict)

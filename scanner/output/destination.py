@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 
 from scanner.errors import FacescanError
-from scanner.overwrite import Kind, check_replaceable, holds
+from scanner.output.overwrite import Kind, check_replaceable, holds
 
 STDOUT = "-"
 # Links in a row that Linux follows.
