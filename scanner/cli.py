@@ -407,8 +407,8 @@ def about_cache(named: str | None, clear: bool) -> str:
     """What is in the cache, or with `clear`, what was in it."""
     from datetime import UTC, datetime
 
-    from scanner.cache import Cache
-    from scanner.cache_database import cache_file, size_of
+    from scanner.cache.database import cache_file, size_of
+    from scanner.cache.store import Cache
 
     file = named or cache_file()
     if file is None or not os.path.exists(file):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from scanner.cache import Cache
+from scanner.cache.store import Cache
 from scanner.detector.model import BATCH, Detector
 from scanner.detector.runtime import available_cpus
 from scanner.detector.thresholds import Thresholds, decided

@@ -16,8 +16,8 @@ from typing import Any
 import click
 
 from scanner import __version__
-from scanner.cache import Cache
-from scanner.cache_database import cache_file, check_cache, files_of
+from scanner.cache.database import cache_file, check_cache, files_of
+from scanner.cache.store import Cache
 from scanner.detector.model import DEFAULT_MODEL, Detector, find_model
 from scanner.detector.thresholds import Thresholds, choose
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError

@@ -23,11 +23,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner import cache as cache_module
-from scanner import cache_database, examine, pipeline
-from scanner.cache import Cache
-from scanner.cache_database import cache_file
-from scanner.cache_row import row_checksum, scope_key
+from scanner import examine, pipeline
+from scanner.cache.database import cache_file
+from scanner.cache.row import row_checksum, scope_key
+from scanner.cache.store import Cache
+from scanner.cache.store import database as cache_database
+from scanner.cache.store import store as cache_module
 from scanner.cli import main
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import Thresholds, choose

@@ -292,7 +292,7 @@ def test_a_gpu_scores_and_the_thumbnails_are_the_same(here, astronaut, face_brig
 
 
 def test_the_cache_has_no_thumbnails_so_findings_are_decoded_again(here, brightness):
-    from scanner.cache import Cache
+    from scanner.cache.store import Cache
     from scanner.versions import scope
 
     files = [here / f"uploads/{name}.png" for name in ("real", "fake")]

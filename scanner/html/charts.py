@@ -73,7 +73,7 @@ def keep_fonts(kept: bool = True) -> None:
     Args:
         kept: False for a folder that is removed when this process ends.
     """
-    from scanner.cache_database import cache_file
+    from scanner.cache.database import cache_file
 
     if "MPLCONFIGDIR" in os.environ:
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner.cache_database import cache_file
+from scanner.cache.database import cache_file
 from scanner.detector.runtime import available_cpus
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from scanner.cache_database import CacheDatabase
-from scanner.cache_row import MAX_ROW, file_checksum, from_text, row_checksum, scope_key, to_text
+from scanner.cache.database import CacheDatabase
+from scanner.cache.row import MAX_ROW, file_checksum, from_text, row_checksum, scope_key, to_text
 from scanner.files.fingerprint import Mark, unchanged
 from scanner.result import Result, Verdict
 

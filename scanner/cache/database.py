@@ -38,7 +38,7 @@ _PASSING = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_READONLY,
 }
-# `checksum`: see `scanner.cache_row`.
+# `checksum`: see `scanner.cache.row`.
 _TABLES = f"""
     CREATE TABLE scopes (id INTEGER PRIMARY KEY, decisive TEXT UNIQUE NOT NULL, model TEXT NOT NULL);
     CREATE TABLE rows (
