@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region, prepare
-from scanner.ela_file import save_map
 from scanner.errors import FacescanError, first_line
+from scanner.evidence.ela_file import save_map
 from scanner.examined import Examined, PendingEvidence
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate

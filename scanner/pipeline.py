@@ -17,12 +17,12 @@ from scanner.cache.store import Cache
 from scanner.detector.model import BATCH, Detector
 from scanner.detector.runtime import available_cpus
 from scanner.detector.thresholds import Thresholds, decided
+from scanner.evidence.png import fingerprint
 from scanner.examine import Examiner, add_evidence, score
 from scanner.examined import Examined
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import STDIN, Candidate
 from scanner.files.fingerprint import Mark, mark_of
-from scanner.png import fingerprint
 from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
 from scanner.result import Result, Verdict

@@ -16,10 +16,11 @@ import numpy as np
 
 from scanner.detector.model import Detector, cut_for, prepare
 from scanner.detector.thresholds import Thresholds
-from scanner.ela_file import save_map, saved_map
 from scanner.errors import FacescanError, first_line
 from scanner.evidence.drawing import FADED, VERDICTS, frame
+from scanner.evidence.ela_file import save_map, saved_map
 from scanner.evidence.explain import GRID, heat_maps
+from scanner.evidence.png import fingerprint, save_png, saved_png
 from scanner.evidence.sheet import Captions, Seen, draw_sheet
 from scanner.examined import Examined, PendingEvidence, View
 from scanner.findings import NOTABLE, is_notable
@@ -27,7 +28,6 @@ from scanner.imaging.crop import Box, Cut, shrink
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import MAX_SIDE, QUALITY, ela_map, error_levels, error_levels_at
 from scanner.output.formats.rows import as_object
-from scanner.png import fingerprint, save_png, saved_png
 from scanner.result import Face, Result, Verdict, decisive_face
 from scanner.settings import Settings
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 
 from scanner import ROWS_VERSION, __version__
+from scanner.evidence.png import fingerprint, save_png, saved_png
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import QUALITY, ela_map
-from scanner.png import fingerprint, save_png, saved_png
 from scanner.result import Result
 
 _KIND = "map"
