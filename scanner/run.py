@@ -20,6 +20,8 @@ from scanner.cache.database import cache_file, check_cache, files_of
 from scanner.cache.store import Cache
 from scanner.detector.model import DEFAULT_MODEL, Detector, find_model
 from scanner.detector.thresholds import Thresholds, choose
+from scanner.engine.pipeline import scan
+from scanner.engine.versions import scope
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError
 from scanner.files.candidate import STDIN, Candidate
 from scanner.files.url import is_url, scheme_of
@@ -34,7 +36,6 @@ from scanner.output.overwrite import SUMMARY, check_replaceable
 from scanner.output.progress import Progress
 from scanner.output.summary import Report
 from scanner.output.writers import Writer
-from scanner.pipeline import scan
 from scanner.printable import on_one_line
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.settings import Settings
@@ -45,7 +46,6 @@ from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
 from scanner.system.interrupts import Interrupts, later
 from scanner.system.quiet import silent_libraries
-from scanner.versions import scope
 
 
 def run(options: Mapping[str, Any]) -> int:
@@ -280,7 +280,7 @@ def _chosen(selection: Selection) -> dict[str, Any]:
 def _check_engine(settings: Settings) -> None:
     """Find out now, not when outputs are open."""
     if settings.engine == "ray":
-        import scanner.ray_engine  # noqa: F401
+        import scanner.engine.ray_workers  # noqa: F401
 
         if settings.device == "cuda":
             raise FacescanError("--engine ray judges on processors, not on GPUs: leave --device cuda out")

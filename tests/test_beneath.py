@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from scanner.detector.thresholds import choose
+from scanner.engine.pipeline import scan
 from scanner.files import beneath
 from scanner.files.beneath import Folder, LinkError, place_of
 from scanner.files.candidate import Candidate
 from scanner.files.fingerprint import mark_of, unchanged
-from scanner.pipeline import scan
 from scanner.result import Result
 from scanner.settings import Settings
 from scanner.sources.once import Once

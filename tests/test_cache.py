@@ -23,7 +23,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner import examine, pipeline
 from scanner.cache.database import cache_file
 from scanner.cache.row import row_checksum, scope_key
 from scanner.cache.store import Cache
@@ -32,13 +31,14 @@ from scanner.cache.store import store as cache_module
 from scanner.cli import main
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import Thresholds, choose
+from scanner.engine import examine, pipeline
+from scanner.engine.pipeline import scan
+from scanner.engine.versions import scope
 from scanner.files import fingerprint as mark
 from scanner.files.candidate import Candidate
 from scanner.output.formats.rows import as_cells, as_object
-from scanner.pipeline import scan
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
-from scanner.versions import scope
 from tests import damaged_cache
 from tests.conftest import clean_environment
 from tests.costly import gif_of_clear_codes

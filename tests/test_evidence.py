@@ -20,11 +20,11 @@ from PIL import PngImagePlugin
 from scanner.cli import main
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import choose
+from scanner.engine.examine import Examiner
+from scanner.engine.pipeline import judge, scan
 from scanner.evidence import THUMBNAIL, Evidence, view_of
-from scanner.examine import Examiner
 from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode
-from scanner.pipeline import judge, scan
 from scanner.result import Face, Result
 from scanner.settings import Settings
 from tests.conftest import EXAMPLES, write_toy
@@ -293,7 +293,7 @@ def test_a_gpu_scores_and_the_thumbnails_are_the_same(here, astronaut, face_brig
 
 def test_the_cache_has_no_thumbnails_so_findings_are_decoded_again(here, brightness):
     from scanner.cache.store import Cache
-    from scanner.versions import scope
+    from scanner.engine.versions import scope
 
     files = [here / f"uploads/{name}.png" for name in ("real", "fake")]
     for file in files:

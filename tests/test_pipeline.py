@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner import pipeline
 from scanner.detector.card import read_card
 from scanner.detector.model import Detector, prepare
 from scanner.detector.thresholds import choose
+from scanner.engine import pipeline
+from scanner.engine.pipeline import scan
 from scanner.errors import FacescanError
 from scanner.files.candidate import Candidate
 from scanner.imaging.ela import error_levels
 from scanner.output.summary import STAGES
-from scanner.pipeline import scan
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.sources.selection import Selection

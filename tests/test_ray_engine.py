@@ -35,7 +35,7 @@ FAULTS = """if True:
 
     class Faulty(MetaPathFinder):
         def find_spec(self, name, path, target=None):
-            if name == "scanner.examine":
+            if name == "scanner.engine.examine":
                 sys.meta_path.remove(self)
                 from scanner.imaging import decode as decoding
                 decode = decoding.decode
@@ -194,7 +194,7 @@ def test_clusters_judge_on_processors(capfd, examples):
 
 
 def test_without_ray(monkeypatch, capfd, examples):
-    monkeypatch.delitem(sys.modules, "scanner.ray_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "scanner.engine.ray_workers", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([str(examples), "--engine", "ray"]) == 2
     assert capfd.readouterr() == ("", "facescan: --engine ray needs Ray: pip install 'ray[data]'\n")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from scanner.engine.schedule import Schedule, Task, Work
 from scanner.files.candidate import Candidate
-from scanner.schedule import Schedule, Task, Work
 
 ROOM = 1000
 

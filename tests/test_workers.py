@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner import examine, serving, workers
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import choose
+from scanner.engine import examine, serving, workers
+from scanner.engine.pipeline import scan
 from scanner.errors import FacescanError
 from scanner.files.candidate import Candidate
 from scanner.imaging import decode as decoding
-from scanner.pipeline import scan
 from scanner.result import Result
 from scanner.settings import Settings
 from tests.conftest import clean_environment
@@ -330,7 +330,7 @@ def test_elsewhere_processes_are_spawned(tmp_path, toy_for_faces, examples):
     """As on macOS and Windows: nothing is inherited, all is sent."""
     script = """if True:
         import multiprocessing, sys
-        from scanner import workers
+        from scanner.engine import workers
         from scanner.detector import trial
         from scanner.system import process
         from scanner.cli import main

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 
 from scanner.detector.model import DEFAULT_MODEL, Detector, Region, find_model
+from scanner.engine.pipeline import BATCH
 from scanner.faces.finder import FaceFinder
-from scanner.pipeline import BATCH
 from tests.bench.peers.work import Outcome, decoded, files_in, main, regions
 
 STAGES = ("decode", "faces", "model")

@@ -19,7 +19,7 @@ import tensorflow as tf
 from scanner.cli import main as facescan
 from scanner.detector.card import OutputSpec
 from scanner.detector.model import Detector, calibrate, prepare
-from scanner.examine import Examiner
+from scanner.engine.examine import Examiner
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode

@@ -22,12 +22,12 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
+from scanner.engine.schedule import Schedule, Task, Work
+from scanner.engine.serving import Answer, Chunk, Decoding, Done, Failure, Look, Ready, serve
 from scanner.errors import FacescanError
 from scanner.examined import Examined
 from scanner.files.candidate import Candidate
 from scanner.result import Result
-from scanner.schedule import Schedule, Task, Work
-from scanner.serving import Answer, Chunk, Decoding, Done, Failure, Look, Ready, serve
 from scanner.system.channel import Channel
 from scanner.system.limits import affordable_processes
 from scanner.system.process import CONTEXT, end_process, how_it_ended, start_process

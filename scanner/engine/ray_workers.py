@@ -40,11 +40,11 @@ except ImportError as error:
     raise FacescanError("--engine ray needs Ray: pip install 'ray[data]'") from error
 
 if TYPE_CHECKING:
+    from scanner.engine.serving import Look
+    from scanner.engine.workers import Failed, Workers
     from scanner.examined import Examined
     from scanner.files.candidate import Candidate
-    from scanner.serving import Look
     from scanner.settings import Settings
-    from scanner.workers import Failed, Workers
 
 # Candidates handed out at once: some tenths of a second of work, against the milliseconds that Ray takes for it.
 CHUNK = 32
@@ -297,7 +297,7 @@ class _Actor:
     def _begin(self) -> Workers:
         import cv2
 
-        from scanner.workers import Workers
+        from scanner.engine.workers import Workers
 
         cv2.setNumThreads(1)
         look, self._failed, settings, versions = pickle.loads(self._work)  # noqa: S301 - from our own driver
@@ -352,7 +352,7 @@ def _slots() -> int:
 
 
 def _versions() -> list[Any]:
-    from scanner.versions import versions
+    from scanner.engine.versions import versions
 
     return versions()
 

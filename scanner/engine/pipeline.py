@@ -17,8 +17,11 @@ from scanner.cache.store import Cache
 from scanner.detector.model import BATCH, Detector
 from scanner.detector.runtime import available_cpus
 from scanner.detector.thresholds import Thresholds, decided
+from scanner.engine.examine import Examiner, add_evidence, score
+from scanner.engine.serving import Look
+from scanner.engine.versions import scope
+from scanner.engine.workers import Failed, Workers
 from scanner.evidence.png import fingerprint
-from scanner.examine import Examiner, add_evidence, score
 from scanner.examined import Examined
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import STDIN, Candidate
@@ -26,15 +29,12 @@ from scanner.files.fingerprint import Mark, mark_of
 from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
 from scanner.result import Result, Verdict
-from scanner.serving import Look
 from scanner.settings import Settings
 from scanner.sources.read import read, read_stdin
-from scanner.versions import scope
-from scanner.workers import Failed, Workers
 
 if TYPE_CHECKING:
+    from scanner.engine.ray_workers import RayWorkers
     from scanner.evidence import Evidence
-    from scanner.ray_engine import RayWorkers
 
 # How far the rest may go on while one picture takes its time: rows are small, regions are not.
 AHEAD = {"cpu": 4096, "cuda": 512, "ray": 65_536}
@@ -119,7 +119,7 @@ def _evidence(
 def _workers(look: Look, failed: Failed, cache: Cache | None, settings: Settings) -> Workers | RayWorkers:
     """What examines: processes of this machine, or of a cluster, whose machines do not ask the cache of this one."""
     if settings.engine == "ray":
-        from scanner.ray_engine import RayWorkers
+        from scanner.engine.ray_workers import RayWorkers
 
         return RayWorkers(look, failed, settings)
     known = cache.by_content if cache else None

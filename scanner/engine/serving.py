@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from scanner.engine.examine import Known
 from scanner.errors import FacescanError, first_line
-from scanner.examine import Known
 from scanner.examined import Examined
 from scanner.files.candidate import Candidate
 from scanner.imaging import complaints

@@ -11,7 +11,7 @@ import onnxruntime
 
 from scanner import ROWS_VERSION, __version__
 from scanner.detector.model import Detector
-from scanner.examine import wants_ela
+from scanner.engine.examine import wants_ela
 from scanner.faces.yunet import MODEL as FACE_FINDER
 from scanner.settings import Settings
 
