@@ -27,8 +27,8 @@ from scanner.errors import FacescanError
 from scanner.html import report as report_module
 from scanner.html import tallies
 from scanner.html.links import Links
-from scanner.html.plots import pace, scores
 from scanner.html.report import VERDICTS, ReportWriter
+from scanner.html.scan_charts import pace, scores
 from scanner.html.tallies import Folders, Pace, Scores, Thumbnails
 from scanner.output.formats.rows import as_object
 from scanner.output.summary import Report

@@ -23,7 +23,7 @@ from scanner.detector.card import Card
 from scanner.findings import NOTABLE, is_notable
 from scanner.html import charts, render
 from scanner.html.links import Links
-from scanner.html.plots import pace, scores
+from scanner.html.scan_charts import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
 from scanner.output.formats.rows import as_object
 from scanner.output.overwrite import REPORT
