@@ -39,7 +39,7 @@ class Decoded:
         format: from the content; empty if unknown.
         picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
         reason: empty on success.
-        colour_profile: what the file says of its colours, and whether they were converted (`scanner.imaging.colour.convert`).
+        colour_profile: what the file says of its colours, and whether they were converted (`imaging.colour`).
         others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
             quite another picture. They are as large, and belong to the same row: the highest score decides.
         damage: what is wrong with the file of a picture whose pixels are all there, or almost; empty if nothing is.

@@ -1,6 +1,6 @@
 """The frames of an animation, and the pages of a document, besides the first: counted in the container, then decoded.
 
-`scanner.imaging.decode` shows the first frame. Pages of a TIFF and pictures of a multi-picture JPEG (MPO) are whole pictures:
+`decode` shows the first frame. Pages of a TIFF and pictures of a multi-picture JPEG (MPO) are whole pictures:
 each goes through the same decoder, with the same limits. Frames of animations are made of those before them.
 """
 
