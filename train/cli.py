@@ -23,7 +23,7 @@ from scanner.system.allocator import keep_memory
 from scanner.system.quiet import silent_libraries
 
 if TYPE_CHECKING:
-    from train.recipes import Recipe
+    from train.recipes.schema import Recipe
 
 USAGE_ERROR, INTERRUPTED, NOBODY_READS = 2, 130, NobodyReadsError.exit_code
 # What training needs besides: the names that are imported, and what to install where one is missing.
@@ -79,8 +79,8 @@ def list_recipes(recipe: str | None, form: str) -> None:
     from train.recipes import RECIPES
 
     if recipe is not None:
-        from train.listing import describe
-        from train.own_recipes import as_toml, load_recipe
+        from train.recipes.listing import describe
+        from train.recipes.own_recipes import as_toml, load_recipe
 
         write = {"text": describe, "toml": as_toml, "json": lambda found: json.dumps(asdict(found), indent=2)}
         click.echo(write[form](load_recipe(recipe)))
@@ -164,7 +164,7 @@ def fit(
     gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with all
     that is needed to repeat the run.
     """
-    from train.own_recipes import load_recipe
+    from train.recipes.own_recipes import load_recipe
 
     chosen = load_recipe(recipe, settings)
     if validation is not None or test is not None:
@@ -208,7 +208,7 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
     is what the studies did; --normalise-format is the control: how much of the figure was the file format.
     """
     from train.comparison import comparison, over_seeds
-    from train.data import read_samples
+    from train.index import read_samples
     from train.recipes import find_recipe
     from train.results import read_records, table
 
@@ -298,10 +298,10 @@ def evaluate(
     from scanner.detector.runtime import available_cpus
     from scanner.html.charts import keep_fonts
     from scanner.output.destination import replace_file
-    from train.data import read_samples
     from train.degrade import CONDITIONS
     from train.evaluate import evaluate as measured_on
     from train.evaluate import plot, table, trained_on
+    from train.index import read_samples
     from train.outputs import FIGURES, PAGE, PREDICTIONS, check_output
     from train.score import write_predictions
 

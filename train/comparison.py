@@ -12,8 +12,8 @@ import numpy as np
 
 from train.degrade import AS_FOUND
 from train.metrics import Confusion, interval
+from train.recipes.studies import Paper, Study
 from train.samples import LABELS, Sample
-from train.studies import Paper, Study
 
 RULES = {"softmax": "the larger of two outputs decides", "sigmoid": "an output over 0.5 decides"}
 FIGURES = ("accuracy", "precision", "recall", "f1")

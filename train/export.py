@@ -25,7 +25,7 @@ from scanner.errors import FacescanError
 from train.activation import with_activation
 from train.card import save
 from train.fit import logits
-from train.recipes import Recipe
+from train.recipes.schema import Recipe
 
 # Read by every ONNX Runtime that the scanner accepts, and the newest that tf2onnx takes for granted.
 OPSET = 15

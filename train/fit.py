@@ -21,12 +21,13 @@ from scanner.errors import FacescanError
 from train.augment import AUGMENTATIONS, COPIES
 from train.checkpoint import Checkpoint, EachEpoch
 from train.compose import Composer
-from train.data import Crops, sampling_weights
+from train.crops import Crops
 from train.ensemble import ensemble
 from train.frozen import part
 from train.pytorch import ADAM_EPSILON, as_pytorch
-from train.recipes import Recipe, Training
+from train.recipes.schema import Recipe, Training
 from train.settle import settle
+from train.split import sampling_weights
 
 # Batches made ahead of the step that takes them.
 QUEUE = 8

@@ -17,8 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from scanner.detector.model import Region
 from scanner.imaging.crop import shrink
 from scanner.imaging.decode import Picture
-from train.data import Crops, sampling_weights
+from train.crops import Crops
 from train.metrics import auc
+from train.split import sampling_weights
 
 # Pixels: where head, hair and background are can be seen in so many, and nothing of what a generator leaves behind.
 THUMBNAIL = 16

@@ -16,14 +16,16 @@ from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError, first_line
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
-from train.data import Crops, Sample, crops, data_hash, of_sets, read_samples
+from train.crops import Crops, crops
 from train.degrade import AS_FOUND, FAIR, conditions
 from train.evaluate import measure, training_facts
 from train.export import export
+from train.index import data_hash, of_sets, read_samples
 from train.metrics import auc
 from train.quantise import halve, quantise
 from train.recipes import find_recipe
 from train.run import COMPARED, PROBED, key_figures
+from train.samples import Sample
 from train.score import BATCH
 
 # Training pictures by which the ranges of the activations are found.
@@ -42,7 +44,7 @@ class Run:
         seed: of the run.
         format: the condition of `train.degrade` under which the training pictures were seen.
         sets: of the index, that were used.
-        data_hash: of their pictures (`train.data.data_hash`).
+        data_hash: of their pictures (`train.index.data_hash`).
         splits: paths of the pictures, by `train`, `validation` and `test`.
     """
 

@@ -21,7 +21,8 @@ from train.comparison import FIGURES, confusion_of, figures_of, share_interval
 from train.degrade import AS_FOUND, FAIR
 from train.markdown import figure, fill
 from train.markdown import table as as_markdown
-from train.recipes import RECIPES, Recipe, Training
+from train.recipes import RECIPES
+from train.recipes.schema import Recipe, Training
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 RECORDS = Path(__file__).parent / "records.jsonl"

@@ -16,8 +16,9 @@ from scanner.detector.runtime import available_cpus
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import decode
 from scanner.settings import MIN_FACE
-from train.data import LABELS, Crops, Sample, crops
+from train.crops import Crops, crops
 from train.degrade import CONDITIONS, conditions
+from train.samples import LABELS, Sample
 
 BATCH = 64
 # Pictures whose crops are held at a time: at 300 px, with two inputs and all conditions, they take 0.8 GB.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scanner.detector.card import InputSpec
-from train.recipes import Recipe, Training
+from train.recipes.schema import Recipe, Training
 
 SIDE = 64
 

@@ -37,7 +37,7 @@ class Row:
         label_1: the class that is 1.
         pictures: (real, fake) of the whole set.
         test, validation: pictures of each part, as (real, fake) or by part; None where the paper has none.
-        figures: as published, by the names of `train.studies.Study`.
+        figures: as published, by the names of `train.recipes.studies.Study`.
         framework: keras or pytorch.
     """
 

@@ -16,7 +16,8 @@ from keras import layers
 
 from train.architectures import ceng_resnet50, gautam_backbone, gautam_fusion
 from train.frozen import part
-from train.recipes import RECIPES, Recipe
+from train.recipes import RECIPES
+from train.recipes.schema import Recipe
 from train.weights import BACKBONES
 
 # Activation and columns of the last layer.

@@ -11,9 +11,10 @@ pytest.importorskip("tensorflow")
 
 from scanner.errors import FacescanError
 from train.checkpoint import Checkpoint
-from train.data import Crops, crops, read_samples
+from train.crops import Crops, crops
 from train.fit import fit, logits
-from train.recipes import Recipe, Training
+from train.index import read_samples
+from train.recipes.schema import Recipe, Training
 
 SOFTMAX = {"output": "softmax", "options": {"output": "softmax"}}
 

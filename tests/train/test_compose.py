@@ -14,8 +14,9 @@ from scanner.errors import FacescanError
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture, decode
 from train.compose import Composer
-from train.data import Crops, Sample, largest
+from train.crops import Crops, largest
 from train.recipes import RECIPES
+from train.samples import Sample
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "pictures"
 NAMES = ("real_astronaut.jpg", "generated_1.jpg", "generated_2.jpg", "generated_3.jpg")

@@ -15,10 +15,14 @@ from scanner.errors import FacescanError
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import decode
 from tests.mounts import mounted
-from train import data
-from train.data import Sample, crops, data_hash, of_sets, read_samples, sampling_weights, split, without
+from train import crops as data
+from train.crops import crops
 from train.degrade import conditions
-from train.recipes import RECIPES, Split
+from train.index import data_hash, of_sets, read_samples, without
+from train.recipes import RECIPES
+from train.recipes.schema import Split
+from train.samples import Sample
+from train.split import sampling_weights, split
 
 SETS = ("a", "b", "c")
 

@@ -13,11 +13,12 @@ import keras
 from keras import layers
 
 from scanner.detector.model import Detector
-from train.data import Crops, crops, read_samples
+from train.crops import Crops, crops
 from train.ensemble import ensemble
 from train.export import TOLERANCE, export
 from train.fit import fit, logits
-from train.recipes import Training
+from train.index import read_samples
+from train.recipes.schema import Training
 
 SIDE = 32
 

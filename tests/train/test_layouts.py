@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from scanner.errors import FacescanError
-from train.data import split
 from train.layouts import read_layout
 from train.lots import with_contents
-from train.recipes import Split
+from train.recipes.schema import Split
 from train.sift import sift
+from train.split import split
 
 
 def picture(seed: int) -> bytes:

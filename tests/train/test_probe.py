@@ -8,8 +8,9 @@ pytest.importorskip("sklearn", reason="needs scikit-learn, of the extra [train]"
 
 from pathlib import Path
 
-from train.data import Crops, Sample
+from train.crops import Crops
 from train.probe import PROBES, probe_aucs
+from train.samples import Sample
 
 
 def pictures(change, count=80, seed=0) -> Crops:

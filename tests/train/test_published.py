@@ -15,10 +15,11 @@ from keras import layers
 
 from tests.train.published import ROWS, Row
 from train.augment import COPIES
-from train.data import Sample, split
 from train.fit import build
 from train.recipes import RECIPES
-from train.studies import Study
+from train.recipes.studies import Study
+from train.samples import Sample
+from train.split import split
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "training_accuracy", "validation_accuracy", "balanced_accuracy")
 # Layers that are the paper's own; those of a backbone are inside it, or were published with it.

@@ -18,12 +18,13 @@ from onnx import TensorProto, numpy_helper
 from scanner.detector.card import InputSpec
 from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from train.data import Crops, crops, read_samples
+from train.crops import Crops, crops
 from train.export import export
 from train.fit import targets, to_tensors
+from train.index import read_samples
 from train.metrics import auc
 from train.quantise import halve, quantise
-from train.recipes import Recipe, Training
+from train.recipes.schema import Recipe, Training
 
 RECIPE = Recipe(
     name="tiny",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from train.recipes import Recipe, Training
-from train.studies import NOT_SAID, Study
+from train.recipes.schema import Recipe, Training
+from train.recipes.studies import NOT_SAID, Study
 
 WIDTH = 100
 

@@ -1,37 +1,20 @@
-"""Labelled pictures -> samples, splits by group, and the face crops that a model sees."""
+"""Parts samples into training, validation and test, group by group, and weighs them for training."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-import os
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.detector.card import Card
-from scanner.detector.model import Region, prepare
-from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
-from scanner.faces.finder import FaceFinder, FoundFace
-from scanner.imaging.crop import Box
-from scanner.imaging.decode import Picture, decode
 from train import lots
-from train.layouts import read_layout
-from train.recipes import Split
+from train.index import names, without
+from train.recipes.schema import Split
 from train.samples import LABELS, Sample
-
-# Bytes of pixels of one split and input up to which they are kept in memory.
-IN_MEMORY = 4 * 2**30
-
-# (picture, face box or None) -> the same, changed: a condition of `train.degrade`.
-Condition = Callable[[Picture, Box | None], tuple[Picture, Box | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +24,6 @@ class Splits:
     train: tuple[Sample, ...]
     validation: tuple[Sample, ...]
     test: tuple[Sample, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Crops:
-    """What a model sees of the samples.
-
-    Attributes:
-        samples: those that show a face, in order.
-        regions: by condition, one `Region` for each of `samples`.
-        faceless: samples in which no face was found.
-        broken: samples that could not be read or decoded.
-    """
-
-    samples: tuple[Sample, ...]
-    regions: tuple[tuple[Region, ...], ...]
-    faceless: tuple[Sample, ...]
-    broken: tuple[Sample, ...]
-
-    @property
-    def fake(self) -> NDArray[np.bool_]:
-        """Labels, (n,)."""
-        return np.array([sample.fake for sample in self.samples], bool)
-
-
-def read_samples(data: Path) -> list[Sample]:
-    """An index, or a data set's folders as it is unpacked, -> its samples (`train.layouts`).
-
-    An index is CSV with the columns path (relative to it), label and, if known, set, generator, group and split.
-
-    Raises:
-        FacescanError: it is neither, or it has no pictures of one of the classes.
-    """
-    return read_layout(data)
 
 
 def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
@@ -114,72 +64,6 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     return Splits(tuple(train), tuple(validation), tuple(test))
 
 
-def without(samples: Iterable[Sample], sets: Iterable[str]) -> list[Sample]:
-    """The samples that are in none of the sets (`set`, `set/real` or `set/fake`)."""
-    left_out = set(sets)
-    return [sample for sample in samples if not names(sample) & left_out]
-
-
-def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition] = ()) -> Crops:
-    """Decode, find the largest face and crop, all by the scanner's own code.
-
-    Args:
-        samples: in any order.
-        card: of the model that is to see them.
-        conditions: what to do to a picture first; none means once, as found.
-    """
-    finder = FaceFinder()
-    ways = conditions or (_as_found,)
-    rooms = [_room((len(ways), len(samples), *spec.size, 3)) for spec in card.inputs]
-
-    def look(position: int) -> str:
-        try:
-            picture = decode(samples[position].file.read_bytes()).picture
-        except OSError:
-            picture = None
-        if picture is None:
-            return "broken"
-        box, turn = None, 0
-        if card.source == "face":
-            faces = finder.find(picture)
-            if not faces:
-                return "faceless"
-            face = largest(faces)
-            box, turn = face.box, face.turn
-        for way, condition in enumerate(ways):
-            for room, pixels in zip(rooms, prepare(*condition(picture, box), card, turn=turn), strict=True):
-                room[way, position] = pixels
-        return "seen"
-
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        outcomes = list(pool.map(look, range(len(samples))))
-
-    def those(kind: str) -> tuple[Sample, ...]:
-        return tuple(sample for sample, outcome in zip(samples, outcomes, strict=True) if outcome == kind)
-
-    seen = [i for i, outcome in enumerate(outcomes) if outcome == "seen"]
-    regions = tuple(tuple(tuple(room[way, i] for room in rooms) for i in seen) for way in range(len(ways)))
-    return Crops(those("seen"), regions, those("faceless"), those("broken"))
-
-
-def largest(faces: Sequence[FoundFace]) -> FoundFace:
-    """The face whose box has the largest area."""
-    return max(faces, key=lambda face: face.box[2] * face.box[3])
-
-
-def of_sets(samples: Sequence[Sample], sets: Sequence[str]) -> list[Sample]:
-    """The samples of these sets.
-
-    Raises:
-        FacescanError: there are none of a set; names those that there are.
-    """
-    known = {sample.set for sample in samples}
-    missing = [name for name in sets if name not in known]
-    if missing:
-        raise FacescanError(f"no pictures of {', '.join(missing)} among {', '.join(sorted(known))}: see --sets")
-    return [sample for sample in samples if sample.set in sets]
-
-
 def sampling_weights(samples: Sequence[Sample], composed: float = 0.0) -> NDArray[np.float64]:
     """Probabilities of drawing each sample, (n,), summing to 1.
 
@@ -202,40 +86,6 @@ def sampling_weights(samples: Sequence[Sample], composed: float = 0.0) -> NDArra
         real = np.array([not sample.fake for sample in samples])
         weights[real] = composed * weights[real] + (1 - composed) * 0.5 * beside[real] / beside.sum()
     return weights / weights.sum()
-
-
-def names(sample: Sample) -> set[str]:
-    """What a rule may call the set that a sample is in: `set`, and `set/real` or `set/fake`."""
-    return {sample.set, f"{sample.set}/{LABELS[sample.fake]}"}
-
-
-def set_names(samples: Iterable[Sample]) -> list[str]:
-    """The sets of the samples with the class, as `set/real` or `set/fake`."""
-    return sorted({f"{sample.set}/{LABELS[sample.fake]}" for sample in samples})
-
-
-def data_hash(samples: Iterable[Sample]) -> str:
-    """SHA-256 over the labels, groups and contents of the samples, whatever their order."""
-    hashed = [sample if sample.content else lots.with_contents([sample])[0] for sample in samples]
-    lines = sorted(f"{s.content.split()[0]} {LABELS[s.fake]} {s.set} {s.group}" for s in hashed)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Room for pixels: in memory or, if they are many, in a file without a name in the folder for temporary files."""
-    size = math.prod(shape)
-    if size <= IN_MEMORY:
-        return np.empty(shape, np.uint8)
-    try:
-        with tempfile.TemporaryFile() as file:
-            if hasattr(os, "posix_fallocate"):  # a disk that fills up later kills the process
-                os.posix_fallocate(file.fileno(), 0, size)
-            return np.asarray(np.memmap(file, np.uint8, "w+", shape=shape))
-    except OSError as error:
-        raise FacescanError(
-            f"{tempfile.gettempdir()}: no room for {size / 1e9:.1f} GB of pixels ({error.strerror}): "
-            "set TMPDIR to a folder that has it"
-        ) from error
 
 
 def _as_they_come(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
@@ -297,7 +147,3 @@ def _lot(group: tuple[str, ...], seed: int) -> float:
     """0 up to 1, evenly spread."""
     digest = hashlib.sha256(" ".join((str(seed), *group)).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
-
-
-def _as_found(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
-    return picture, box

@@ -13,7 +13,8 @@ from typing import Any
 
 from scanner.detector.card import InputSpec
 from scanner.errors import FacescanError
-from train.recipes import Recipe, Split, Training, find_recipe
+from train.recipes import find_recipe
+from train.recipes.schema import Recipe, Split, Training
 
 OUTPUTS = ("logit", "sigmoid", "softmax")
 # Values that a field may have, where it names something. The names of changes are checked when they are looked up.

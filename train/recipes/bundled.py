@@ -1,0 +1,70 @@
+"""Recipes of the detectors that facescan ships."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from train.recipes.schema import (
+    CENTRED,
+    Recipe,
+    Split,
+    Training,
+    picture_input,
+)
+
+DEFAULT = Recipe(
+    name="default",
+    version="3",
+    summary="facescan's detector of wholly generated faces: two shortened MobileNets v1 at 160 px",
+    source="Howard et al. 2017, arXiv:1704.04861",
+    task="synthesis",
+    architecture="train.architectures.mobilenet",
+    inputs=(picture_input(160, **CENTRED),),
+    output="logit",
+    backbones=("mobilenet",),
+    training=Training(
+        optimizer="adam",
+        learning_rate=5e-4,
+        epochs=14,
+        batch=32,
+        weight_decay=1e-4,
+        schedule="cosine",
+        warmup=0.05,
+        augmentation="saved_anyhow",
+        balanced=True,
+        label_smoothing=0.05,
+        ema=0.99,
+        members=2,
+    ),
+    split=Split(
+        excluded=("ciplab/fake",),  # composites of real parts: another task
+        # Real pictures of people and cameras never trained on: for the false alarms, and for the thresholds.
+        test_sets=("team18f",),
+        validation_sets=("congress",),
+    ),
+    region="face",
+    margin=0.25,
+)
+
+COMPOSITES = Recipe(
+    name="composites",
+    version="1",
+    summary="facescan's detector of composites, faces with parts of others: a shortened MobileNet v1 at 192 px",
+    source="Howard et al. 2017, arXiv:1704.04861; composites made while training: train/compose.py",
+    task="manipulation",
+    architecture="train.architectures.mobilenet",
+    inputs=(picture_input(192, **CENTRED),),
+    output="logit",
+    backbones=("mobilenet",),
+    training=replace(DEFAULT.training, epochs=8, augmentation="resaved", composed=0.5, members=1),
+    split=Split(
+        # Wholly generated faces: another task.
+        excluded=("faces140k/fake", "flux_dev", "gan128", "generated_photos", "hardfake/fake", "roeishc/fake", "sd14",
+                  "sd21", "sdxl", "stylegan3", "tpdne", "vedant"),
+        # As for `default`: real pictures of people and cameras never trained on.
+        test_sets=("team18f",),
+        validation_sets=("congress",),
+    ),
+    region="face",
+    margin=0.15,
+)  # fmt: skip
