@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.html import charts
-from train.degrade import AS_FOUND, FAIR, TITLES
+from train.data.degrade import AS_FOUND, FAIR, TITLES
 from train.metrics import auc, interval, reliability, roc_curve
 
 if TYPE_CHECKING:

@@ -208,7 +208,7 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
     is what the studies did; --normalise-format is the control: how much of the figure was the file format.
     """
     from train.comparison import comparison, over_seeds
-    from train.index import read_samples
+    from train.data.index import read_samples
     from train.recipes import find_recipe
     from train.results import read_records, table
 
@@ -298,10 +298,10 @@ def evaluate(
     from scanner.detector.runtime import available_cpus
     from scanner.html.charts import keep_fonts
     from scanner.output.destination import replace_file
-    from train.degrade import CONDITIONS
+    from train.data.degrade import CONDITIONS
+    from train.data.index import read_samples
     from train.evaluate import evaluate as measured_on
     from train.evaluate import plot, table, trained_on
-    from train.index import read_samples
     from train.outputs import FIGURES, PAGE, PREDICTIONS, check_output
     from train.score import write_predictions
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from train.degrade import AS_FOUND
+from train.data.degrade import AS_FOUND
+from train.data.samples import LABELS, Sample
 from train.metrics import Confusion, interval
 from train.recipes.studies import Paper, Study
-from train.samples import LABELS, Sample
 
 RULES = {"softmax": "the larger of two outputs decides", "sigmoid": "an output over 0.5 decides"}
 FIGURES = ("accuracy", "precision", "recall", "f1")

@@ -16,10 +16,11 @@ from scanner.detector.card import Card
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import choose
 from scanner.result import Verdict
-from train.crops import Crops
-from train.degrade import FAIR, TITLES
+from train.data.crops import Crops
+from train.data.degrade import FAIR, TITLES
+from train.data.lots import short_hash, with_contents
+from train.data.samples import Sample
 from train.figures import Evaluation, Row
-from train.lots import short_hash, with_contents
 from train.metrics import (
     auc,
     average_precision,
@@ -29,7 +30,6 @@ from train.metrics import (
     roc_curve,
     tpr_at_fpr,
 )
-from train.samples import Sample
 from train.score import Scores, score, score_crops
 
 # The operating point at which pictures are called fake or real, and where they are if the card has no such point.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from train.degrade import FAIR
+from train.data.degrade import FAIR
 from train.metrics import Confusion
 from train.score import Scores
 
@@ -75,7 +75,7 @@ class Evaluation:
     Attributes:
         model, sha256: whose figures these are.
         threshold: pictures are called fake from this p_fake on, where a row counts right and wrong.
-        rows: by condition (`train.degrade.CONDITIONS`).
+        rows: by condition (`train.data.degrade.CONDITIONS`).
         faceless: pictures in which no face was found.
         broken: pictures that could not be decoded, or that the model gave no number for.
         scores: what the figures come from.

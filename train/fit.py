@@ -18,16 +18,16 @@ from scanner.detector.card import InputSpec
 from scanner.detector.model import Region, normalise, to_logits
 from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
-from train.augment import AUGMENTATIONS, COPIES
 from train.checkpoint import Checkpoint, EachEpoch
-from train.compose import Composer
-from train.crops import Crops
+from train.data.augment import AUGMENTATIONS, COPIES
+from train.data.compose import Composer
+from train.data.crops import Crops
+from train.data.split import sampling_weights
 from train.ensemble import ensemble
 from train.frozen import part
 from train.pytorch import ADAM_EPSILON, as_pytorch
 from train.recipes.schema import Recipe, Training
 from train.settle import settle
-from train.split import sampling_weights
 
 # Batches made ahead of the step that takes them.
 QUEUE = 8
@@ -245,7 +245,7 @@ def _fit_one(
 
 def _steps(recipe: Recipe, train: Crops) -> int:
     """Steps an epoch."""
-    pictures = len(train.samples) * (1 + len(COPIES.get(recipe.training.copies, ())))
+    pictures = len(train.data.samples) * (1 + len(COPIES.get(recipe.training.copies, ())))
     return math.ceil(pictures / recipe.training.batch)
 
 
@@ -376,7 +376,7 @@ def _feeds(
     parts = None if training.augmentation or training.copies or training.balanced else part(model)
     if parts is not None:
         trunk, head = parts
-        if np.prod(trunk.output.shape[1:]) * 4 * len(train.samples) <= KEPT:
+        if np.prod(trunk.output.shape[1:]) * 4 * len(train.data.samples) <= KEPT:
             seen = trunk.predict(Batches(train, recipe, seed, drawn=False), verbose=0)
             lessons = {
                 "x": seen,

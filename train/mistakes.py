@@ -11,10 +11,10 @@ import numpy as np
 
 from scanner.imaging.crop import shrink
 from scanner.imaging.decode import decode
-from train.degrade import FAIR
+from train.data.degrade import FAIR
+from train.data.samples import LABELS, Sample
 from train.figures import Evaluation
 from train.metrics import Confusion
-from train.samples import LABELS, Sample
 
 # Mistakes of each kind, and the longer side of their thumbnails in pixels.
 SHOWN, SIDE = 12, 120

@@ -17,9 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from scanner.detector.model import Region
 from scanner.imaging.crop import shrink
 from scanner.imaging.decode import Picture
-from train.crops import Crops
+from train.data.crops import Crops
+from train.data.split import sampling_weights
 from train.metrics import auc
-from train.split import sampling_weights
 
 # Pixels: where head, hair and background are can be seen in so many, and nothing of what a generator leaves behind.
 THUMBNAIL = 16
@@ -63,7 +63,7 @@ def probe_aucs(name: str, train: Crops, test: Crops) -> list[float]:
     """
     features, strength = PROBES[name]
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
-    weights = sampling_weights(train.samples)
+    weights = sampling_weights(train.data.samples)
     probe.fit(
         _table(features, train.regions[0]),
         train.fake,

@@ -16,16 +16,16 @@ from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError, first_line
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
-from train.crops import Crops, crops
-from train.degrade import AS_FOUND, FAIR, conditions
+from train.data.crops import Crops, crops
+from train.data.degrade import AS_FOUND, FAIR, conditions
+from train.data.index import data_hash, of_sets, read_samples
+from train.data.samples import Sample
 from train.evaluate import measure, training_facts
 from train.export import export
-from train.index import data_hash, of_sets, read_samples
 from train.metrics import auc
 from train.quantise import halve, quantise
 from train.recipes import find_recipe
 from train.run import COMPARED, PROBED, key_figures
-from train.samples import Sample
 from train.score import BATCH
 
 # Training pictures by which the ranges of the activations are found.
@@ -42,9 +42,9 @@ class Run:
         folder: it.
         name: of the recipe, and of the files.
         seed: of the run.
-        format: the condition of `train.degrade` under which the training pictures were seen.
+        format: the condition of `train.data.degrade` under which the training pictures were seen.
         sets: of the index, that were used.
-        data_hash: of their pictures (`train.index.data_hash`).
+        data_hash: of their pictures (`train.data.index.data_hash`).
         splits: paths of the pictures, by `train`, `validation` and `test`.
     """
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from scanner.errors import FacescanError
 from train.comparison import FIGURES, confusion_of, figures_of, share_interval
-from train.degrade import AS_FOUND, FAIR
+from train.data.degrade import AS_FOUND, FAIR
 from train.markdown import figure, fill
 from train.markdown import table as as_markdown
 from train.recipes import RECIPES

@@ -27,21 +27,21 @@ from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
 from train.checkpoint import Checkpoint
 from train.comparison import RULES, other_pictures
-from train.crops import Crops, crops
-from train.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
+from train.data.crops import Crops, crops
+from train.data.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
+from train.data.index import data_hash, names, of_sets, set_names
+from train.data.layouts import read_layout, summary
+from train.data.lots import short_hash, with_contents
+from train.data.samples import LABELS, Sample
+from train.data.sift import sift
+from train.data.split import Splits, split
 from train.evaluate import measure, plot, table
 from train.export import OPSET, export
 from train.figures import Evaluation
 from train.fit import fit, layer_table, logits
-from train.index import data_hash, names, of_sets, set_names
-from train.layouts import read_layout, summary
-from train.lots import short_hash, with_contents
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_aucs
 from train.recipes.schema import Recipe, Split
-from train.samples import LABELS, Sample
-from train.sift import sift
-from train.split import Splits, split
 from train.weights import resolve
 
 RECORD = "run.json"

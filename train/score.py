@@ -16,9 +16,9 @@ from scanner.detector.runtime import available_cpus
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import decode
 from scanner.settings import MIN_FACE
-from train.crops import Crops, crops
-from train.degrade import CONDITIONS, conditions
-from train.samples import LABELS, Sample
+from train.data.crops import Crops, crops
+from train.data.degrade import CONDITIONS, conditions
+from train.data.samples import LABELS, Sample
 
 BATCH = 64
 # Pictures whose crops are held at a time: at 300 px, with two inputs and all conditions, they take 0.8 GB.
@@ -33,7 +33,7 @@ class Scores:
 
     Attributes:
         samples: those that could be judged, (n,), in order.
-        p_fake: by condition (`train.degrade.CONDITIONS`), (n,), with the four decimals that the scanner writes.
+        p_fake: by condition (`train.data.degrade.CONDITIONS`), (n,), with the four decimals that the scanner writes.
         faceless: samples in which no face was found.
         broken: samples that could not be decoded, or that the model gave no number for.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.detector.model import BUNDLED, Detector, find_model
-from train.degrade import FAIR, TITLES
+from train.data.degrade import FAIR, TITLES
 from train.evaluate import training_facts
 from train.markdown import figure, fill, table
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from train.augment import AUGMENTATIONS, COPIES, _saturated
+from train.data.augment import AUGMENTATIONS, COPIES, _saturated
 from train.recipes import RECIPES
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)

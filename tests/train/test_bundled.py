@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from scanner.detector.model import DEFAULT_MODEL, Detector, bundled_models, find_model
-from train.degrade import CONDITIONS, FAIR
+from train.data.degrade import CONDITIONS, FAIR
+from train.data.index import read_samples
+from train.data.split import split
 from train.evaluate import evaluate
-from train.index import read_samples
 from train.recipes import RECIPES
-from train.split import split
 
 # Bytes of all of them that a recipe makes.
 LARGEST = 10_000_000

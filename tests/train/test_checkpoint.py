@@ -11,9 +11,9 @@ pytest.importorskip("tensorflow")
 
 from scanner.errors import FacescanError
 from train.checkpoint import Checkpoint
-from train.crops import Crops, crops
+from train.data.crops import Crops, crops
+from train.data.index import read_samples
 from train.fit import fit, logits
-from train.index import read_samples
 from train.recipes.schema import Recipe, Training
 
 SOFTMAX = {"output": "softmax", "options": {"output": "softmax"}}

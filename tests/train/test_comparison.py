@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from train.comparison import comparison, figures_of, other_pictures, over_seeds
+from train.data.samples import Sample
 from train.metrics import Confusion
 from train.recipes import RECIPES
-from train.samples import Sample
 
 
 def record(name: str, found: tuple[int, int, int, int], seed: int = 0, **more) -> dict:

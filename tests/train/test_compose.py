@@ -13,10 +13,10 @@ from scanner.detector.model import prepare
 from scanner.errors import FacescanError
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture, decode
-from train.compose import Composer
-from train.crops import Crops, largest
+from train.data.compose import Composer
+from train.data.crops import Crops, largest
+from train.data.samples import Sample
 from train.recipes import RECIPES
-from train.samples import Sample
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "pictures"
 NAMES = ("real_astronaut.jpg", "generated_1.jpg", "generated_2.jpg", "generated_3.jpg")

@@ -15,14 +15,14 @@ from scanner.errors import FacescanError
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import decode
 from tests.mounts import mounted
-from train import crops as data
-from train.crops import crops
-from train.degrade import conditions
-from train.index import data_hash, of_sets, read_samples, without
+from train.data import crops as data
+from train.data.crops import crops
+from train.data.degrade import conditions
+from train.data.index import data_hash, of_sets, read_samples, without
+from train.data.samples import Sample
+from train.data.split import sampling_weights, split
 from train.recipes import RECIPES
 from train.recipes.schema import Split
-from train.samples import Sample
-from train.split import sampling_weights, split
 
 SETS = ("a", "b", "c")
 

@@ -9,7 +9,7 @@ import pytest
 
 from scanner.detector.card import InputSpec
 from tests.conftest import TOY_CARD
-from train.degrade import (
+from train.data.degrade import (
     AS_FOUND,
     CONDITIONS,
     FACE_SIDE,

@@ -13,11 +13,11 @@ import keras
 from keras import layers
 
 from scanner.detector.model import Detector
-from train.crops import Crops, crops
+from train.data.crops import Crops, crops
+from train.data.index import read_samples
 from train.ensemble import ensemble
 from train.export import TOLERANCE, export
 from train.fit import fit, logits
-from train.index import read_samples
 from train.recipes.schema import Training
 
 SIDE = 32

@@ -16,10 +16,10 @@ from scanner.detector.model import Detector, find_model
 from tests.conftest import write_toy
 from tests.onnx_models import input_card, write_model
 from train.cli import main
-from train.crops import crops
-from train.degrade import CONDITIONS, conditions
+from train.data.crops import crops
+from train.data.degrade import CONDITIONS, conditions
+from train.data.index import read_samples
 from train.evaluate import evaluate, measure, table
-from train.index import read_samples
 from train.score import CHUNK, score
 
 # Set, generator, label and brightness, which is the toy's p_fake. The toy calls fake from 0.7 on.

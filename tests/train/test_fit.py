@@ -19,13 +19,13 @@ from scanner.detector.card import InputSpec
 from scanner.detector.model import normalise, prepare
 from scanner.errors import FacescanError
 from scanner.imaging.decode import decode
-from train.crops import Crops, crops
-from train.degrade import FAIR, conditions
+from train.data.crops import Crops, crops
+from train.data.degrade import FAIR, conditions
+from train.data.index import read_samples
+from train.data.samples import LABELS
 from train.fit import Batches, StudyAdam, fit, logits, targets, to_tensors
-from train.index import read_samples
 from train.recipes import RECIPES
 from train.recipes.schema import FAKE_FIRST, REAL_FIRST, Training
-from train.samples import LABELS
 
 
 @pytest.fixture(scope="module")
@@ -202,8 +202,8 @@ def test_another_backend_trains_the_same_recipe(index):
     script = f"""
 from dataclasses import replace
 from pathlib import Path
-from train.crops import crops
-from train.index import read_samples
+from train.data.crops import crops
+from train.data.index import read_samples
 from train.fit import fit
 from train.recipes import RECIPES
 import keras

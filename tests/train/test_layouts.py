@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from scanner.errors import FacescanError
-from train.layouts import read_layout
-from train.lots import with_contents
+from train.data.layouts import read_layout
+from train.data.lots import with_contents
+from train.data.sift import sift
+from train.data.split import split
 from train.recipes.schema import Split
-from train.sift import sift
-from train.split import split
 
 
 def picture(seed: int) -> bytes:

@@ -18,8 +18,8 @@ pytest.importorskip("matplotlib", reason="needs the extra report")
 
 from scanner.detector.model import Detector
 from train.cli import main
+from train.data.index import read_samples
 from train.evaluate import evaluate
-from train.index import read_samples
 from train.page import Source, page
 
 HOSTILE = "<img src=x onerror=alert(1)>&\"'\u202e"

@@ -24,13 +24,13 @@ from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate
 from scanner.imaging.decode import decode
 from scanner.settings import Settings
-from train.crops import crops
+from train.data.crops import crops
+from train.data.index import read_samples
+from train.data.samples import Sample
 from train.export import TOLERANCE, export
 from train.fit import fit, logits, to_tensors
-from train.index import read_samples
 from train.recipes import RECIPES
 from train.recipes.schema import Recipe
-from train.samples import Sample
 
 SIDE = 64  # pixels, instead of 128 to 300
 

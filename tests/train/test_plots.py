@@ -15,8 +15,8 @@ from scanner.detector.model import Detector
 from scanner.imaging.decode import decode
 from train import plots
 from train.cli import main
+from train.data.index import read_samples
 from train.evaluate import evaluate, plot
-from train.index import read_samples
 from train.metrics import Confusion
 
 

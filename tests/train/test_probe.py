@@ -8,9 +8,9 @@ pytest.importorskip("sklearn", reason="needs scikit-learn, of the extra [train]"
 
 from pathlib import Path
 
-from train.crops import Crops
+from train.data.crops import Crops
+from train.data.samples import Sample
 from train.probe import PROBES, probe_aucs
-from train.samples import Sample
 
 
 def pictures(change, count=80, seed=0) -> Crops:

@@ -14,12 +14,12 @@ import keras
 from keras import layers
 
 from tests.train.published import ROWS, Row
-from train.augment import COPIES
+from train.data.augment import COPIES
+from train.data.samples import Sample
+from train.data.split import split
 from train.fit import build
 from train.recipes import RECIPES
 from train.recipes.studies import Study
-from train.samples import Sample
-from train.split import split
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "training_accuracy", "validation_accuracy", "balanced_accuracy")
 # Layers that are the paper's own; those of a backbone are inside it, or were published with it.

@@ -18,10 +18,10 @@ from onnx import TensorProto, numpy_helper
 from scanner.detector.card import InputSpec
 from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from train.crops import Crops, crops
+from train.data.crops import Crops, crops
+from train.data.index import read_samples
 from train.export import export
 from train.fit import targets, to_tensors
-from train.index import read_samples
 from train.metrics import auc
 from train.quantise import halve, quantise
 from train.recipes.schema import Recipe, Training

@@ -121,7 +121,7 @@ def _with(recipe: Recipe, setting: str) -> Recipe:
 
 
 def _checked(recipe: Recipe, where: str) -> Recipe:
-    from train.augment import AUGMENTATIONS, COPIES
+    from train.data.augment import AUGMENTATIONS, COPIES
 
     training = recipe.training
     named = NAMED | {"augmentation": ("", *AUGMENTATIONS), "copies": ("", *COPIES)}

@@ -30,11 +30,11 @@ class Training:
             a tenth of it whenever the validation loss has not fallen for `plateau_patience` epochs.
         warmup: share of the steps over which a cosine's rate rises first.
         plateau_patience: epochs, of the schedule `plateau`.
-        augmentation: a name of `train.augment.AUGMENTATIONS`, or empty: every picture is changed anew in every epoch.
-        copies: a name of `train.augment.COPIES`, or empty: every picture of the training and validation splits comes
+        augmentation: a name of `train.data.augment.AUGMENTATIONS`, or empty: every picture is changed anew in every epoch.
+        copies: a name of `train.data.augment.COPIES`, or empty: every picture of the training and validation splits comes
             as itself and once more for each change, made once for all epochs.
-        balanced: whether pictures are drawn by `train.split.sampling_weights`; otherwise each is seen once an epoch.
-        composed: share of the fakes drawn in whose place comes a composite of real ones (`train.compose`).
+        balanced: whether pictures are drawn by `train.data.split.sampling_weights`; otherwise each is seen once an epoch.
+        composed: share of the fakes drawn in whose place comes a composite of real ones (`train.data.compose`).
         label_smoothing: of the cross-entropy.
         ema: momentum of the running average of the weights that is kept in the end; 0 keeps the last ones.
         keep_best: whether the weights of the epoch with the lowest validation loss are kept.

@@ -13,7 +13,7 @@ import numpy as np
 
 from scanner.detector.model import Region
 from scanner.imaging.decode import Picture
-from train.degrade import jpeg, webp
+from train.data.degrade import jpeg, webp
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
 Augmentation = Callable[[Region, np.random.Generator], Region]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import FacescanError
-from train import lots
-from train.index import names, without
+from train.data import lots
+from train.data.index import names, without
+from train.data.samples import LABELS, Sample
 from train.recipes.schema import Split
-from train.samples import LABELS, Sample
 
 
 @dataclass(frozen=True, slots=True)

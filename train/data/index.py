@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scanner.errors import FacescanError
-from train import lots
-from train.layouts import read_layout
-from train.samples import LABELS, Sample
+from train.data import lots
+from train.data.layouts import read_layout
+from train.data.samples import LABELS, Sample
 
 
 def read_samples(data: Path) -> list[Sample]:
-    """An index, or a data set's folders as it is unpacked, -> its samples (`train.layouts`).
+    """An index, or a data set's folders as it is unpacked, -> its samples (`train.data.layouts`).
 
     An index is CSV with the columns path (relative to it), label and, if known, set, generator, group and split.
 

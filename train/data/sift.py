@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scanner.imaging.inspection.header import read_header
-from train.lots import UNREADABLE
-from train.samples import Sample
+from train.data.lots import UNREADABLE
+from train.data.samples import Sample
 
 # Bytes of a file that tell whether it is a picture.
 HEAD = 4096
@@ -48,7 +48,7 @@ def sift(samples: Sequence[Sample]) -> Sifted:
     in the test, or in the validation, alone.
 
     Args:
-        samples: with their contents (`train.lots.with_contents`). Files that cannot be read stay: they are counted
+        samples: with their contents (`train.data.lots.with_contents`). Files that cannot be read stay: they are counted
             where pictures are decoded.
     """
     left_out: dict[str, list[str]] = {kind: [] for kind in KINDS}

@@ -10,7 +10,7 @@ import numpy as np
 from scanner.detector.card import Card
 from scanner.imaging.crop import Box, shrink
 from scanner.imaging.decode import Picture
-from train.crops import Condition
+from train.data.crops import Condition
 
 # About the size of the faces in most sets at hand (256 px pictures cut at 2.2 times the face): few are enlarged.
 FACE_SIDE = 112

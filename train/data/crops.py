@@ -19,12 +19,12 @@ from scanner.errors import FacescanError
 from scanner.faces.finder import FaceFinder, FoundFace
 from scanner.imaging.crop import Box
 from scanner.imaging.decode import Picture, decode
-from train.samples import Sample
+from train.data.samples import Sample
 
 # Bytes of pixels of one split and input up to which they are kept in memory.
 IN_MEMORY = 4 * 2**30
 
-# (picture, face box or None) -> the same, changed: a condition of `train.degrade`.
+# (picture, face box or None) -> the same, changed: a condition of `train.data.degrade`.
 Condition = Callable[[Picture, Box | None], tuple[Picture, Box | None]]
 
 

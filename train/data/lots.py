@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from scanner.detector.runtime import available_cpus
-from train.samples import Sample
+from train.data.samples import Sample
 
 UNREADABLE = "unreadable"
 # Hexadecimal digits of a hash that a card keeps of each training picture.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from scanner.errors import FacescanError
-from train.samples import LABELS, Sample
+from train.data.samples import LABELS, Sample
 
 COLUMNS = ("path", "label")  # of an index; set, generator, group and split are optional
 # Other names of the column `path`, in the order in which they are looked for.
