@@ -24,7 +24,7 @@ from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError
 from train.activation import with_activation
 from train.card import save
-from train.fit import logits
+from train.fitting.fit import logits
 from train.recipes.schema import Recipe
 
 # Read by every ONNX Runtime that the scanner accepts, and the newest that tf2onnx takes for granted.

@@ -25,7 +25,6 @@ from scanner.output.destination import replace_file
 from train import plots
 from train.calibrate import calibrate_on, calibration_scores
 from train.card import write_card
-from train.checkpoint import Checkpoint
 from train.comparison import RULES, other_pictures
 from train.data.crops import Crops, crops
 from train.data.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
@@ -38,11 +37,12 @@ from train.data.split import Splits, split
 from train.evaluate import measure, plot, table
 from train.export import OPSET, export
 from train.figures import Evaluation
-from train.fit import fit, layer_table, logits
+from train.fitting.checkpoint import Checkpoint
+from train.fitting.fit import fit, layer_table, logits
+from train.fitting.weights import resolve
 from train.metrics import Confusion, confusion
 from train.probe import PROBES, probe_aucs
 from train.recipes.schema import Recipe, Split
-from train.weights import resolve
 
 RECORD = "run.json"
 # Of a card whose user stated no terms of use.
@@ -86,7 +86,7 @@ class Plan:
     """What a run may change in a recipe.
 
     Attributes:
-        weights: what the backbones start from, as `train.weights.resolve` takes it.
+        weights: what the backbones start from, as `train.fitting.weights.resolve` takes it.
         epochs: instead of the recipe's.
         learning_rate: instead of the recipe's.
         seed: of splits, draws and weights.

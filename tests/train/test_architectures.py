@@ -15,10 +15,10 @@ import keras
 from keras import layers
 
 from train.architectures import ceng_resnet50, gautam_backbone, gautam_fusion
-from train.frozen import part
+from train.fitting.frozen import part
+from train.fitting.weights import BACKBONES
 from train.recipes import RECIPES
 from train.recipes.schema import Recipe
-from train.weights import BACKBONES
 
 # Activation and columns of the last layer.
 OUTPUTS = {"logit": ("linear", 1), "sigmoid": ("sigmoid", 1), "softmax": ("softmax", 2)}

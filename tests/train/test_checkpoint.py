@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from scanner.errors import FacescanError
-from train.checkpoint import Checkpoint
 from train.data.crops import Crops, crops
 from train.data.index import read_samples
-from train.fit import fit, logits
+from train.fitting.checkpoint import Checkpoint
+from train.fitting.fit import fit, logits
 from train.recipes.schema import Recipe, Training
 
 SOFTMAX = {"output": "softmax", "options": {"output": "softmax"}}

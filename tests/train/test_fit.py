@@ -23,7 +23,7 @@ from train.data.crops import Crops, crops
 from train.data.degrade import FAIR, conditions
 from train.data.index import read_samples
 from train.data.samples import LABELS
-from train.fit import Batches, StudyAdam, fit, logits, targets, to_tensors
+from train.fitting.fit import Batches, StudyAdam, fit, logits, targets, to_tensors
 from train.recipes import RECIPES
 from train.recipes.schema import FAKE_FIRST, REAL_FIRST, Training
 
@@ -167,7 +167,7 @@ def test_a_frozen_trunk_gives_the_same_training_as_the_whole(recipe, seen, monke
     """Kept outputs or computed anew: the head learns the same, but for the order of the pictures."""
     recipe = replace(recipe, options={"frozen": True}, training=Training("adam", 3e-3, epochs=6, batch=128))
     kept = fit(recipe, seen, seen, 0, {}, quiet)
-    monkeypatch.setattr("train.fit.KEPT", 0)
+    monkeypatch.setattr("train.fitting.fit.KEPT", 0)
     anew = fit(recipe, seen, seen, 0, {}, quiet)
     assert [p["loss"] for p in kept.history] == pytest.approx([p["loss"] for p in anew.history], rel=1e-3)
     assert np.array_equal(
@@ -204,7 +204,7 @@ from dataclasses import replace
 from pathlib import Path
 from train.data.crops import crops
 from train.data.index import read_samples
-from train.fit import fit
+from train.fitting.fit import fit
 from train.recipes import RECIPES
 import keras
 recipe = RECIPES["gautam-fusion-2"]

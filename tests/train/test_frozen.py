@@ -8,7 +8,7 @@ pytest.importorskip("tensorflow")
 import keras
 from keras import layers
 
-from train.frozen import part
+from train.fitting.frozen import part
 
 
 def network(frozen: int, dropout: bool = False) -> keras.Model:

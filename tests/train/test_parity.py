@@ -28,7 +28,7 @@ from train.data.crops import crops
 from train.data.index import read_samples
 from train.data.samples import Sample
 from train.export import TOLERANCE, export
-from train.fit import fit, logits, to_tensors
+from train.fitting.fit import fit, logits, to_tensors
 from train.recipes import RECIPES
 from train.recipes.schema import Recipe
 

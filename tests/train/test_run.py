@@ -24,7 +24,7 @@ from train.data.degrade import conditions
 from train.data.index import read_samples
 from train.evaluate import evaluate, table
 from train.export import TOLERANCE, export
-from train.fit import logits
+from train.fitting.fit import logits
 from train.recipes.schema import Split
 from train.reexport import recalibrate
 from train.run import Plan, run

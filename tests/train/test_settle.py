@@ -7,7 +7,7 @@ pytest.importorskip("tensorflow")
 
 import keras
 
-from train.settle import settle
+from train.fitting.settle import settle
 
 
 def network(momentum: float) -> keras.Model:

@@ -11,8 +11,8 @@ from scanner.errors import FacescanError
 
 pytest.importorskip("keras", reason="needs the extra train")
 
-from train import clip
 from train.architectures import vision_transformer
+from train.fitting import clip
 
 SIZE, WIDTH, HEADS, BLOCKS = (48, 48), 24, 3, 2
 NONE = {"clip": None}

@@ -13,8 +13,8 @@ import h5py
 import keras
 
 from scanner.errors import FacescanError
-from train import weights
-from train.weights import BACKBONES, resolve
+from train.fitting import weights
+from train.fitting.weights import BACKBONES, resolve
 
 BOTH = ("mobilenet", "resnet50")
 
@@ -153,6 +153,6 @@ def test_the_files_are_those_of_keras_applications():
 
 
 def test_the_module_loads_nothing_heavy():
-    script = "import sys, train.weights; print({'keras', 'tensorflow', 'h5py'} & set(sys.modules))"
+    script = "import sys, train.fitting.weights; print({'keras', 'tensorflow', 'h5py'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"

@@ -109,12 +109,12 @@ class Recipe:
         split: of the pictures.
         options: further arguments of `build`.
         dropout: rates of the network's dropout layers, from top to bottom, or one for all; empty for its own.
-        backbones: networks within it that may start from ImageNet weights (see `train.weights`).
+        backbones: networks within it that may start from ImageNet weights (see `train.fitting.weights`).
         labels: in the order of the output's columns; of a single column, that of label 1.
         region: `face` or `image`.
         margin: round the face, in parts of the box's longer side.
         normalise_format: whether all pictures are brought to one size and saved alike before anything else.
-        framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam (see `train.pytorch`).
+        framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam (see `train.fitting.pytorch`).
         study: what was published of it, if it was.
         notes: where the study is silent, what was chosen and why.
     """

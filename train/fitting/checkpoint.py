@@ -28,7 +28,7 @@ class Progress:
     """How far a run had come when its checkpoint was written.
 
     Attributes:
-        history: the figures of each epoch, as in `train.fit.Fitted`.
+        history: the figures of each epoch, as in `train.fitting.fit.Fitted`.
         stopped: whether early stopping had ended the training.
         finished: whether the weights are the final ones.
     """

@@ -18,16 +18,16 @@ from scanner.detector.card import InputSpec
 from scanner.detector.model import Region, normalise, to_logits
 from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
-from train.checkpoint import Checkpoint, EachEpoch
 from train.data.augment import AUGMENTATIONS, COPIES
 from train.data.compose import Composer
 from train.data.crops import Crops
 from train.data.split import sampling_weights
-from train.ensemble import ensemble
-from train.frozen import part
-from train.pytorch import ADAM_EPSILON, as_pytorch
+from train.fitting.checkpoint import Checkpoint, EachEpoch
+from train.fitting.ensemble import ensemble
+from train.fitting.frozen import part
+from train.fitting.pytorch import ADAM_EPSILON, as_pytorch
+from train.fitting.settle import settle
 from train.recipes.schema import Recipe, Training
-from train.settle import settle
 
 # Batches made ahead of the step that takes them.
 QUEUE = 8
@@ -169,7 +169,7 @@ def fit(
         train: regions to learn from, of both classes.
         validation: regions that steer the training where the recipe says so, and draw a curve.
         seed: of the draws, the changes and the new weights; that of the next member is one higher.
-        weights: files to start from, by backbone (`train.weights.resolve`).
+        weights: files to start from, by backbone (`train.fitting.weights.resolve`).
         report: told a line after each epoch.
         checkpoints: one for each of the recipe's members, or none.
     """
