@@ -132,7 +132,7 @@ def test_the_notebook_runs_the_network_that_the_scanner_does():
     onnx = pytest.importorskip("onnx", reason="needs the extra train")
     from scanner.detector.card import read_card
     from tests.bench.peers.notebook import network
-    from train.activation import without_activation
+    from train.onnx_export.activation import without_activation
 
     model = onnx.load_model(find_model(DEFAULT_MODEL))
     card = read_card({prop.key: prop.value for prop in model.metadata_props}, DEFAULT_MODEL)

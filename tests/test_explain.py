@@ -10,7 +10,7 @@ import pytest
 from scanner.detector.model import Detector
 from scanner.evidence.explain import GRID, heat_maps, occlusion
 from tests.onnx_models import SPOTS, write_spots
-from train.activation import add_activation
+from train.onnx_export.activation import add_activation
 
 RED, GREEN = (1, 4), (6, 2)  # places of the spots, of 8 x 8
 

@@ -100,7 +100,7 @@ def test_an_evaluation_leaves_nothing_in_the_home_directory(home, toy, tmp_path)
 ENTRIES = [
     "scanner.detector.runtime",
     "scanner.cli",
-    "train.quantise",
+    "train.onnx_export.quantise",
     "train.tables",
     "tests.bench.peers.work",
     "tests.conftest",

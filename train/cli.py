@@ -379,7 +379,7 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
     Of a file without a whole card, what is to be filled in is null.
     """
     from scanner.detector.model import find_model
-    from train.card import find_card, is_bundled, parse_card, read_values, write_card
+    from train.onnx_export.card import find_card, is_bundled, parse_card, read_values, write_card
     from train.outputs import MODEL, check_output
 
     file = find_model(model)

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError, first_line
 from train.calibrate import calibrate_on, calibration_scores
-from train.card import write_card
 from train.data.crops import Crops, crops
 from train.data.degrade import AS_FOUND, FAIR, conditions
 from train.data.index import data_hash, of_sets, read_samples
 from train.data.samples import Sample
 from train.evaluate import measure, training_facts
-from train.export import export
 from train.metrics import auc
-from train.quantise import halve, quantise
+from train.onnx_export.card import write_card
+from train.onnx_export.export import export
+from train.onnx_export.quantise import halve, quantise
 from train.recipes import find_recipe
 from train.run import COMPARED, PROBED, key_figures
 from train.score import BATCH
@@ -144,7 +144,7 @@ def export_smaller(
     Args:
         folder: of the run.
         data: that it was made from.
-        precision: `fp16` or `int8` (see `train.quantise`).
+        precision: `fp16` or `int8` (see `train.onnx_export.quantise`).
         out: to write instead of NAME.fp16.onnx or NAME.int8.onnx beside the run's file.
         report: told the comparison, as a table.
 

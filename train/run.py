@@ -24,7 +24,6 @@ from scanner.errors import FacescanError
 from scanner.output.destination import replace_file
 from train import plots
 from train.calibrate import calibrate_on, calibration_scores
-from train.card import write_card
 from train.comparison import RULES, other_pictures
 from train.data.crops import Crops, crops
 from train.data.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
@@ -35,12 +34,13 @@ from train.data.samples import LABELS, Sample
 from train.data.sift import sift
 from train.data.split import Splits, split
 from train.evaluate import measure, plot, table
-from train.export import OPSET, export
 from train.figures import Evaluation
 from train.fitting.checkpoint import Checkpoint
 from train.fitting.fit import fit, layer_table, logits
 from train.fitting.weights import resolve
 from train.metrics import Confusion, confusion
+from train.onnx_export.card import write_card
+from train.onnx_export.export import OPSET, export
 from train.probe import PROBES, probe_aucs
 from train.recipes.schema import Recipe, Split
 

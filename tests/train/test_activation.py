@@ -11,9 +11,9 @@ from scanner.detector.card import read_card
 from scanner.detector.model import Detector, find_model
 from scanner.errors import FacescanError
 from tests.onnx_models import SPOTS, write_model, write_spots
-from train.activation import OUTPUT, add_activation, with_activation, without_activation
-from train.card import write_card
-from train.quantise import quantise
+from train.onnx_export.activation import OUTPUT, add_activation, with_activation, without_activation
+from train.onnx_export.card import write_card
+from train.onnx_export.quantise import quantise
 
 MEAN, PEAK = "GlobalAveragePool", "GlobalMaxPool"
 

@@ -15,9 +15,9 @@ from keras import layers
 from scanner.detector.model import Detector
 from train.data.crops import Crops, crops
 from train.data.index import read_samples
-from train.export import TOLERANCE, export
 from train.fitting.ensemble import ensemble
 from train.fitting.fit import fit, logits
+from train.onnx_export.export import TOLERANCE, export
 from train.recipes.schema import Training
 
 SIDE = 32

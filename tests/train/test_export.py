@@ -21,7 +21,7 @@ from train import reexport
 from train.cli import main
 from train.data.degrade import CONDITIONS
 from train.data.index import data_hash, read_samples
-from train.export import TOLERANCE, export
+from train.onnx_export.export import TOLERANCE, export
 from train.recipes.schema import FAKE_FIRST, REAL_FIRST, Recipe, Training
 
 SIZES = {"pixels": (16, 12), "ela": (10, 14)}  # height, width; an input taken for the other fails

@@ -20,10 +20,10 @@ from scanner.detector.model import Detector
 from scanner.errors import FacescanError
 from train.data.crops import Crops, crops
 from train.data.index import read_samples
-from train.export import export
 from train.fitting.fit import targets, to_tensors
 from train.metrics import auc
-from train.quantise import halve, quantise
+from train.onnx_export.export import export
+from train.onnx_export.quantise import halve, quantise
 from train.recipes.schema import Recipe, Training
 
 RECIPE = Recipe(

@@ -17,14 +17,14 @@ import onnx
 
 from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from train.card import write_card
 from train.cli import main
 from train.data.crops import Crops, crops
 from train.data.degrade import conditions
 from train.data.index import read_samples
 from train.evaluate import evaluate, table
-from train.export import TOLERANCE, export
 from train.fitting.fit import logits
+from train.onnx_export.card import write_card
+from train.onnx_export.export import TOLERANCE, export
 from train.recipes.schema import Split
 from train.reexport import recalibrate
 from train.run import Plan, run

@@ -73,7 +73,7 @@ class LayerNorm(layers.Layer):
     """Normalises each token's vector, then scales and shifts it: (n, tokens, width) -> the same shape.
 
     Keras' own layer computes the same in an order that ONNX Runtime does not recognise; this one runs as its
-    `LayerNormalization` (see `train.export`).
+    `LayerNormalization` (see `train.onnx_export.export`).
     """
 
     def build(self, shape: tuple[int | None, ...]) -> None:

@@ -12,7 +12,7 @@ def ensemble(members: Sequence[keras.Model]) -> keras.Model:
     """One network whose logit is the mean of the members'.
 
     Their last layers become one, which sees the features of all side by side. So it ends as each of them does, and
-    where it looked can be told as of one of them (`train.activation`).
+    where it looked can be told as of one of them (`train.onnx_export.activation`).
 
     Args:
         members: with the same inputs; each ends in a dense layer without an activation.

@@ -25,8 +25,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region, normalise
-from train.activation import with_activation, without_activation
-from train.card import save
+from train.onnx_export.activation import with_activation, without_activation
+from train.onnx_export.card import save
 
 # Regions run at once to find the ranges of the activations.
 BATCH = 16

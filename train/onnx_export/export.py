@@ -22,9 +22,9 @@ from onnx import helper
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError
-from train.activation import with_activation
-from train.card import save
 from train.fitting.fit import logits
+from train.onnx_export.activation import with_activation
+from train.onnx_export.card import save
 from train.recipes.schema import Recipe
 
 # Read by every ONNX Runtime that the scanner accepts, and the newest that tf2onnx takes for granted.
@@ -73,7 +73,7 @@ def _convert(model: keras.Model, recipe: Recipe, file: Path) -> onnx.ModelProto:
         saved = file.with_suffix(".keras")
         model.save(saved)
         done = subprocess.run(
-            [sys.executable, "-m", "train.export", str(saved), json.dumps(shapes), str(file)],
+            [sys.executable, "-m", "train.onnx_export.export", str(saved), json.dumps(shapes), str(file)],
             env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
             capture_output=True,
             text=True,

@@ -8,7 +8,7 @@ log-odds are a sum over places, and the second output is its terms, exactly:
 - of a peak, weight x feature goes to the place that has it, in equal parts where several do;
 - the bias is everybody's in equal parts.
 
-`python -m train.activation FILE` adds it to a file that was exported without; weights and scores stay as they are.
+`python -m train.onnx_export.activation FILE` adds it to a file that was exported without; weights and scores stay as they are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 from scanner.detector.card import Card
 from scanner.detector.model import Detector
 from scanner.errors import FacescanError
-from train.card import write_card
+from train.onnx_export.card import write_card
 
 OUTPUT = "activation"
 _PREFIX = f"{OUTPUT}/"
