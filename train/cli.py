@@ -207,8 +207,8 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
     If DATA is an index that names sets, only that of the study is used. By default the files are taken as found, which
     is what the studies did; --normalise-format is the control: how much of the figure was the file format.
     """
-    from train.comparison import comparison, over_seeds
     from train.data.index import read_samples
+    from train.evaluation.comparison import comparison, over_seeds
     from train.recipes import find_recipe
     from train.results import read_records, table
 
@@ -300,17 +300,17 @@ def evaluate(
     from scanner.output.destination import replace_file
     from train.data.degrade import CONDITIONS
     from train.data.index import read_samples
-    from train.evaluate import evaluate as measured_on
-    from train.evaluate import plot, table, trained_on
+    from train.evaluation.evaluate import evaluate as measured_on
+    from train.evaluation.evaluate import plot, table, trained_on
+    from train.evaluation.score import write_predictions
     from train.outputs import FIGURES, PAGE, PREDICTIONS, check_output
-    from train.score import write_predictions
 
     keep_fonts()
     # What would fail in the end fails now.
     if plots is not None:
-        import train.plots  # noqa: F401
+        import train.evaluation.png_plots  # noqa: F401
     if html is not None:
-        from train.page import Source, check, page
+        from train.evaluation.page import Source, check, page
 
         check()
     for file in filter(None, (out, predictions, html)):

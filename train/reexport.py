@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError, first_line
-from train.calibrate import calibrate_on, calibration_scores
 from train.data.crops import Crops, crops
 from train.data.degrade import AS_FOUND, FAIR, conditions
 from train.data.index import data_hash, of_sets, read_samples
 from train.data.samples import Sample
-from train.evaluate import measure, training_facts
-from train.metrics import auc
+from train.evaluation.calibrate import calibrate_on, calibration_scores
+from train.evaluation.evaluate import measure, training_facts
+from train.evaluation.metrics import auc
+from train.evaluation.score import BATCH
 from train.onnx_export.card import write_card
 from train.onnx_export.export import export
 from train.onnx_export.quantise import halve, quantise
 from train.recipes import find_recipe
 from train.run import COMPARED, PROBED, key_figures
-from train.score import BATCH
 
 # Training pictures by which the ranges of the activations are found.
 RANGED = 256

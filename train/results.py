@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import FacescanError
-from train.comparison import FIGURES, confusion_of, figures_of, share_interval
 from train.data.degrade import AS_FOUND, FAIR
+from train.evaluation.comparison import FIGURES, confusion_of, figures_of, share_interval
 from train.markdown import figure, fill
 from train.markdown import table as as_markdown
 from train.recipes import RECIPES

@@ -22,9 +22,6 @@ from scanner.detector.model import Detector
 from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
 from scanner.output.destination import replace_file
-from train import plots
-from train.calibrate import calibrate_on, calibration_scores
-from train.comparison import RULES, other_pictures
 from train.data.crops import Crops, crops
 from train.data.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
 from train.data.index import data_hash, names, of_sets, set_names
@@ -33,15 +30,18 @@ from train.data.lots import short_hash, with_contents
 from train.data.samples import LABELS, Sample
 from train.data.sift import sift
 from train.data.split import Splits, split
-from train.evaluate import measure, plot, table
-from train.figures import Evaluation
+from train.evaluation import png_plots as plots
+from train.evaluation.calibrate import calibrate_on, calibration_scores
+from train.evaluation.comparison import RULES, other_pictures
+from train.evaluation.evaluate import measure, plot, table
+from train.evaluation.figures import Evaluation
+from train.evaluation.metrics import Confusion, confusion
+from train.evaluation.probe import PROBES, probe_aucs
 from train.fitting.checkpoint import Checkpoint
 from train.fitting.fit import fit, layer_table, logits
 from train.fitting.weights import resolve
-from train.metrics import Confusion, confusion
 from train.onnx_export.card import write_card
 from train.onnx_export.export import OPSET, export
-from train.probe import PROBES, probe_aucs
 from train.recipes.schema import Recipe, Split
 
 RECORD = "run.json"
@@ -73,7 +73,7 @@ PACKAGES = (
     "onnxruntime",
     "numpy",
 )
-# Area under the ROC curve by probe (`train.probe.PROBES`) and condition.
+# Area under the ROC curve by probe (`train.evaluation.probe.PROBES`) and condition.
 Probes = Mapping[str, Mapping[str, float]]
 # What a card calls their figures.
 PROBED = {"file": "probe_auc", "framing": "framing_probe_auc"}
@@ -115,7 +115,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     """Make the recipe's detector, `out`/NAME.onnx.
 
     Beside it come NAME.keras, run.json (all that is needed to repeat the run), history.csv, curves.png,
-    evaluation.json and .txt, and the plots of `train.evaluate.plot`. While it trains, a checkpoint is written after
+    evaluation.json and .txt, and the plots of `train.evaluation.evaluate.plot`. While it trains, a checkpoint is written after
     every epoch. Ctrl-C ends the training after the last whole epoch; what comes of it is measured, and run.json says
     `partial`.
 
@@ -169,7 +169,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     for condition in CONDITIONS:
         report(table(evaluation, condition))
         told = ", ".join(f"{name} {areas[condition]:.3f}" for name, areas in probes.items())
-        report(f"AUC without looking at the face (train/probe.py): {told}\n")
+        report(f"AUC without looking at the face (train/evaluation/probe.py): {told}\n")
     own_rule = {
         name: confusion(seen.fake, logits(fitted.model, seen.regions[0], recipe) >= 0)
         for name, seen in (("train", train), ("test", _under(test, form)))

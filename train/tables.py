@@ -14,7 +14,7 @@ from typing import Any
 
 from scanner.detector.model import BUNDLED, Detector, find_model
 from train.data.degrade import FAIR, TITLES
-from train.evaluate import training_facts
+from train.evaluation.evaluate import training_facts
 from train.markdown import figure, fill, table
 
 README = BUNDLED / "README.md"

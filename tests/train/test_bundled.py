@@ -10,7 +10,7 @@ from scanner.detector.model import DEFAULT_MODEL, Detector, bundled_models, find
 from train.data.degrade import CONDITIONS, FAIR
 from train.data.index import read_samples
 from train.data.split import split
-from train.evaluate import evaluate
+from train.evaluation.evaluate import evaluate
 from train.recipes import RECIPES
 
 # Bytes of all of them that a recipe makes.

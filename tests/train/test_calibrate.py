@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
-from train.calibrate import calibrate_on, platt, threshold_at, uncertain_band
+from train.evaluation.calibrate import calibrate_on, platt, threshold_at, uncertain_band
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=80).map(np.array)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from train.comparison import comparison, figures_of, other_pictures, over_seeds
 from train.data.samples import Sample
-from train.metrics import Confusion
+from train.evaluation.comparison import comparison, figures_of, other_pictures, over_seeds
+from train.evaluation.metrics import Confusion
 from train.recipes import RECIPES
 
 

@@ -19,8 +19,8 @@ from train.cli import main
 from train.data.crops import crops
 from train.data.degrade import CONDITIONS, conditions
 from train.data.index import read_samples
-from train.evaluate import evaluate, measure, table
-from train.score import CHUNK, score
+from train.evaluation.evaluate import evaluate, measure, table
+from train.evaluation.score import CHUNK, score
 
 # Set, generator, label and brightness, which is the toy's p_fake. The toy calls fake from 0.7 on.
 GREYS = [

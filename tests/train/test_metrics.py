@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.metrics import (
+from train.evaluation.metrics import (
     Confusion,
     auc,
     average_precision,

@@ -19,8 +19,8 @@ pytest.importorskip("matplotlib", reason="needs the extra report")
 from scanner.detector.model import Detector
 from train.cli import main
 from train.data.index import read_samples
-from train.evaluate import evaluate
-from train.page import Source, page
+from train.evaluation.evaluate import evaluate
+from train.evaluation.page import Source, page
 
 HOSTILE = "<img src=x onerror=alert(1)>&\"'\u202e"
 

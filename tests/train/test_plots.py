@@ -13,11 +13,11 @@ pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra [train]
 
 from scanner.detector.model import Detector
 from scanner.imaging.decode import decode
-from train import plots
 from train.cli import main
 from train.data.index import read_samples
-from train.evaluate import evaluate, plot
-from train.metrics import Confusion
+from train.evaluation import png_plots as plots
+from train.evaluation.evaluate import evaluate, plot
+from train.evaluation.metrics import Confusion
 
 
 def pixels(file: Path) -> np.ndarray:
@@ -84,5 +84,5 @@ def test_a_class_without_pictures_divides_nothing_by_zero(tmp_path):
 
 
 def test_pyplot_and_its_state_are_not_used():
-    script = "import sys, train.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    script = "import sys, train.evaluation.png_plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from train.data.crops import Crops
 from train.data.samples import Sample
-from train.probe import PROBES, probe_aucs
+from train.evaluation.probe import PROBES, probe_aucs
 
 
 def pictures(change, count=80, seed=0) -> Crops:

@@ -21,7 +21,7 @@ from train.cli import main
 from train.data.crops import Crops, crops
 from train.data.degrade import conditions
 from train.data.index import read_samples
-from train.evaluate import evaluate, table
+from train.evaluation.evaluate import evaluate, table
 from train.fitting.fit import logits
 from train.onnx_export.card import write_card
 from train.onnx_export.export import TOLERANCE, export

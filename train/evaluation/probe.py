@@ -19,7 +19,7 @@ from scanner.imaging.crop import shrink
 from scanner.imaging.decode import Picture
 from train.data.crops import Crops
 from train.data.split import sampling_weights
-from train.metrics import auc
+from train.evaluation.metrics import auc
 
 # Pixels: where head, hair and background are can be seen in so many, and nothing of what a generator leaves behind.
 THUMBNAIL = 16

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from train.data.degrade import FAIR
-from train.metrics import Confusion
-from train.score import Scores
+from train.evaluation.metrics import Confusion
+from train.evaluation.score import Scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from scanner.errors import FacescanError
 from train.data.crops import Crops
 from train.data.index import set_names
 from train.data.split import sampling_weights
-from train.score import BATCH
+from train.evaluation.score import BATCH
 
 FPRS = (0.05, 0.01, 0.005)
 # At most this share of the verdicts on either side of the band should be wrong, half of the pictures being fake.

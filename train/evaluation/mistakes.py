@@ -13,8 +13,8 @@ from scanner.imaging.crop import shrink
 from scanner.imaging.decode import decode
 from train.data.degrade import FAIR
 from train.data.samples import LABELS, Sample
-from train.figures import Evaluation
-from train.metrics import Confusion
+from train.evaluation.figures import Evaluation
+from train.evaluation.metrics import Confusion
 
 # Mistakes of each kind, and the longer side of their thumbnails in pixels.
 SHOWN, SIDE = 12, 120

@@ -12,7 +12,7 @@ import numpy as np
 
 from train.data.degrade import AS_FOUND
 from train.data.samples import LABELS, Sample
-from train.metrics import Confusion, interval
+from train.evaluation.metrics import Confusion, interval
 from train.recipes.studies import Paper, Study
 
 RULES = {"softmax": "the larger of two outputs decides", "sigmoid": "an output over 0.5 decides"}

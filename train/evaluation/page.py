@@ -19,13 +19,13 @@ from scanner.html import charts as look
 from scanner.html import render
 from scanner.printable import on_one_line, printable_path
 from scanner.result import Verdict
-from train import charts
 from train.data.degrade import CONDITIONS, FAIR, TITLES
 from train.data.samples import LABELS, Sample
-from train.evaluate import CALLED_AT
-from train.figures import Evaluation, Row
-from train.metrics import tpr_at_fpr
-from train.mistakes import class_reports, worst_mistakes
+from train.evaluation import page_charts as charts
+from train.evaluation.evaluate import CALLED_AT
+from train.evaluation.figures import Evaluation, Row
+from train.evaluation.metrics import tpr_at_fpr
+from train.evaluation.mistakes import class_reports, worst_mistakes
 
 HTML = Path(__file__).parent / "html"
 # The rates that people ask for: of false alarms, with the threshold chosen on these very pictures.

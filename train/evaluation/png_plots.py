@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from train.metrics import Confusion
+from train.evaluation.metrics import Confusion
 
 if TYPE_CHECKING:
-    from train.figures import Row
+    from train.evaluation.figures import Row
 
 DPI = 150
 # Okabe and Ito's palette, told apart by the colour-blind too (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/).
@@ -83,7 +83,7 @@ def reliability(
     number: NDArray[np.int64],
     title: str = "",
 ) -> None:
-    """What p_fake promises and what is found, as `train.metrics.reliability` has it; dots grow with the pictures."""
+    """What p_fake promises and what is found, as `train.evaluation.metrics.reliability` has it; dots grow with the pictures."""
     figure = Figure((5.2, 5.4), layout="constrained")
     axes = _axes(figure, title, "p_fake, mean of the bin", "share of fakes in the bin")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfect calibration")

@@ -20,8 +20,8 @@ from train.data.crops import Crops
 from train.data.degrade import FAIR, TITLES
 from train.data.lots import short_hash, with_contents
 from train.data.samples import Sample
-from train.figures import Evaluation, Row
-from train.metrics import (
+from train.evaluation.figures import Evaluation, Row
+from train.evaluation.metrics import (
     auc,
     average_precision,
     confusion,
@@ -30,7 +30,7 @@ from train.metrics import (
     roc_curve,
     tpr_at_fpr,
 )
-from train.score import Scores, score, score_crops
+from train.evaluation.score import Scores, score, score_crops
 
 # The operating point at which pictures are called fake or real, and where they are if the card has no such point.
 CALLED_AT, OTHERWISE = 0.05, 0.5
@@ -93,7 +93,7 @@ def plot(evaluation: Evaluation, folder: Path) -> None:
         ModuleNotFoundError: matplotlib is missing, the only thing here that the scanner does not need.
         OSError: a file cannot be written.
     """
-    from train import plots
+    from train.evaluation import png_plots as plots
 
     labels, scores, pooled = evaluation.scores.fake, evaluation.scores.p_fake, evaluation.row("pooled", "all")
     under = f"{evaluation.model} ({TITLES[FAIR]})"

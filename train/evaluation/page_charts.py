@@ -1,4 +1,4 @@
-"""The charts of an evaluation's page. For PNG files there is `train.plots`."""
+"""The charts of an evaluation's page. For PNG files there is `train.evaluation.png_plots`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from scanner.html import charts
 from train.data.degrade import AS_FOUND, FAIR, TITLES
-from train.metrics import auc, interval, reliability, roc_curve
+from train.evaluation.metrics import auc, interval, reliability, roc_curve
 
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from train.figures import Evaluation, Row
+    from train.evaluation.figures import Evaluation, Row
 
 TALL, SMALL = (420, 300), (230, 165)
 BINS = 20
