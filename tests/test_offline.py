@@ -101,7 +101,7 @@ ENTRIES = [
     "scanner.detector.runtime",
     "scanner.cli",
     "train.onnx_export.quantise",
-    "train.tables",
+    "train.maintenance.tables",
     "tests.bench.peers.work",
     "tests.conftest",
 ]

@@ -209,8 +209,8 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
     """
     from train.data.index import read_samples
     from train.evaluation.comparison import comparison, over_seeds
+    from train.maintenance.results import read_records, table
     from train.recipes import find_recipe
-    from train.results import read_records, table
 
     chosen = find_recipe(recipe)
     if chosen.study is None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import FacescanError
+from train.maintenance.results import HEAD, RESULTS, blocks, is_whole, keep, read_kept, read_records, table
 from train.recipes import RECIPES
-from train.results import HEAD, RESULTS, blocks, is_whole, keep, read_kept, read_records, table
 
 
 def record(name: str, form: str, **changes) -> dict:

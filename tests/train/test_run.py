@@ -23,12 +23,12 @@ from train.data.degrade import conditions
 from train.data.index import read_samples
 from train.evaluation.evaluate import evaluate, table
 from train.fitting.fit import logits
+from train.maintenance.tables import blocks
 from train.onnx_export.card import write_card
 from train.onnx_export.export import TOLERANCE, export
 from train.recipes.schema import Split
 from train.reexport import recalibrate
 from train.run import Plan, run
-from train.tables import blocks
 
 
 @pytest.fixture(scope="module")

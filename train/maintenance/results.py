@@ -1,6 +1,6 @@
 """Published against reproduced: the tables of ``train/RESULTS.md``, from the records of the runs.
 
-python -m train.results runs
+python -m train.maintenance.results runs
 
 A run's own record, run.json, stays where the run was made. What a table needs of it is kept in ``train/records.jsonl``,
 one line for each recipe, form of the pictures and seed: a later run takes the place of an earlier one. Without a folder
@@ -19,13 +19,13 @@ from typing import Any
 from scanner.errors import FacescanError
 from train.data.degrade import AS_FOUND, FAIR
 from train.evaluation.comparison import FIGURES, confusion_of, figures_of, share_interval
-from train.markdown import figure, fill
-from train.markdown import table as as_markdown
+from train.maintenance.markdown import figure, fill
+from train.maintenance.markdown import table as as_markdown
 from train.recipes import RECIPES
 from train.recipes.schema import Recipe, Training
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
-RECORDS = Path(__file__).parent / "records.jsonl"
+RESULTS = Path(__file__).parents[1] / "RESULTS.md"
+RECORDS = Path(__file__).parents[1] / "records.jsonl"
 FORMS = {AS_FOUND: "as found", FAIR: "one format"}
 HEAD = (
     "recipe",

@@ -1,6 +1,6 @@
 """Whole runs of the studies' recipes, one after the other, in a queue that survives a stop.
 
-python -m train.queue_runs --data INDEX --out RUNS --weights mobilenet=FILE
+python -m train.maintenance.queue_runs --data INDEX --out RUNS --weights mobilenet=FILE
 
 The run folders below RUNS are the queue's whole state: a finished run is left as it is, a stopped one is continued from
 its last epoch, and one that failed is tried again. The same command starts the queue and continues it. What a run
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from train import results
+from train.maintenance import results
 from train.recipes import RECIPES
 
 # Exit codes of a run that was stopped rather than failed: Ctrl-C, and killed by SIGINT, SIGKILL or SIGTERM.

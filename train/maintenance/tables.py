@@ -1,6 +1,6 @@
 """Writes the figures of ``scanner/models/README.md`` from an evaluation, so that nobody copies them by hand.
 
-python -m train.tables default runs/default/evaluation.json
+python -m train.maintenance.tables default runs/default/evaluation.json
 
 A block is named for its model and what it holds: ``<!-- default facts -->``. The README need not have all of them.
 """
@@ -15,7 +15,7 @@ from typing import Any
 from scanner.detector.model import BUNDLED, Detector, find_model
 from train.data.degrade import FAIR, TITLES
 from train.evaluation.evaluate import training_facts
-from train.markdown import figure, fill, table
+from train.maintenance.markdown import figure, fill, table
 
 README = BUNDLED / "README.md"
 POOLED = ("auc", "ap", "tpr_5", "tpr_1", "uncertain", "wrong", "accuracy", "precision", "recall", "f1", "ece")
