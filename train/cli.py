@@ -79,8 +79,8 @@ def list_recipes(recipe: str | None, form: str) -> None:
     from train.recipes import RECIPES
 
     if recipe is not None:
+        from train.own_recipes import as_toml, load_recipe
         from train.recipes.listing import describe
-        from train.recipes.own_recipes import as_toml, load_recipe
 
         write = {"text": describe, "toml": as_toml, "json": lambda found: json.dumps(asdict(found), indent=2)}
         click.echo(write[form](load_recipe(recipe)))
@@ -164,7 +164,7 @@ def fit(
     gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with all
     that is needed to repeat the run.
     """
-    from train.recipes.own_recipes import load_recipe
+    from train.own_recipes import load_recipe
 
     chosen = load_recipe(recipe, settings)
     if validation is not None or test is not None:

@@ -115,7 +115,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     """Make the recipe's detector, `out`/NAME.onnx.
 
     Beside it come NAME.keras, run.json (all that is needed to repeat the run), history.csv, curves.png,
-    evaluation.json and .txt, and the plots of `train.evaluation.evaluate.plot`. While it trains, a checkpoint is written after
+    evaluation.json and .txt, and the plots of `evaluate.plot`. While it trains, a checkpoint is written after
     every epoch. Ctrl-C ends the training after the last whole epoch; what comes of it is measured, and run.json says
     `partial`.
 

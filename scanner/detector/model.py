@@ -180,7 +180,8 @@ class Detector:
         """What each place adds to the uncalibrated log-odds of fake, (n, h, w): over the places, it sums to them.
 
         For models whose card names an `activation`. Zhou et al. 2016, "Learning Deep Features for Discriminative
-        Localization", arXiv:1512.04150, for a mean over the last feature map; `train.onnx_export.activation` for others.
+        Localization", arXiv:1512.04150, for a mean over the last feature map;
+        `train.onnx_export.activation` for others.
         """
         return self._run([self.card.activation], regions)[0].astype(np.float64)
 

@@ -17,8 +17,8 @@ pytest.importorskip("tensorflow", reason="needs TensorFlow, of the extra [train]
 from scanner.cli import main as scan
 from scanner.detector.model import DEFAULT_MODEL
 from train.cli import main
+from train.own_recipes import as_toml
 from train.recipes import RECIPES
-from train.recipes.own_recipes import as_toml
 from train.recipes.schema import Split
 
 
@@ -270,7 +270,7 @@ def test_an_internal_error_is_one_line_and_exits_with_2(monkeypatch, capsys):
     def broken(name: str) -> None:
         raise KeyError("a bug\nof two lines")
 
-    monkeypatch.setattr("train.recipes.own_recipes.load_recipe", broken)
+    monkeypatch.setattr("train.own_recipes.load_recipe", broken)
     assert main(["list", "kim-cnn"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("facescan-train: internal error: KeyError: ")

@@ -6,8 +6,8 @@ import pytest
 
 from scanner.errors import FacescanError
 from train.cli import main
+from train.own_recipes import as_toml, load_recipe
 from train.recipes import RECIPES
-from train.recipes.own_recipes import as_toml, load_recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -11,8 +11,7 @@ from scanner.errors import FacescanError
 
 pytest.importorskip("keras", reason="needs the extra train")
 
-from train.architectures import vision_transformer
-from train.fitting import clip
+from train.architectures import clip, vision_transformer
 
 SIZE, WIDTH, HEADS, BLOCKS = (48, 48), 24, 3, 2
 NONE = {"clip": None}

@@ -34,7 +34,7 @@ def build(
 
     Args:
         size: height, width in pixels; multiples of 16.
-        weights: of `clip`: a file that `train.fitting.clip.load` reads, or None for random ones.
+        weights: of `clip`: a file that `train.architectures.clip.load` reads, or None for random ones.
         blocks: transformer blocks, from the bottom.
         width: length of a token's vector.
         heads: attention heads of a block; they share `width` evenly.
@@ -49,7 +49,7 @@ def build(
     pooled = layers.Dropout(DROPOUT, name="pooled_dropout")(LayerNorm(name="post_norm")(Pooling(name="pooled")(x)))
     model = keras.Model(pixels, layers.Dense(1, name="logit")(pooled), name="vision_transformer")
     if weights["clip"] is not None:
-        from train.fitting.clip import load
+        from train.architectures.clip import load
 
         load(model, weights["clip"])
     return model

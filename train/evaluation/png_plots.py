@@ -83,7 +83,7 @@ def reliability(
     number: NDArray[np.int64],
     title: str = "",
 ) -> None:
-    """What p_fake promises and what is found, as `train.evaluation.metrics.reliability` has it; dots grow with the pictures."""
+    """Draw what p_fake promises against what is found (`metrics.reliability`); dots grow with the pictures."""
     figure = Figure((5.2, 5.4), layout="constrained")
     axes = _axes(figure, title, "p_fake, mean of the bin", "share of fakes in the bin")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfect calibration")

@@ -30,10 +30,10 @@ class Training:
             a tenth of it whenever the validation loss has not fallen for `plateau_patience` epochs.
         warmup: share of the steps over which a cosine's rate rises first.
         plateau_patience: epochs, of the schedule `plateau`.
-        augmentation: a name of `train.data.augment.AUGMENTATIONS`, or empty: every picture is changed anew in every epoch.
-        copies: a name of `train.data.augment.COPIES`, or empty: every picture of the training and validation splits comes
+        augmentation: a name of `data.augment.AUGMENTATIONS`, or empty: every picture is changed anew in every epoch.
+        copies: a name of `data.augment.COPIES`, or empty: every picture of the training and validation splits comes
             as itself and once more for each change, made once for all epochs.
-        balanced: whether pictures are drawn by `train.data.split.sampling_weights`; otherwise each is seen once an epoch.
+        balanced: whether pictures are drawn by `data.split.sampling_weights`; otherwise each is seen once an epoch.
         composed: share of the fakes drawn in whose place comes a composite of real ones (`train.data.compose`).
         label_smoothing: of the cross-entropy.
         ema: momentum of the running average of the weights that is kept in the end; 0 keeps the last ones.
@@ -114,7 +114,7 @@ class Recipe:
         region: `face` or `image`.
         margin: round the face, in parts of the box's longer side.
         normalise_format: whether all pictures are brought to one size and saved alike before anything else.
-        framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam (see `train.fitting.pytorch`).
+        framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam (see `fitting.pytorch`).
         study: what was published of it, if it was.
         notes: where the study is silent, what was chosen and why.
     """
