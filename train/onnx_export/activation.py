@@ -8,8 +8,8 @@ log-odds are a sum over places, and the second output is its terms, exactly:
 - of a peak, weight x feature goes to the place that has it, in equal parts where several do;
 - the bias is everybody's in equal parts.
 
-`python -m train.onnx_export.activation FILE` adds it to a file that was exported without; weights and scores stay as they
-are.
+`python -m train.onnx_export.activation FILE` adds it to a file that was exported without. Weights and scores stay as
+they are.
 """
 
 from __future__ import annotations
