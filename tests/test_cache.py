@@ -23,11 +23,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanner.cache import database as cache_database
+from scanner.cache import store as cache_module
 from scanner.cache.database import cache_file
 from scanner.cache.row import row_checksum, scope_key
 from scanner.cache.store import Cache
-from scanner.cache.store import database as cache_database
-from scanner.cache.store import store as cache_module
 from scanner.cli import main
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import Thresholds, choose
