@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -14,97 +13,20 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
-from scanner import __version__
+from scanner.about import about_cache, version
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, cause_of, first_line
 from scanner.findings import FAIL_ON, ONLY
 from scanner.memory_check import check_memory
 from scanner.options.completion import models
 from scanner.options.config import ENV_PREFIX, Configuration
 from scanner.options.parsing import ConfiguredCommand, print_out
+from scanner.options.types import FileLines, Lines, Part, Share, Size, Words
 from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.sources.selection import BY
-from scanner.sources.shard import Shard
 from scanner.system.interrupts import ending_signals
 
 EXIT_CODE = click.IntRange(0, 255)
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
-    """A whole number with an optional K, M or G: powers of 1024 for bytes, of 1000 for pixels."""
-
-    name = "size"
-
-    def __init__(self, base: int) -> None:
-        self._factors = {"": 1, "K": base, "M": base**2, "G": base**3}
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        digits = str(value).upper().rstrip("KMG")
-        factor = self._factors.get(str(value).upper().removeprefix(digits))
-        if not digits.isdecimal() or factor is None:
-            self.fail(f"{value!r} is not a size such as 500K, 20M or 1G", param, ctx)
-        return int(digits) * factor
-
-
-class Share(click.FloatRange):
-    """0 to 1, and a number: click takes "nan" for one that is in every range."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        share: float = super().convert(value, param, ctx)
-        if math.isnan(share):
-            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
-        return share
-
-
-class Lines(click.types.StringParamType):
-    """A text, of an option that may be repeated. In the environment it is one a line: names may hold spaces."""
-
-    def split_envvar_value(self, rv: str) -> list[str]:
-        return [line for line in rv.split("\n") if line]
-
-
-class Words(click.ParamType):  # type: ignore[type-arg]
-    """Several of a few words, with commas between them."""
-
-    name = "words"
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self._words = words
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
-        if isinstance(value, frozenset):
-            return value
-        chosen = frozenset(word.strip() for word in str(value).split(","))
-        for word in sorted(chosen - set(self._words)):
-            self.fail(f"{word!r} is none of {', '.join(self._words)}", param, ctx)
-        return chosen
-
-
-class FileLines(Lines):
-    """Names of files, of such an option."""
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(incomplete, type="file")]
-
-
-class Part(click.ParamType):  # type: ignore[type-arg]
-    """I/N: the I-th of N parts."""
-
-    name = "shard"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
-        if isinstance(value, Shard):
-            return value
-        number, _, count = str(value).partition("/")
-        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-            self.fail(f"{value!r} is not a part such as 1/4, 2/4, 3/4 or 4/4", param, ctx)
-        return Shard(int(number), int(count))
 
 
 @click.command(
@@ -364,32 +286,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(code or 0)
 
 
-def version(verbose: bool) -> str:
-    """`facescan 0.1.0`, and with `verbose` what it runs on."""
-    line = f"facescan {__version__}"
-    if not verbose:
-        return line
-    import platform
-
-    import cv2
-    import numpy
-    import onnxruntime
-
-    from scanner.detector.model import Detector, bundled_models, find_model
-
-    models = [(Detector(find_model(name)), name) for name in bundled_models()]
-    return "\n".join(
-        [
-            line,
-            f"python {platform.python_version()} on {platform.platform()}",
-            f"onnxruntime {onnxruntime.__version__}, providers built in: "
-            + ", ".join(onnxruntime.get_available_providers()),
-            f"opencv {cv2.__version__}, numpy {numpy.__version__}",
-            *(f"model {name}: version {d.card.version}, {d.card.task}, sha256 {d.sha256}" for d, name in models),
-        ]
-    )
-
-
 def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> int:
     """Show the cards of the models; the exit code is 2 if one of them cannot be used."""
     from scanner.output.list_models import show
@@ -401,36 +297,6 @@ def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> i
         print_out(text)
     codes = [_fail(line, FacescanError.exit_code) for line in trouble]
     return max(codes, default=0)
-
-
-def about_cache(named: str | None, clear: bool) -> str:
-    """What is in the cache, or with `clear`, what was in it."""
-    from datetime import UTC, datetime
-
-    from scanner.cache.database import cache_file, size_of
-    from scanner.cache.store import Cache
-
-    file = named or cache_file()
-    if file is None or not os.path.exists(file):
-        return f"no cache at {file or 'all: there is no home directory'}"
-    with Cache(file) as cache:
-        if clear:
-            return f"removed {cache.clear():,} rows from {cache.file}"
-        info = cache.info()
-    when = [
-        "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(" ").removesuffix("+00:00")
-        for seconds in (info["oldest"], info["newest"])
-    ]
-    return "\n".join(
-        [
-            f"cache      {cache.file}",
-            f"rows       {info['rows']:,}, of {info['files']:,} files",
-            f"size       {size_of(cache.file):,} bytes",
-            f"oldest     {when[0]}",
-            f"newest     {when[1]}",
-            *(f"model      {model}: {rows:,} rows" for model, rows in info["models"].items()),
-        ]
-    )
 
 
 def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
