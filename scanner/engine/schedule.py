@@ -24,8 +24,6 @@ from scanner.files.candidate import Candidate
 # Seconds of work in a chunk: long against the 0.2 ms of handing it over, short against a scan.
 CHUNK_SECONDS = 0.05
 _LONGEST_CHUNK = 8
-# Processes that may be killed at a picture. No decoder does that: the kernel does, for want of memory, or somebody.
-_KILLS = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -169,14 +167,13 @@ class Schedule:
         if self._deaths.pop(task.sha256, 0):
             self._waiting.extendleft(reversed(self._take_suspects(task.sha256)))
 
-    def blame(self, task: Task, alone: bool, killed: bool, reason: str) -> list[Task]:
+    def blame(self, task: Task, tries: int, reason: str) -> list[Task]:
         """Note that a process ended at a task.
 
         Args:
             task: that was taken.
-            alone: whether the process had no other.
-            killed: whether the process was killed by another one, for whatever it did.
-            reason: for giving the task up.
+            tries: processes that may end at it before it is given up, this one included.
+            reason: for giving it up.
 
         Returns:
             Tasks that are given up: none, if there is to be another try; or this one and all suspects of its content.
@@ -184,9 +181,7 @@ class Schedule:
         task.deaths += 1
         if task.sha256:
             self._deaths[task.sha256] += 1
-        deaths = max(task.deaths, self._deaths[task.sha256])
-        again = deaths < _KILLS if killed else deaths < 2 and not alone
-        if again and not self.reason_against(task):
+        if max(task.deaths, self._deaths[task.sha256]) < tries and not self.reason_against(task):
             self._queue(task).append(task)
             return []
         if not task.sha256:

@@ -28,6 +28,7 @@ from scanner.errors import FacescanError
 from scanner.examined import Examined
 from scanner.files.candidate import Candidate
 from scanner.result import Result
+from scanner.system.allocator import processes_killed_for_memory
 from scanner.system.channel import Channel
 from scanner.system.limits import affordable_processes
 from scanner.system.process import CONTEXT, end_process, how_it_ended, start_process
@@ -41,6 +42,8 @@ _START_SECONDS = 60.0
 # Processes in a row that may end before they are ready: more would end, too.
 _FAILED_STARTS = 10
 _KILLED = -getattr(signal, "SIGKILL", 9)
+# Processes that may be killed at a picture: by the kernel, for want of memory, or by somebody, which proves nothing.
+_TRIES_IF_KILLED_FOR_MEMORY, _TRIES_IF_KILLED = 3, 10
 
 Failed = Callable[[Candidate, str, str, int | None], Examined]
 # Number of a candidate, and what was found.
@@ -103,6 +106,7 @@ class Workers:
         self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()  # neither takes a descriptor
         self._schedule = Schedule(count * ROOM)
         self._failed_starts = 0
+        self._killed = processes_killed_for_memory()
         self._looked = time.monotonic()
         self._make_do_with(affordable_processes(count), "the limit of open files (ulimit -n) allows no more")
 
@@ -263,15 +267,21 @@ class Workers:
         if first and first.decoding and self._schedule.reason_against(first.decoding):
             blamed = (first.decoding,)  # it is why the process was ended
         self._schedule.put_back(task for work in worker.work for task in work.tasks if task not in blamed)
-        alone = first is not None and len(first.tasks) == 1
-        killed = not reason and code == _KILLED
-        reason = reason or ("out_of_memory" if killed else "decoder_crashed")
+        tries = 1 if first and len(first.tasks) == 1 else 2
+        if not reason and code == _KILLED:
+            reason, tries = "out_of_memory", self._tries_if_killed()
+        reason = reason or "decoder_crashed"
         done: list[Outcome] = []
         for task in blamed:
-            for given_up in self._schedule.blame(task, alone, killed, reason):
+            for given_up in self._schedule.blame(task, tries, reason):
                 done.append(self._give_up(given_up, reason))
                 done += self._end_those_at(given_up)
         return done
+
+    def _tries_if_killed(self) -> int:
+        """How many processes may be killed at a picture."""
+        before, self._killed = self._killed, processes_killed_for_memory()
+        return _TRIES_IF_KILLED if before == self._killed is not None else _TRIES_IF_KILLED_FOR_MEMORY
 
     def _end_those_at(self, task: Task) -> list[Outcome]:
         """End all processes that decode the content of a task that was given up."""
