@@ -178,14 +178,15 @@ def test_copies_of_a_bad_picture_cost_no_more_than_one(tmp_path, attempts, brigh
 
 
 @pytest.mark.skipif(processes_killed_for_memory() is None, reason="the kernel does not say why processes are killed")
-def test_somebody_kills_processes(tmp_path, attempts, brightness, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU])
+def test_somebody_kills_processes(tmp_path, attempts, brightness, monkeypatch, number):
     """Not a picture's fault: it is examined again, also where it was alone, and also if that happens many times."""
     decode = examine.decode
 
     def killed(data: bytes, *limits: object) -> decoding.Decoded:
         picture = decode(data, *limits)
         if len(attempts.read_text().split()) % 5:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return picture
 
     monkeypatch.setattr(examine, "decode", killed)

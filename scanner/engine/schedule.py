@@ -37,7 +37,7 @@ class Task:
         size: bytes of its content, likewise; else None.
         pixels: of a picture that needs room; 0 for all others.
         deaths: processes that ended at it.
-        later: whether the process that has it was told to leave it.
+        later: whether its process leaves it undecoded, because another one is at the same content.
     """
 
     number: int
@@ -67,16 +67,16 @@ class Work:
 
     @property
     def decoding(self) -> Task | None:
-        """The task that is being decoded; or was the last one, if its successor is being read."""
+        """Return the task that is being decoded; or that was decoded last, while the next one is read."""
         return None if self.position is None else self.tasks[self.position]
 
     @property
     def pixels(self) -> int:
-        """Pixels of a large picture; 0 for a chunk."""
+        """Return the pixels of a large picture; 0 for a chunk."""
         return sum(task.pixels for task in self.tasks)
 
     def at_its_end(self) -> tuple[Task, ...]:
-        """Tasks that may have ended the process: the one that was decoded, and the one that was read meanwhile."""
+        """Return the tasks that may have ended the process: the one that was decoded, and the next, if it was read."""
         return self.tasks[:1] if self.position is None else self.tasks[self.position : self.position + 2]
 
 
@@ -98,17 +98,17 @@ class Schedule:
 
     @property
     def chunk(self) -> int:
-        """How many tasks make a chunk."""
+        """Return how many tasks make a chunk."""
         return max(1, min(_LONGEST_CHUNK, int(CHUNK_SECONDS / self.pace)))
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait for a process that may have others, too."""
+        """Return how many tasks wait for a process that may have others, too."""
         return len(self._waiting)
 
     @property
     def is_wary(self) -> bool:
-        """Whether a content ended a process, so that it matters which contents are decoded."""
+        """Say whether a content has ended a process, so that it matters which contents are decoded."""
         return bool(self._deaths or self._given_up)
 
     def put(self, task: Task) -> None:
@@ -116,7 +116,7 @@ class Schedule:
         self._waiting.append(task)
 
     def special(self, underway: Sequence[Work]) -> Task | None:
-        """The next task that needs a process of its own: a large one if there is room now, or else a suspect.
+        """Return the next task that needs a process of its own: a large one if there is room, or else a suspect.
 
         A suspect may hold its process up for long. So while other tasks wait, there is one suspect underway at most,
         and never two of the same content, which would show no more than one.
@@ -155,11 +155,11 @@ class Schedule:
         self._large.append(task)
 
     def reason_against(self, task: Task) -> str:
-        """Why the content of a task was given up; empty if it was not, or is not known."""
+        """Return why the content of a task was given up; empty if it was not, or is not known."""
         return self._given_up.get(task.sha256, "")
 
     def is_too_early(self, task: Task, work: Work) -> bool:
-        """Whether the content of a task is left to a process that has nothing else, because one has ended at it."""
+        """Say whether a task has to wait for a process of its own, because one has ended at its content."""
         return bool(self._deaths[task.sha256]) and not work.suspect
 
     def acquit(self, task: Task) -> None:
