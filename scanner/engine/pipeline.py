@@ -89,7 +89,7 @@ def scan(
                     spent(stage, seconds)
             if not on_cpu:
                 started = time.perf_counter()
-                score(group, detector, batch_size, fixed=True)
+                score(group, detector, batch_size)
                 spent("model", time.perf_counter() - started)
                 if evidence:
                     started = time.perf_counter()

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from scanner.detector.card import InputSpec
-from scanner.detector.model import Region, normalise, to_logits
+from scanner.detector.model import Region, normalise
+from scanner.detector.outputs import to_logits
 from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
 from train.data.augment import AUGMENTATIONS, COPIES
