@@ -223,7 +223,7 @@ def test_a_model_that_fails_ends_the_scan(tmp_path, toy, zoo):
 
 @pytest.mark.parametrize("kind", ["dark", "text"])
 def test_candidates_are_pulled_only_a_little_ahead(zoo, brightness, monkeypatch, kind):
-    monkeypatch.setitem(pipeline.AHEAD, "cpu", 50)
+    monkeypatch.setitem(pipeline.MAX_IN_FLIGHT, "cpu", 50)
     pulled = 0
 
     def counting() -> Iterator[Candidate]:
