@@ -21,15 +21,17 @@ def check_memory() -> None:
         return
     import resource
 
-    soft = {
-        flag: resource.getrlimit(kind)[0] for flag, kind in (("d", resource.RLIMIT_DATA), ("v", resource.RLIMIT_AS))
-    }
+    kinds = {"d": resource.RLIMIT_DATA, "v": resource.RLIMIT_AS}
+    soft = {flag: resource.getrlimit(kind)[0] for flag, kind in kinds.items()}
     limits = [f"ulimit -{flag} {limit // 1024}" for flag, limit in soft.items() if limit != resource.RLIM_INFINITY]
     if not limits:
         return
     from scanner.system.process import end_process, start_process
 
-    process = start_process(_load, os.getpid())
+    try:
+        process = start_process(_load, os.getpid())
+    except OSError:
+        return  # no more processes are allowed: the scan says so
     try:
         process.join()
     finally:

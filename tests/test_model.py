@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -119,6 +120,42 @@ def test_a_batch_is_as_many_batches_of_one(model):
     regions = [prepare(picture, None, detector.card) for picture in pictures(7)]
     alone = [detector.p_fake([region])[0] for region in regions]
     assert detector.p_fake(regions) == pytest.approx(alone, abs=1e-6)
+
+
+class Counting(Detector):
+    """Remembers how large the batches were that it ran."""
+
+    sizes: list[int]
+
+    def run_batch(self, outputs, regions, options=None):
+        self.sizes.append(len(regions))
+        return super().run_batch(outputs, regions, options)
+
+
+@pytest.mark.parametrize(
+    ("device", "fixed", "batch_size", "regions", "sizes"),
+    [
+        ("cpu", None, None, 0, []),
+        ("cpu", None, None, 19, [8, 8, 3]),
+        ("cpu", None, 5, 12, [5, 5, 2]),
+        ("cpu", None, 32, 32 + 9, [32, 16]),
+        ("cpu", None, 20, 20 + 17, [20, 20]),
+        ("cpu", 2, None, 5, [2, 2, 2]),
+        ("cpu", 2, 8, 5, [2, 2, 2]),
+        ("cuda", None, None, 65, [64, 64]),
+        ("cuda", None, 4, 5, [4, 4]),
+    ],
+)
+def test_regions_are_scored_in_batches(tmp_path, device, fixed, batch_size, regions, sizes):
+    """Of few sizes: ONNX Runtime keeps buffers for each. A GPU plans anew for each, and gets full batches only."""
+    detector = Counting(write_model(tmp_path / "m.onnx"))
+    detector.sizes = []
+    wanted = [prepare(picture, None, detector.card) for picture in pictures(regions)]
+    alone = [detector.p_fake([region])[0] for region in wanted]
+    detector.device, detector.batch = replace(detector.device, used=device), fixed
+    detector.sizes.clear()
+    assert detector.p_fake(wanted, batch_size) == pytest.approx(alone, abs=1e-6)
+    assert detector.sizes == sizes
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from scanner.detector.model import Detector, Region
 from scanner.errors import FacescanError, first_line
@@ -201,7 +200,7 @@ def compare(before: Path, after: Path, test: Crops, precision: str) -> str:
     rows = [("file, MB", [file.stat().st_size / 1e6 for file in files], 2)]
     if test.fake.any() and not test.fake.all():
         for condition, regions in zip((AS_FOUND, FAIR), test.regions, strict=False):
-            areas = [auc(test.fake, _logits(detector, regions)) for detector in detectors]
+            areas = [auc(test.fake, detector.logits(regions, BATCH)) for detector in detectors]
             rows.append((f"AUC, {condition.replace('_', ' ')}", areas, 4))
     rows.append(("ms a picture, 1 thread", milliseconds(detectors, test.regions[0][:BATCH]), 2))
     lines = [f"{'':24}{'fp32':>9}{precision:>9}{'change':>9}"]
@@ -216,14 +215,10 @@ def milliseconds(detectors: Sequence[Detector], regions: Sequence[Region]) -> li
     for turn in range(TURNS + 1):
         for detector, times in zip(detectors, taken, strict=True):
             started = time.perf_counter()
-            detector.logits(regions)
+            detector.logits(regions, BATCH)
             if turn:
                 times.append((time.perf_counter() - started) / len(regions) * 1e3)
     return [float(np.median(times)) for times in taken]
-
-
-def _logits(detector: Detector, regions: Sequence[Region]) -> NDArray[np.float64]:
-    return np.concatenate([detector.logits(regions[i : i + BATCH]) for i in range(0, len(regions), BATCH)])
 
 
 def _writable(file: Path) -> Path:

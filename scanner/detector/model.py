@@ -19,6 +19,7 @@ from scanner.detector.bundled import FACE_FINDER as FACE_FINDER
 from scanner.detector.bundled import bundled_models as bundled_models
 from scanner.detector.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
 from scanner.detector.onnx_file import read_model
+from scanner.detector.outputs import calibrate, columns_of, disagreement, to_logits, unexplained
 from scanner.detector.runtime import RunOptions, deadline, open_session, why_no_cuda
 from scanner.detector.trial import trial_error, try_model
 from scanner.errors import FacescanError, first_line
@@ -30,14 +31,15 @@ from scanner.imaging.ela import ela_map, error_levels
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
 BATCH = {"cpu": 8, "cuda": 64}
+# ONNX Runtime keeps buffers for every batch size it has run. Up to this size, batches run as they are; on a CPU, larger
+# ones are padded to a power of two.
+_MAX_UNPADDED_BATCH = 8
 # A trial that takes longer is broken off: twelve regions, of which the slowest published detector scores ten a second.
 TRIAL_SECONDS = 30.0
 # Regions in the largest batch of a trial on a CPU, which scores larger ones only of pictures with more faces.
 _TRIED_BATCH = 64
 # How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
 SAME = 0.05
-# How far the sum of an activation may be from the log-odds, in parts of them and at least: int8 rounds in between.
-ADDS_UP = 0.1
 
 # What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
 Region = tuple[Picture, ...]
@@ -167,27 +169,76 @@ class Detector:
         """JPEG qualities of the Error Level Analysis that this model looks at."""
         return frozenset(int(spec.ela["quality"]) for spec in self.card.inputs if spec.content == "ela")
 
-    def logits(self, regions: Sequence[Region]) -> NDArray[np.float64]:
-        """Uncalibrated log-odds of fake, (n,), for n regions made by `prepare`."""
-        (output,) = self._run([self.card.output.name], regions)
+    def logits(self, regions: Sequence[Region], batch_size: int | None = None) -> NDArray[np.float64]:
+        """Score regions, in batches.
+
+        Args:
+            regions: any number n of them, made by `prepare`.
+            batch_size: regions in a batch; None lets the device decide. Some graphs fix it.
+
+        Returns:
+            Uncalibrated log-odds of fake, (n,); not a number where the model gave none.
+
+        Raises:
+            FacescanError: the model fails.
+        """
+        if not regions:
+            return np.empty(0)
+        output = self._in_batches(self.card.output.name, regions, batch_size)
         return to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
 
-    def p_fake(self, regions: Sequence[Region]) -> NDArray[np.float64]:
-        """Calibrated probabilities of fake, (n,), 0..1; not a number where the model gave none."""
-        return calibrate(self.logits(regions), self.card)
+    def p_fake(self, regions: Sequence[Region], batch_size: int | None = None) -> NDArray[np.float64]:
+        """Return calibrated probabilities of fake, (n,), 0..1, as `logits` returns log-odds."""
+        return calibrate(self.logits(regions, batch_size), self.card)
 
-    def contributions(self, regions: Sequence[Region]) -> NDArray[np.float64]:
-        """What each place adds to the uncalibrated log-odds of fake, (n, h, w): over the places, it sums to them.
+    def contributions(self, regions: Sequence[Region], batch_size: int | None = None) -> NDArray[np.float64]:
+        """Return what each place adds to the uncalibrated log-odds of fake, (n, h, w): the places sum to them.
 
         For models whose card names an `activation`. Zhou et al. 2016, "Learning Deep Features for Discriminative
         Localization", arXiv:1512.04150, for a mean over the last feature map;
-        `train.onnx_export.activation` for others.
+        `train.onnx_export.activation` for others. Arguments and errors are those of `logits`.
         """
-        return self._run([self.card.activation], regions)[0].astype(np.float64)
+        return self._in_batches(self.card.activation, regions, batch_size).astype(np.float64)
 
-    def _run(
+    def _in_batches(self, output: str, regions: Sequence[Region], batch_size: int | None) -> NDArray[Any]:
+        """Compute one output of any number of regions.
+
+        Raises:
+            FacescanError: the model fails.
+        """
+        size = self.batch or batch_size or BATCH[self.device.used]
+        parts: list[NDArray[Any]] = []
+        for start in range(0, len(regions), size):
+            batch = [*regions[start : start + size]]
+            padding = [batch[0]] * (self._padded(len(batch), size) - len(batch))
+            try:
+                parts.append(self.run_batch([output], batch + padding)[0][: len(batch)])
+            except Exception as error:  # onnxruntime raises a different class for every kind of trouble
+                raise FacescanError(f"model {self.card.name} failed: {first_line(error)}") from error
+        return np.concatenate(parts) if parts else np.empty((0, 1, 1), np.float32)
+
+    def _padded(self, regions: int, batch_size: int) -> int:
+        """Return how many regions a batch of so many is filled up to."""
+        if self.batch or self.device.used != "cpu":  # a GPU plans anew for every shape
+            return batch_size
+        return regions if regions <= _MAX_UNPADDED_BATCH else min(batch_size, 1 << (regions - 1).bit_length())
+
+    def run_batch(
         self, outputs: Sequence[str], regions: Sequence[Region], options: RunOptions | None = None
     ) -> list[NDArray[Any]]:
+        """Run the graph once.
+
+        Args:
+            outputs: names of those to compute.
+            regions: one batch, as it is, of a size that the graph takes.
+            options: of ONNX Runtime.
+
+        Returns:
+            The outputs, in order, (regions, ...).
+
+        Raises:
+            Exception: of ONNX Runtime.
+        """
         feeds: dict[str, NDArray[Any]] = {}
         for i, spec in enumerate(self.card.inputs):
             pixels = np.stack([region[i] for region in regions])
@@ -225,7 +276,7 @@ class Detector:
         names = [self.card.output.name, *filter(None, [self.card.activation])]
         scores: dict[int, list[float]] = {id(grey): [], id(dark): []}
         for regions in batches:
-            output, *activation = self._run(names, regions, options)
+            output, *activation = self.run_batch(names, regions, options)
             if trouble := disagreement(output, len(regions), self.card):
                 raise ValueError(trouble)
             logits = to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
@@ -261,7 +312,7 @@ class Detector:
         if output.type not in ("tensor(float)", "tensor(double)", "tensor(float16)"):
             raise FacescanError(f"{file}: output {output.name} gives {output.type}, not floating-point numbers")
         columns = output.shape[-1] if len(output.shape) > 1 else 1
-        if isinstance(columns, int) and columns not in _columns(kind):
+        if isinstance(columns, int) and columns not in columns_of(kind):
             raise FacescanError(f"{file}: a {kind} over two labels, but {columns} columns in {output.shape}")
         for spec in self.card.inputs:
             height, width = spec.size
@@ -294,55 +345,3 @@ def _bundled_hashes() -> frozenset[str]:
     with suppress(OSError):
         return frozenset(line.partition(" ")[0] for line in (BUNDLED / "SHA256SUMS").read_text().splitlines())
     return frozenset()
-
-
-def disagreement(output: NDArray[Any], regions: int, card: Card) -> str:
-    """What of a model's output for so many regions cannot be what its card says; empty if nothing."""
-    kind = card.output.kind
-    if not len(output.shape) or len(output) != regions or output.size not in [n * regions for n in _columns(kind)]:
-        return f"the {kind} of {regions} regions has the shape {list(output.shape)}"
-    if not np.isfinite(output).all():
-        return "there are scores that are not a number, or infinite"
-    if kind == "logit":
-        return ""
-    # Half a per cent: float16 and int8 round.
-    if output.min() < -0.005 or output.max() > 1.005:
-        return f"a {kind} gives values from {output.min():.4g} to {output.max():.4g}, which are no probabilities"
-    if kind == "softmax" and abs(output.reshape(regions, -1).sum(axis=1) - 1).max() > 0.02:
-        return "the columns of a softmax do not add up to 1"
-    return ""
-
-
-def unexplained(activation: NDArray[Any], logits: NDArray[np.float64]) -> str:
-    """What of a model's activation for some regions cannot be what the contract says; empty if nothing."""
-    if activation.ndim != 3 or len(activation) != len(logits) or not activation.size:
-        return f"the activation of {len(logits)} regions has the shape {list(activation.shape)}"
-    sums = activation.sum(axis=(1, 2), dtype=np.float64)
-    sure = abs(logits) < 8  # beyond, a float32 sigmoid tells no log-odds
-    off = abs(sums - logits)[sure] > ADDS_UP * (1 + abs(logits[sure]))
-    if not np.isfinite(sums).all() or off.any():
-        return f"the places of the activation add up to {sums[0]:.4g}, not to the log-odds of fake, {logits[0]:.4g}"
-    return ""
-
-
-def _columns(kind: str) -> tuple[int, ...]:
-    return (2,) if kind == "softmax" else (1, 2)
-
-
-def to_logits(output: NDArray[np.float64], card: Card) -> NDArray[np.float64]:
-    """A model's output (n, columns) -> log-odds of fake (n,)."""
-    if card.output.kind == "logit":
-        if output.shape[1] == 1:
-            return output[:, 0] if card.fake == 1 else -output[:, 0]
-        return output[:, card.fake] - output[:, 1 - card.fake]
-    if output.shape[1] == 1:  # one column is the probability of label 1
-        output = np.concatenate([1 - output, output], axis=1)
-    p = output[:, card.fake]
-    p = np.clip(p, 1e-7, 1 - 1e-7)  # a saturated float32 sigmoid has no logit
-    return np.log(p) - np.log1p(-p)
-
-
-def calibrate(logits: NDArray[np.float64], card: Card) -> NDArray[np.float64]:
-    """Platt's sigmoid (Platt 1999): log-odds -> probability that holds on pictures the model has not seen."""
-    slope, offset = card.calibration
-    return 1 / (1 + np.exp(-np.clip(slope * logits + offset, -50, 50)))

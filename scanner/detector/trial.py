@@ -49,7 +49,7 @@ def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
 
 
 def trial_error(file: Path, what: str) -> FacescanError:
-    """What went wrong in a trial, in one line."""
+    """Make the error that refuses a model, from what went wrong in its trial."""
     return FacescanError(f"{file}: a trial on noise failed: {what}; export it again, with a card that holds")
 
 

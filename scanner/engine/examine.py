@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region, prepare
-from scanner.errors import FacescanError, first_line
+from scanner.errors import FacescanError
 from scanner.evidence.ela_file import save_map
 from scanner.examined import Examined, PendingEvidence
 from scanner.faces.finder import FaceFinder
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from scanner.evidence import Evidence
     from scanner.examined import PendingEvidence
 
-# Regions in a batch that is not worth padding: so many shapes cost less memory than one picture.
-_FEW = 8
 Known = Callable[[str, int], Result | None]
 
 
@@ -253,27 +251,14 @@ class Examiner:
         return self.elas | {QUALITY} if self._reports_ela(picture) else self.elas
 
 
-def score(pictures: Sequence[Examined], detector: Detector, batch_size: int, fixed: bool = False) -> None:
-    """Turn the regions of all pictures into scores, in place.
-
-    Longer batches are padded to a power of two, since ONNX Runtime keeps memory for every shape it met. If `fixed`, all
-    are to `batch_size`, since a GPU plans anew for every shape. Some models take one shape only.
+def score(pictures: Sequence[Examined], detector: Detector, batch_size: int) -> None:
+    """Turn the regions of all pictures into scores, in place, `batch_size` regions at a time.
 
     Raises:
         FacescanError: the model fails.
     """
-    size = detector.batch or batch_size
     regions = [region for picture in pictures for region in picture.regions]
-    scores: list[float] = []
-    for start in range(0, len(regions), size):
-        batch = regions[start : start + size]
-        padded = len(batch) if len(batch) <= _FEW else min(size, 1 << (len(batch) - 1).bit_length())
-        padded = size if detector.batch or fixed else padded
-        try:
-            scores += detector.p_fake(batch + [batch[0]] * (padded - len(batch)))[: len(batch)].tolist()
-        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            raise FacescanError(f"model {detector.card.name} failed: {first_line(error)}") from error
-    rest: Iterator[float] = iter(scores)
+    rest: Iterator[float] = iter(detector.p_fake(regions, batch_size).tolist())
     for picture in pictures:
         picture.scores = [next(rest) for _ in picture.regions]
         picture.regions = []

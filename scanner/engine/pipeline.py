@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,28 +17,27 @@ from scanner.detector.model import BATCH, Detector
 from scanner.detector.runtime import available_cpus
 from scanner.detector.thresholds import Thresholds, decided
 from scanner.engine.examine import Examiner, add_evidence, score
+from scanner.engine.in_order import in_order, look_up
 from scanner.engine.serving import Look
 from scanner.engine.versions import scope
 from scanner.engine.workers import Failed, Workers
 from scanner.evidence.png import fingerprint
 from scanner.examined import Examined
 from scanner.faces.finder import FaceFinder
-from scanner.files.candidate import STDIN, Candidate
-from scanner.files.fingerprint import Mark, mark_of
+from scanner.files.candidate import Candidate
 from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
 from scanner.result import Result, Verdict
 from scanner.settings import Settings
-from scanner.sources.read import read, read_stdin
+from scanner.sources.read import read
 
 if TYPE_CHECKING:
     from scanner.engine.ray_workers import RayWorkers
     from scanner.evidence import Evidence
 
-# How far the rest may go on while one picture takes its time: rows are small, regions are not.
-AHEAD = {"cpu": 4096, "cuda": 512, "ray": 65_536}
-# Seconds that a row may wait for the next candidate to come.
-PROMPT = 0.1
+# Candidates that are examined, or wait for an earlier row, at a time: bounds memory while one picture takes long. For a
+# GPU their regions are held until they are scored, and regions are larger than rows.
+MAX_IN_FLIGHT = {"cpu": 4096, "cuda": 512, "ray": 65_536}
 
 
 def scan(
@@ -80,16 +78,17 @@ def scan(
         evidence,
     )
     failed = partial(_failed, max_bytes=settings.max_bytes)
-    ahead = AHEAD["ray" if settings.engine == "ray" else detector.device.used]
+    max_in_flight = MAX_IN_FLIGHT["ray" if settings.engine == "ray" else detector.device.used]
+    look_up_candidate = partial(look_up, max_bytes=settings.max_bytes, cache=cache, evidence=evidence)
     with _workers(examiner, failed, cache, settings) as workers:
-        examined = _in_order(candidates, workers, cache, settings.max_bytes, ahead, spent, evidence)
+        examined = in_order(candidates, workers, look_up_candidate, max_in_flight, spent)
         for group in _groups(examined, None if on_cpu else batch_size):
             for picture in group:
                 for stage, seconds in picture.seconds.items():
                     spent(stage, seconds)
             if not on_cpu:
                 started = time.perf_counter()
-                score(group, detector, batch_size, fixed=True)
+                score(group, detector, batch_size)
                 spent("model", time.perf_counter() - started)
                 if evidence:
                     started = time.perf_counter()
@@ -146,83 +145,6 @@ def _named(row: Result) -> Result:
     if row.provenance is None:
         return row
     return replace(row, provenance={**row.provenance, "suffix": lying_suffix(row.path, row.format)})
-
-
-def _in_order(
-    candidates: Iterable[Candidate | None],
-    workers: Workers | RayWorkers,
-    cache: Cache | None,
-    max_bytes: int,
-    ahead: int,
-    spent: Callable[[str, float], None],
-    evidence: Evidence | None,
-) -> Iterator[list[Examined]]:
-    """What was examined, in order, as much as there is at a time, never more than `ahead` candidates in advance.
-
-    Files that look as they did when their rows were kept are not read again, unless for `evidence` of them.
-    An empty list says that there is no other candidate for now, and that nothing was done.
-    """
-    underway: deque[Examined | None] = deque()  # None until it is examined
-    marks: dict[int, Mark | None] = {}  # of those that are not, as far as they are local files
-    first = 0  # the number of underway[0]
-    looked = time.monotonic()
-
-    def collect(patient: bool) -> list[Examined]:
-        nonlocal first, looked
-        started = time.perf_counter()
-        for number, picture in workers.collect(patient) if marks else ():
-            picture.mark = marks.pop(number) or picture.mark
-            underway[number - first] = picture
-        looked = time.monotonic()
-        spent("wait", time.perf_counter() - started)
-        done = []
-        while underway and (ready := underway[0]):
-            done.append(ready)
-            underway.popleft()
-            first += 1
-        return done
-
-    started = time.perf_counter()
-    for candidate in candidates:
-        spent("walk", time.perf_counter() - started)
-        if candidate is None:
-            yield collect(patient=False)
-            started = time.perf_counter()
-            continue
-        started = time.perf_counter()
-        askable = cache is not None and not candidate.trouble and candidate.path != STDIN
-        mark = mark_of(candidate.path, max_bytes, candidate.root) if askable else None
-        seen = candidate.mark or mark  # objects are marked once more when they are read
-        row = cache.by_file(seen) if cache and seen else None
-        if candidate.path == STDIN:
-            candidate = read_stdin(candidate, max_bytes)
-        if candidate.trouble:  # there is nothing to examine
-            path = printable_path(candidate.path)
-            underway.append(Examined(Result(path, Verdict.ERROR, bytes=candidate.size, reason=candidate.trouble)))
-        elif row := _complete(row, candidate, max_bytes, evidence):
-            underway.append(Examined(row, seconds={"cache": time.perf_counter() - started}))
-        else:
-            number = first + len(underway)
-            marks[number] = mark
-            underway.append(None)
-            workers.put(number, candidate)
-        while workers.full or len(underway) >= ahead:
-            if done := collect(patient=True):
-                yield done
-        if (time.monotonic() - looked > PROMPT or not marks) and (done := collect(patient=False)):
-            yield done
-        started = time.perf_counter()
-    while underway:
-        if done := collect(patient=True):
-            yield done
-
-
-def _complete(known: Result | None, candidate: Candidate, max_bytes: int, evidence: Evidence | None) -> Result | None:
-    """The row of a file that looks as it did, with all that is wanted beside it; None if it has to be read for that."""
-    if known is None or (known.bytes or 0) > max_bytes:
-        return None
-    row = replace(known, path=printable_path(candidate.path))
-    return evidence.recall(Examined(row), candidate.named) if evidence else row
 
 
 def _failed(

@@ -24,8 +24,6 @@ from scanner.files.candidate import Candidate
 # Seconds of work in a chunk: long against the 0.2 ms of handing it over, short against a scan.
 CHUNK_SECONDS = 0.05
 _LONGEST_CHUNK = 8
-# Processes that may be killed at a picture. No decoder does that: the kernel does, for want of memory, or somebody.
-_KILLS = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +37,7 @@ class Task:
         size: bytes of its content, likewise; else None.
         pixels: of a picture that needs room; 0 for all others.
         deaths: processes that ended at it.
-        later: whether the process that has it was told to leave it.
+        later: whether its process leaves it undecoded, because another one is at the same content.
     """
 
     number: int
@@ -69,16 +67,16 @@ class Work:
 
     @property
     def decoding(self) -> Task | None:
-        """The task that is being decoded; or was the last one, if its successor is being read."""
+        """Return the task that is being decoded; or that was decoded last, while the next one is read."""
         return None if self.position is None else self.tasks[self.position]
 
     @property
     def pixels(self) -> int:
-        """Pixels of a large picture; 0 for a chunk."""
+        """Return the pixels of a large picture; 0 for a chunk."""
         return sum(task.pixels for task in self.tasks)
 
     def at_its_end(self) -> tuple[Task, ...]:
-        """Tasks that may have ended the process: the one that was decoded, and the one that was read meanwhile."""
+        """Return the tasks that may have ended the process: the one that was decoded, and the next, if it was read."""
         return self.tasks[:1] if self.position is None else self.tasks[self.position : self.position + 2]
 
 
@@ -100,17 +98,17 @@ class Schedule:
 
     @property
     def chunk(self) -> int:
-        """How many tasks make a chunk."""
+        """Return how many tasks make a chunk."""
         return max(1, min(_LONGEST_CHUNK, int(CHUNK_SECONDS / self.pace)))
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait for a process that may have others, too."""
+        """Return how many tasks wait for a process that may have others, too."""
         return len(self._waiting)
 
     @property
     def is_wary(self) -> bool:
-        """Whether a content ended a process, so that it matters which contents are decoded."""
+        """Say whether a content has ended a process, so that it matters which contents are decoded."""
         return bool(self._deaths or self._given_up)
 
     def put(self, task: Task) -> None:
@@ -118,7 +116,7 @@ class Schedule:
         self._waiting.append(task)
 
     def special(self, underway: Sequence[Work]) -> Task | None:
-        """The next task that needs a process of its own: a large one if there is room now, or else a suspect.
+        """Return the next task that needs a process of its own: a large one if there is room, or else a suspect.
 
         A suspect may hold its process up for long. So while other tasks wait, there is one suspect underway at most,
         and never two of the same content, which would show no more than one.
@@ -157,11 +155,11 @@ class Schedule:
         self._large.append(task)
 
     def reason_against(self, task: Task) -> str:
-        """Why the content of a task was given up; empty if it was not, or is not known."""
+        """Return why the content of a task was given up; empty if it was not, or is not known."""
         return self._given_up.get(task.sha256, "")
 
     def is_too_early(self, task: Task, work: Work) -> bool:
-        """Whether the content of a task is left to a process that has nothing else, because one has ended at it."""
+        """Say whether a task has to wait for a process of its own, because one has ended at its content."""
         return bool(self._deaths[task.sha256]) and not work.suspect
 
     def acquit(self, task: Task) -> None:
@@ -169,14 +167,13 @@ class Schedule:
         if self._deaths.pop(task.sha256, 0):
             self._waiting.extendleft(reversed(self._take_suspects(task.sha256)))
 
-    def blame(self, task: Task, alone: bool, killed: bool, reason: str) -> list[Task]:
+    def blame(self, task: Task, tries: int, reason: str) -> list[Task]:
         """Note that a process ended at a task.
 
         Args:
             task: that was taken.
-            alone: whether the process had no other.
-            killed: whether the process was killed by another one, for whatever it did.
-            reason: for giving the task up.
+            tries: processes that may end at it before it is given up, this one included.
+            reason: for giving it up.
 
         Returns:
             Tasks that are given up: none, if there is to be another try; or this one and all suspects of its content.
@@ -184,9 +181,7 @@ class Schedule:
         task.deaths += 1
         if task.sha256:
             self._deaths[task.sha256] += 1
-        deaths = max(task.deaths, self._deaths[task.sha256])
-        again = deaths < _KILLS if killed else deaths < 2 and not alone
-        if again and not self.reason_against(task):
+        if max(task.deaths, self._deaths[task.sha256]) < tries and not self.reason_against(task):
             self._queue(task).append(task)
             return []
         if not task.sha256:

@@ -76,7 +76,7 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """From a process: what it found of the pictures of its chunk."""
+    """From a process: the outcomes of its chunk, in order."""
 
     examined: tuple[Examined, ...]
 
@@ -88,7 +88,9 @@ class Failure:
     error: FacescanError
 
 
-def serve(end: socket.socket, look: Look | bytes, max_memory: int, parent: int) -> None:
+def serve(
+    end: socket.socket, look: Look | bytes, max_memory: int, parent: int
+) -> None:  # pragma: no cover - in a process that is not measured
     """Live as a worker process: examine chunks until the scan closes its end of the socket.
 
     Args:
@@ -115,7 +117,7 @@ def serve(end: socket.socket, look: Look | bytes, max_memory: int, parent: int) 
         os._exit(code)  # without clearing up what was inherited: the outputs and the cache are the scan's
 
 
-class _Server:
+class _Server:  # pragma: no cover - likewise
     """Owns the worker's end of the socket, and knows which picture the process is at."""
 
     def __init__(self, end: socket.socket, look: Look) -> None:

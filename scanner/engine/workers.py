@@ -28,6 +28,7 @@ from scanner.errors import FacescanError
 from scanner.examined import Examined
 from scanner.files.candidate import Candidate
 from scanner.result import Result
+from scanner.system.allocator import processes_killed_for_memory
 from scanner.system.channel import Channel
 from scanner.system.limits import affordable_processes
 from scanner.system.process import CONTEXT, end_process, how_it_ended, start_process
@@ -40,7 +41,13 @@ _TICK = 1.0
 _START_SECONDS = 60.0
 # Processes in a row that may end before they are ready: more would end, too.
 _FAILED_STARTS = 10
+# Exit codes of processes that were killed: without being asked, only the kernel does that, for want of memory.
 _KILLED = -getattr(signal, "SIGKILL", 9)
+# Exit codes that follow from what a decoder does. Other signals come from outside.
+_CRASHED = frozenset(-getattr(signal, f"SIG{name}", 0) for name in "SEGV BUS ABRT FPE ILL TRAP SYS".split())
+# Processes that may end at a picture by a signal from outside: for want of memory, or because somebody sent it, which
+# proves nothing.
+_TRIES_WITHOUT_MEMORY, _TRIES_IF_KILLED = 3, 10
 
 Failed = Callable[[Candidate, str, str, int | None], Examined]
 # Number of a candidate, and what was found.
@@ -103,6 +110,7 @@ class Workers:
         self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()  # neither takes a descriptor
         self._schedule = Schedule(count * ROOM)
         self._failed_starts = 0
+        self._killed = processes_killed_for_memory()
         self._looked = time.monotonic()
         self._make_do_with(affordable_processes(count), "the limit of open files (ulimit -n) allows no more")
 
@@ -151,7 +159,7 @@ class Workers:
 
     @property
     def _underway(self) -> list[Work]:
-        """What the processes are at."""
+        """Return the work that each process is at."""
         return [worker.work[0] for worker in self._workers if worker.work]
 
     def _attend(self, worker: _Worker, events: int, passed: float) -> list[Outcome]:
@@ -214,14 +222,14 @@ class Workers:
         return task
 
     def _answer(self, task: Task, work: Work) -> Answer:
-        """What a process has to know before it decodes a task."""
+        """Return what a process has to know before it decodes a task."""
         if reason := self._schedule.reason_against(task):
             return Answer(self._give_up(task, reason)[1].result)
         task.later = self._schedule.is_too_early(task, work)
         return Answer(self._known(task.sha256) if self._known and not task.later else None, task.later)
 
     def _finished(self, worker: _Worker, examined: Iterable[Examined]) -> list[Outcome]:
-        """Take what a process found of its first piece of work."""
+        """Take what a process found out about its first piece of work."""
         now = time.monotonic()
         work = worker.work.popleft()
         self._schedule.pace += ((now - worker.began) / len(work.tasks) - self._schedule.pace) / 8
@@ -263,15 +271,22 @@ class Workers:
         if first and first.decoding and self._schedule.reason_against(first.decoding):
             blamed = (first.decoding,)  # it is why the process was ended
         self._schedule.put_back(task for work in worker.work for task in work.tasks if task not in blamed)
-        alone = first is not None and len(first.tasks) == 1
-        killed = not reason and code == _KILLED
-        reason = reason or ("out_of_memory" if killed else "decoder_crashed")
+        tries = 1 if first and len(first.tasks) == 1 else 2
+        if not reason:
+            reason = "out_of_memory" if code == _KILLED else "decoder_crashed"
+            if code and code < 0 and code not in _CRASHED:
+                tries = self._tries_if_killed()
         done: list[Outcome] = []
         for task in blamed:
-            for given_up in self._schedule.blame(task, alone, killed, reason):
+            for given_up in self._schedule.blame(task, tries, reason):
                 done.append(self._give_up(given_up, reason))
                 done += self._end_those_at(given_up)
         return done
+
+    def _tries_if_killed(self) -> int:
+        """Return how many processes may be killed at a picture."""
+        before, self._killed = self._killed, processes_killed_for_memory()
+        return _TRIES_IF_KILLED if before == self._killed is not None else _TRIES_WITHOUT_MEMORY
 
     def _end_those_at(self, task: Task) -> list[Outcome]:
         """End all processes that decode the content of a task that was given up."""

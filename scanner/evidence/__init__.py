@@ -16,7 +16,6 @@ import numpy as np
 
 from scanner.detector.model import Detector, cut_for, prepare
 from scanner.detector.thresholds import Thresholds
-from scanner.errors import FacescanError, first_line
 from scanner.evidence.drawing import FADED, VERDICTS, frame
 from scanner.evidence.ela_file import save_map, saved_map
 from scanner.evidence.explain import GRID, heat_maps
@@ -177,10 +176,7 @@ class Evidence:
         if row.p_fake is not None and not row.faces:
             chosen = [(0, None, row.p_fake, 0)]
         regions = [prepare(picture, box, card, turn=turn) for _, box, _, turn in chosen]
-        try:
-            heats = heat_maps(detector, regions, self.batch_size, self.settings.timeout * _SHARE)
-        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            raise FacescanError(f"model {card.name} failed: {first_line(error)}") from error
+        heats = heat_maps(detector, regions, self.batch_size, self.settings.timeout * _SHARE)
         seen = []
         for (number, box, p_fake, turn), region, heat in zip(chosen, regions, heats, strict=True):
             shown = {spec.content: pixels for spec, pixels in zip(card.inputs, region, strict=True)}

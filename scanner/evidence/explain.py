@@ -7,7 +7,7 @@ watched: Zeiler and Fergus, "Visualizing and Understanding Convolutional Network
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,23 +24,25 @@ HeatMap = NDArray[np.float64]
 
 
 def heat_maps(detector: Detector, regions: Sequence[Region], batch_size: int, seconds: float) -> list[HeatMap | None]:
-    """One for each region; None for those that would take longer than there is time.
+    """Return a map for each region; None for those that would take longer than there is time.
 
     Args:
         detector: that scored them.
         regions: made by `model.prepare`.
         batch_size: regions shown to it at once.
         seconds: after which no further region is begun, nor one gone on with.
+
+    Raises:
+        FacescanError: the model fails.
     """
-    size = detector.batch or batch_size
     if detector.card.activation:
-        return [*_in_batches(detector.contributions, regions, size, detector.batch is not None)]
+        return [*detector.contributions(regions, batch_size)]
     deadline = time.monotonic() + seconds
-    return [occlusion(detector, region, size, deadline) for region in regions]
+    return [occlusion(detector, region, batch_size, deadline) for region in regions]
 
 
 def occlusion(detector: Detector, region: Region, batch_size: int, deadline: float) -> HeatMap | None:
-    """What covering each of `GRID` x `GRID` places takes from the log-odds of fake; None after the deadline.
+    """Return what covering each of `GRID` x `GRID` places takes from the log-odds of fake; None after the deadline.
 
     Every input is covered at the same place: pictures with their mean colour, maps of error levels with what an even
     surface shows there.
@@ -50,9 +52,11 @@ def occlusion(detector: Detector, region: Region, batch_size: int, deadline: flo
         region: one.
         batch_size: regions shown to it at once.
         deadline: of `time.monotonic`.
+
+    Raises:
+        FacescanError: the model fails.
     """
-    fixed = detector.batch is not None
-    (whole,) = _in_batches(detector.logits, [region], batch_size, fixed)
+    (whole,) = detector.logits([region], batch_size)
     covers = [_cover(pixels, i, detector.card) for i, pixels in enumerate(region)]
     places = [(row, column) for row in range(GRID) for column in range(GRID)]
     left: list[NDArray[np.float64]] = []
@@ -63,20 +67,9 @@ def occlusion(detector: Detector, region: Region, batch_size: int, deadline: flo
             tuple(_covered(pixels, place, cover) for pixels, cover in zip(region, covers, strict=True))
             for place in places[start : start + batch_size]
         ]
-        left += _in_batches(detector.logits, covered, batch_size, fixed)
-    return whole - np.array(left, np.float64).reshape(GRID, GRID)
-
-
-def _in_batches(
-    run: Callable[[Sequence[Region]], NDArray[np.float64]], regions: Sequence[Region], size: int, fixed: bool
-) -> list[NDArray[np.float64]]:
-    """Outcomes by region; if `fixed`, of batches that are all of this size."""
-    outcomes: list[NDArray[np.float64]] = []
-    for start in range(0, len(regions), size):
-        batch = [*regions[start : start + size]]
-        padding = batch[:1] * (size - len(batch) if fixed else 0)
-        outcomes += [*run(batch + padding)[: len(batch)]]
-    return outcomes
+        left += [*detector.logits(covered, batch_size)]
+    lost: HeatMap = whole - np.array(left, np.float64).reshape(GRID, GRID)
+    return lost
 
 
 def _cover(pixels: NDArray[np.uint8], number: int, card: Card) -> NDArray[np.uint8]:

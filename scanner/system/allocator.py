@@ -1,4 +1,4 @@
-"""Sets how glibc's allocator treats large blocks, and tells when memory was short.
+"""Sets how glibc's allocator treats large blocks; tells when memory was short, and whether the kernel kills for it.
 
 Blocks are kept for the next one, instead of thousands of page faults for each.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
 
 # Of mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -26,6 +27,13 @@ def keep_memory(most: int | None = None) -> None:
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, -1 if most is None else most)
+
+
+def processes_killed_for_memory() -> int | None:
+    """Return how many processes the kernel has killed since the system started, for want of memory; None if unknown."""
+    with suppress(OSError, ValueError), open("/proc/vmstat") as file:
+        return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), None)
+    return None
 
 
 def give_back_memory() -> None:

@@ -52,12 +52,12 @@ class Channel:
         end.setblocking(False)
 
     def fileno(self) -> int:
-        """The socket's number, for a selector."""
+        """Return the socket's number, for a selector."""
         return self._end.fileno()
 
     @property
     def has_unsent(self) -> bool:
-        """Whether a part of a message still has to be sent by `flush`, when the socket takes more."""
+        """Say whether `flush` still has a part of a message to send, when the socket takes more."""
         return bool(self._unsent)
 
     def send(self, message: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def ending_signals() -> list[signal.Signals]:
-    """Signals that end a scan: SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP."""
+    """Return the signals that end a scan: SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signals.append(signal.SIGHUP)

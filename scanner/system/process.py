@@ -82,7 +82,7 @@ def settle_down(keep: set[int], parent: int, max_memory: int | None = None) -> N
 
 
 def how_it_ended(code: int | None) -> str:
-    """An exit code of `multiprocessing` in words."""
+    """Put an exit code of `multiprocessing` into words."""
     if code is None:
         return "it cannot be killed"
     if code >= 0:
@@ -114,7 +114,7 @@ def _close_files(keep: set[int]) -> None:
 
 
 def _data_size() -> int:
-    """Bytes of data and stack that this process has, as RLIMIT_DATA counts them; without /proc, an upper estimate."""
+    """Return the bytes that RLIMIT_DATA counts of this process; without /proc, an estimate that is rather too high."""
     import resource
 
     try:

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from scanner.cli import main as facescan
 from scanner.detector.card import OutputSpec
-from scanner.detector.model import Detector, calibrate, prepare
+from scanner.detector.model import Detector, prepare
+from scanner.detector.outputs import calibrate
 from scanner.engine.examine import Examiner
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate

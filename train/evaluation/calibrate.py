@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.detector.model import Detector
+from scanner.detector.outputs import sigmoid
 from scanner.errors import FacescanError
 from train.data.crops import Crops
 from train.data.index import set_names
@@ -68,7 +69,7 @@ def calibrate_on(
     if by_chance:
         share = float(weights[labels].sum() / weights.sum())
         slope, offset = least, math.log(share / (1 - share)) - least * float(np.average(logits, weights=weights))
-    p_fake = 1 / (1 + np.exp(-np.clip(slope * logits + offset, -50, 50)))
+    p_fake = sigmoid(slope * logits + offset)
     points = {str(fpr): threshold_at(p_fake[~labels], weights[~labels], fpr) for fpr in fprs}
     return Calibration((slope, offset), points, uncertain_band(p_fake, labels, weights, wrong), by_chance)
 
@@ -87,9 +88,7 @@ def calibration_scores(
         for part in parts:
             within = sampling_weights([s for s, chosen in zip(seen.samples, part, strict=True) if chosen])
             weights[part] = 0.5 * within / within.sum() / len(parts)
-    scores = [
-        detector.logits(regions[i : i + BATCH]) for regions in seen.regions for i in range(0, len(regions), BATCH)
-    ]
+    scores = [detector.logits(regions, BATCH) for regions in seen.regions]
     copies = len(seen.regions)
     return np.concatenate(scores), np.tile(seen.fake, copies), np.tile(weights, copies)
 

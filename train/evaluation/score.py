@@ -121,14 +121,7 @@ def _score_all_faces(detector: Detector, samples: Sequence[Sample]) -> Scores:
 
 def p_fake(detector: Detector, regions: Sequence[Region]) -> NDArray[np.float64]:
     """Probabilities, (n,), with the four decimals that the scanner writes."""
-    size = detector.batch or BATCH
-    parts = [np.empty(0)]
-    for start in range(0, len(regions), size):
-        batch = list(regions[start : start + size])
-        # Some models take one number of pictures only.
-        filled = batch + [batch[0]] * (size - len(batch)) if detector.batch else batch
-        parts.append(detector.p_fake(filled)[: len(batch)])
-    return np.round(np.concatenate(parts), 4)
+    return np.round(detector.p_fake(regions, BATCH), 4)
 
 
 def write_predictions(file: Path, scores: Scores) -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper
 
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region
+from scanner.detector.outputs import sigmoid
 from scanner.errors import FacescanError
 from train.fitting.fit import logits
 from train.onnx_export.activation import with_activation
@@ -57,7 +57,7 @@ def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: 
         save(*with_activation(graph, card), draft)
         detector = Detector(draft)
         scores = np.concatenate([detector.logits(regions[:1]), detector.logits(regions[1:])])
-        difference = float(np.abs(_p_fake(scores) - _p_fake(logits(model, regions, recipe))).max())
+        difference = float(np.abs(sigmoid(scores) - sigmoid(logits(model, regions, recipe))).max())
         if not difference <= TOLERANCE:  # not a number fails too
             raise FacescanError(f"{file.name}: ONNX and Keras differ by {difference:.2g}, more than {TOLERANCE:g}")
         os.replace(draft, file)
@@ -141,10 +141,6 @@ def _with_means(model: onnx.ModelProto) -> onnx.ModelProto:
             node.op_type = "ReduceMean"
             node.attribute.extend([helper.make_attribute("axes", [-1]), helper.make_attribute("keepdims", 1)])
     return model
-
-
-def _p_fake(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
 
 
 if __name__ == "__main__":

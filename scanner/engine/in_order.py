@@ -1,0 +1,157 @@
+"""Has candidates examined in any order, and yields the outcomes in the order of the candidates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from scanner.cache.store import Cache
+from scanner.engine.reorder_buffer import ReorderBuffer
+from scanner.engine.workers import Workers
+from scanner.examined import Examined
+from scanner.files.candidate import STDIN, Candidate
+from scanner.files.fingerprint import Mark, mark_of
+from scanner.printable import printable_path
+from scanner.result import Result, Verdict
+from scanner.sources.read import read_stdin
+
+if TYPE_CHECKING:
+    from scanner.engine.ray_workers import RayWorkers
+    from scanner.evidence import Evidence
+
+# Seconds that a row which is ready may wait, at most, while candidates keep coming.
+MAX_ROW_DELAY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A candidate, and what is known before it is examined.
+
+    Attributes:
+        candidate: with its content, if it comes from standard input.
+        mark: of a local file whose row the cache may store; else None.
+        outcome: if the candidate need not be examined.
+    """
+
+    candidate: Candidate
+    mark: Mark | None = None
+    outcome: Examined | None = None
+
+
+def in_order(
+    candidates: Iterable[Candidate | None],
+    examiners: Workers | RayWorkers,
+    look_up: Callable[[Candidate], Arrival],
+    max_in_flight: int,
+    spent: Callable[[str, float], None],
+) -> Iterator[list[Examined]]:
+    """Yield the outcomes of the candidates, in order, as many as there are at a time.
+
+    Args:
+        candidates: to examine; None says that there is no other one for now.
+        examiners: do the work.
+        look_up: finds what is known of a candidate.
+        max_in_flight: candidates that may be examined, or wait for an earlier outcome, at a time.
+        spent: called with a stage and the seconds spent in it.
+
+    Yields:
+        Lists of outcomes. An empty list says that there is no other candidate for now, and that nothing was done.
+    """
+    flight = _Flight(examiners, spent)
+    started = time.perf_counter()
+    for candidate in candidates:
+        spent("walk", time.perf_counter() - started)
+        if candidate is None:
+            yield flight.collect(patient=False)
+            started = time.perf_counter()
+            continue
+        flight.put(look_up(candidate))
+        while examiners.full or len(flight) >= max_in_flight:
+            if done := flight.collect(patient=True):
+                yield done
+        if flight.is_due and (done := flight.collect(patient=False)):
+            yield done
+        started = time.perf_counter()
+    while len(flight):
+        if done := flight.collect(patient=True):
+            yield done
+
+
+class _Flight:
+    """Owns the candidates in flight: those that are examined, and those whose outcomes wait for an earlier one."""
+
+    def __init__(self, examiners: Workers | RayWorkers, spent: Callable[[str, float], None]) -> None:
+        self._examiners = examiners
+        self._spent = spent
+        self._outcomes = ReorderBuffer[Examined]()
+        self._marks: dict[int, Mark | None] = {}  # of the candidates that are being examined
+        self._collected = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    @property
+    def is_due(self) -> bool:
+        """Say whether outcomes have to be collected now, because they are late or because nothing is to wait for."""
+        return not self._outcomes.pending or time.monotonic() - self._collected > MAX_ROW_DELAY_S
+
+    def put(self, arrival: Arrival) -> None:
+        """Have a candidate examined, unless its outcome is known."""
+        number = self._outcomes.reserve()
+        if arrival.outcome:
+            self._outcomes.fill(number, arrival.outcome)
+        else:
+            self._marks[number] = arrival.mark
+            self._examiners.put(number, arrival.candidate)
+
+    def collect(self, patient: bool) -> list[Examined]:
+        """Return the outcomes that are next in order. If `patient`, wait until there is some outcome, next or not.
+
+        Raises:
+            FacescanError: the work cannot go on.
+        """
+        started = time.perf_counter()
+        for number, picture in self._examiners.collect(patient) if self._outcomes.pending else ():
+            picture.mark = self._marks.pop(number) or picture.mark
+            self._outcomes.fill(number, picture)
+        self._collected = time.monotonic()
+        self._spent("wait", time.perf_counter() - started)
+        return self._outcomes.take_ready()
+
+
+def look_up(candidate: Candidate, max_bytes: int, cache: Cache | None, evidence: Evidence | None) -> Arrival:
+    """Find what is known of a candidate: its row, if the file looks as it did when the row was stored, or its trouble.
+
+    Args:
+        candidate: to look up. If it is standard input, this reads it.
+        max_bytes: larger files are not read, and have no row.
+        cache: of rows, if there is one.
+        evidence: completes the row with what earlier scans saved beside it, if anything is wanted.
+
+    Returns:
+        The candidate; without an outcome if it has to be examined.
+    """
+    started = time.perf_counter()
+    if candidate.path == STDIN:
+        candidate = read_stdin(candidate, max_bytes)
+    if candidate.trouble:
+        row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=candidate.size, reason=candidate.trouble)
+        return Arrival(candidate, outcome=Examined(row))
+    if cache is None or candidate.path == STDIN:
+        return Arrival(candidate)
+    mark = mark_of(candidate.path, max_bytes, candidate.root)
+    looked_up = candidate.mark or mark  # an object behind a URL is marked once more when it is read
+    known = cache.by_file(looked_up) if looked_up else None
+    if complete := _completed(known, candidate, max_bytes, evidence):
+        return Arrival(candidate, outcome=Examined(complete, seconds={"cache": time.perf_counter() - started}))
+    return Arrival(candidate, mark)
+
+
+def _completed(known: Result | None, candidate: Candidate, max_bytes: int, evidence: Evidence | None) -> Result | None:
+    """Return a row from the cache with all that is wanted beside it; None if the file has to be read for that."""
+    if known is None or (known.bytes or 0) > max_bytes:
+        return None
+    row = replace(known, path=printable_path(candidate.path))
+    return evidence.recall(Examined(row), candidate.named) if evidence else row
