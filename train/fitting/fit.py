@@ -245,7 +245,7 @@ def _fit_one(
 
 def _steps(recipe: Recipe, train: Crops) -> int:
     """Steps an epoch."""
-    pictures = len(train.data.samples) * (1 + len(COPIES.get(recipe.training.copies, ())))
+    pictures = len(train.samples) * (1 + len(COPIES.get(recipe.training.copies, ())))
     return math.ceil(pictures / recipe.training.batch)
 
 
@@ -376,7 +376,7 @@ def _feeds(
     parts = None if training.augmentation or training.copies or training.balanced else part(model)
     if parts is not None:
         trunk, head = parts
-        if np.prod(trunk.output.shape[1:]) * 4 * len(train.data.samples) <= KEPT:
+        if np.prod(trunk.output.shape[1:]) * 4 * len(train.samples) <= KEPT:
             seen = trunk.predict(Batches(train, recipe, seed, drawn=False), verbose=0)
             lessons = {
                 "x": seen,
