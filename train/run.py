@@ -24,12 +24,12 @@ from scanner.errors import FacescanError
 from scanner.output.destination import replace_file
 from train.data.crops import Crops, crops
 from train.data.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
+from train.data.hash_split import short_hash, with_contents
 from train.data.index import data_hash, names, of_sets, set_names
 from train.data.layouts import read_layout, summary
-from train.data.lots import short_hash, with_contents
 from train.data.samples import LABELS, Sample
-from train.data.sift import sift
 from train.data.split import Splits, split
+from train.data.unusable import find_usable
 from train.evaluation import png_plots as plots
 from train.evaluation.calibrate import calibrate_on, calibration_scores
 from train.evaluation.comparison import RULES, other_pictures
@@ -137,10 +137,10 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
     found = read_layout(data)
     found = with_contents(of_sets(found, plan.sets) if plan.sets else found)
     report(summary(data, found))
-    sifted = sift(found)
-    samples, hashed = sifted.samples, data_hash(found)
-    if sifted.summary:
-        report(sifted.summary)
+    usable = find_usable(found)
+    samples, hashed = usable.samples, data_hash(found)
+    if usable.summary:
+        report(usable.summary)
     splits = split(samples, _rule(recipe, samples, plan.left_out), plan.seed)
     weights = resolve(plan.weights, recipe.backbones)
     try:
@@ -201,7 +201,7 @@ def run(recipe: Recipe, data: Path, out: Path, plan: Plan, report: Callable[[str
         "own_rule": {name: figures(found) for name, found in own_rule.items()},
         "test_auc": {condition: evaluation.row("pooled", "all", condition).auc for condition in CONDITIONS},
         "probes": probes,
-        "unused": dict(sifted.left_out)
+        "unused": dict(usable.left_out)
         | {
             kind: [sample.path for part in (train, validation, test) for sample in getattr(part, kind)]
             for kind in ("broken", "faceless")

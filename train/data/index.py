@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scanner.errors import FacescanError
-from train.data import lots
+from train.data import hash_split
 from train.data.layouts import read_layout
 from train.data.samples import LABELS, Sample
 
@@ -54,6 +54,6 @@ def set_names(samples: Iterable[Sample]) -> list[str]:
 
 def data_hash(samples: Iterable[Sample]) -> str:
     """SHA-256 over the labels, groups and contents of the samples, whatever their order."""
-    hashed = [sample if sample.content else lots.with_contents([sample])[0] for sample in samples]
+    hashed = [sample if sample.content else hash_split.with_contents([sample])[0] for sample in samples]
     lines = sorted(f"{s.content.split()[0]} {LABELS[s.fake]} {s.set} {s.group}" for s in hashed)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

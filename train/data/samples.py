@@ -20,7 +20,7 @@ class Sample:
         generator: what made it; for a real picture, where it was taken from.
         group: one person, one video or one source picture; empty if it stands alone.
         split: `train`, `validation` or `test`, where the data set comes split; otherwise empty.
-        content: the hash of the file's bytes (`train.data.lots.with_contents`); empty where it was not needed.
+        content: the hash of the file's bytes (`train.data.hash_split.with_contents`); empty where it was not needed.
     """
 
     path: str

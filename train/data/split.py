@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import FacescanError
-from train.data import lots
+from train.data import hash_split
 from train.data.index import names, without
 from train.data.samples import LABELS, Sample
 from train.recipes.schema import Split
@@ -30,8 +30,8 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     """Part the samples, group by group.
 
     Samples that come split stay as they are, unless the rule redraws them; a part that they lack is drawn from those to
-    train on. A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's lot depends
-    on the seed and its name only: adding pictures moves no others.
+    train on. A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's
+    split depends on the seed and its name only: adding pictures moves no others.
 
     Raises:
         FacescanError: the rule counts pictures that are not there.
@@ -50,14 +50,14 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     train, validation, test = [], [], []
     for sample in samples:
         group = _group(sample)
-        lot = _lot(group, seed)
+        fraction = _hash_fraction(group, seed)
         if group in in_test:
             test.append(sample)
         elif group in in_validation:
             validation.append(sample)
-        elif lot < rule.test:
+        elif fraction < rule.test:
             test.append(sample)
-        elif lot < rule.test + rule.validation:
+        elif fraction < rule.test + rule.validation:
             validation.append(sample)
         else:
             train.append(sample)
@@ -100,8 +100,12 @@ def _as_they_come(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
 
 def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     """The test and the validation with as many pictures of each part as the rule says; the rest is to train on."""
-    test, rest, short = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), rule.test_counts, _part)
-    validation, rest, short_too = lots.fill(lots.by_lot(rest, seed, "validation"), rule.validation_counts, _part)
+    test, rest, short = hash_split.take_counts(
+        hash_split.in_hash_order(hash_split.groups(samples), seed, "test"), rule.test_counts, _part
+    )
+    validation, rest, short_too = hash_split.take_counts(
+        hash_split.in_hash_order(rest, seed, "validation"), rule.validation_counts, _part
+    )
     if short or short_too or not rest:
         raise FacescanError(
             f"too few pictures for a test of {_listed(rule.test_counts)} and a validation of "
@@ -116,8 +120,12 @@ def _split_by_class(samples: Sequence[Sample], rule: Split, seed: int) -> Splits
     def counts(share: float) -> dict[Hashable, int]:
         return {part: round(share * number) for part, number in Counter(map(_class, samples)).items()}
 
-    test, rest, _ = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), counts(rule.test), _class)
-    validation, rest, _ = lots.fill(lots.by_lot(rest, seed, "validation"), counts(rule.validation), _class)
+    test, rest, _ = hash_split.take_counts(
+        hash_split.in_hash_order(hash_split.groups(samples), seed, "test"), counts(rule.test), _class
+    )
+    validation, rest, _ = hash_split.take_counts(
+        hash_split.in_hash_order(rest, seed, "validation"), counts(rule.validation), _class
+    )
     return Splits(_in_order(samples, rest), tuple(validation), tuple(test))
 
 
@@ -143,7 +151,7 @@ def _group(sample: Sample) -> tuple[str, str]:
     return ("group", sample.group) if sample.group else ("picture", sample.path)
 
 
-def _lot(group: tuple[str, ...], seed: int) -> float:
-    """0 up to 1, evenly spread."""
+def _hash_fraction(group: tuple[str, ...], seed: int) -> float:
+    """Return a deterministic number in [0, 1) from the seed and the group's name; it decides the group's split."""
     digest = hashlib.sha256(" ".join((str(seed), *group)).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -18,7 +18,7 @@ from scanner.detector.thresholds import choose
 from scanner.result import Verdict
 from train.data.crops import Crops
 from train.data.degrade import FAIR, TITLES
-from train.data.lots import short_hash, with_contents
+from train.data.hash_split import short_hash, with_contents
 from train.data.samples import Sample
 from train.evaluation.figures import Evaluation, Row
 from train.evaluation.metrics import (

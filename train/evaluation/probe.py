@@ -63,7 +63,7 @@ def probe_aucs(name: str, train: Crops, test: Crops) -> list[float]:
     """
     features, strength = PROBES[name]
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
-    weights = sampling_weights(train.data.samples)
+    weights = sampling_weights(train.samples)
     probe.fit(
         _table(features, train.regions[0]),
         train.fake,

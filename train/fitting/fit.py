@@ -23,11 +23,11 @@ from train.data.augment import AUGMENTATIONS, COPIES
 from train.data.compose import Composer
 from train.data.crops import Crops
 from train.data.split import sampling_weights
+from train.fitting.batch_statistics import remeasure_statistics
 from train.fitting.checkpoint import Checkpoint, EachEpoch
 from train.fitting.ensemble import ensemble
 from train.fitting.frozen import part
 from train.fitting.pytorch import ADAM_EPSILON, as_pytorch
-from train.fitting.settle import settle
 from train.recipes.schema import Recipe, Training
 
 # Batches made ahead of the step that takes them.
@@ -237,7 +237,7 @@ def _fit_one(
         fitted = Fitted(model, progress.history, partial=True)
     else:
         fitted = Fitted(model, tuple(curve.history))
-    if settle(model, lambda: Batches(train, recipe, seed), len(fitted.history) * _steps(recipe, train)):
+    if remeasure_statistics(model, lambda: Batches(train, recipe, seed), len(fitted.history) * _steps(recipe, train)):
         report("batch normalisation: too few steps for its moving averages; its statistics were measured anew")
     if checkpoint and not fitted.partial:
         checkpoint.write(model, (), fitted.history, finished=True)

@@ -1,4 +1,4 @@
-"""Splits drawn by what is in the files: moving or renaming pictures changes no split."""
+"""Draws splits by the hashes of the files' bytes, so that moving or renaming pictures changes no split."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from scanner.detector.runtime import available_cpus
 from train.data.samples import Sample
 
 UNREADABLE = "unreadable"
-# Hexadecimal digits of a hash that a card keeps of each training picture.
-SHORT = 10
+# Hexadecimal digits of a training picture's hash that a card holds.
+SHORT_HASH_DIGITS = 10
 
 
 def content_hash(content: bytes) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def with_contents(samples: Sequence[Sample]) -> list[Sample]:
-    """The samples with the hash of each file's bytes; a file that cannot be read has `UNREADABLE` and its path."""
+    """Return the samples with the hash of each file's bytes; an unreadable file gets `UNREADABLE` and its path."""
 
     def hashed(sample: Sample) -> Sample:
         try:
@@ -36,12 +36,15 @@ def with_contents(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def short_hash(content: str) -> str:
-    """Ten digits of a content hash, as a card keeps them: two in a billion pictures pass for another of 100,000."""
-    return content[:SHORT]
+    """Return the first ten digits of a content hash, as a card holds them.
+
+    Among 100,000 training pictures, two in a billion other pictures share ten digits with one of them.
+    """
+    return content[:SHORT_HASH_DIGITS]
 
 
 def groups(samples: Iterable[Sample]) -> list[list[Sample]]:
-    """Samples that must stay together: those of one group, and those with the same content."""
+    """Gather the samples that must stay in one split: those of one group, and those with the same content."""
     found: dict[Hashable, list[Sample]] = {}
     for sample in samples:
         keys = [("content", sample.content or sample.path), *([("group", sample.group)] if sample.group else [])]
@@ -55,20 +58,31 @@ def groups(samples: Iterable[Sample]) -> list[list[Sample]]:
     return list({id(members): members for members in found.values()}.values())
 
 
-def by_lot(found: Iterable[list[Sample]], seed: int, purpose: str) -> list[list[Sample]]:
-    """The groups in an order that depends on the seed, the purpose and the contents alone."""
+def in_hash_order(found: Iterable[list[Sample]], seed: int, purpose: str) -> list[list[Sample]]:
+    """Sort groups of samples in an order that depends on the seed, the purpose and the files' contents alone.
 
-    def lot(members: list[Sample]) -> bytes:
+    Args:
+        found: groups of samples that must stay together.
+        seed: of the run.
+        purpose: a word that makes the orders of several draws independent of each other, such as `test`.
+    """
+
+    def rank(members: list[Sample]) -> bytes:
         first = min(member.content or member.path for member in members)
         return hashlib.sha256(f"{seed} {purpose} {first}".encode()).digest()
 
-    return sorted(found, key=lot)
+    return sorted(found, key=rank)
 
 
-def fill(
+def take_counts(
     found: Iterable[list[Sample]], counts: Mapping[Hashable, int], part_of: Callable[[Sample], Hashable]
 ) -> tuple[list[Sample], list[list[Sample]], Counter[Hashable]]:
-    """Take whole groups, in order, until every part has its count; a group that would overfill one is passed over.
+    """Take whole groups, in order, until every part has its count; skip a group that would exceed a count.
+
+    Args:
+        found: groups of samples that must stay together, in the order in which they are tried.
+        counts: pictures wanted of each part.
+        part_of: gives the part of a sample, a key of `counts`.
 
     Returns:
         The pictures taken, the groups left, and how many pictures each part still lacks.
