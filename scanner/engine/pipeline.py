@@ -25,7 +25,7 @@ from scanner.evidence.png import fingerprint
 from scanner.examined import Examined
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import STDIN, Candidate
-from scanner.files.fingerprint import Mark, mark_of
+from scanner.files.fingerprint import FileFingerprint, file_fingerprint
 from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
 from scanner.result import Result, Verdict
@@ -98,7 +98,7 @@ def scan(
             judged = [_named(judge(picture, detector.card.name, thresholds)) for picture in group]
             if cache:
                 started = time.perf_counter()
-                cache.store(zip(judged, (picture.mark for picture in group), strict=True))
+                cache.store(zip(judged, (picture.fingerprint for picture in group), strict=True))
                 spent("cache", time.perf_counter() - started)
             yield from judged
 
@@ -163,15 +163,15 @@ def _in_order(
     An empty list says that there is no other candidate for now, and that nothing was done.
     """
     underway: deque[Examined | None] = deque()  # None until it is examined
-    marks: dict[int, Mark | None] = {}  # of those that are not, as far as they are local files
+    fingerprints: dict[int, FileFingerprint | None] = {}  # of those that are not, as far as they are local files
     first = 0  # the number of underway[0]
     looked = time.monotonic()
 
     def collect(patient: bool) -> list[Examined]:
         nonlocal first, looked
         started = time.perf_counter()
-        for number, picture in workers.collect(patient) if marks else ():
-            picture.mark = marks.pop(number) or picture.mark
+        for number, picture in workers.collect(patient) if fingerprints else ():
+            picture.fingerprint = fingerprints.pop(number) or picture.fingerprint
             underway[number - first] = picture
         looked = time.monotonic()
         spent("wait", time.perf_counter() - started)
@@ -191,8 +191,8 @@ def _in_order(
             continue
         started = time.perf_counter()
         askable = cache is not None and not candidate.trouble and candidate.path != STDIN
-        mark = mark_of(candidate.path, max_bytes, candidate.root) if askable else None
-        seen = candidate.mark or mark  # objects are marked once more when they are read
+        fingerprint = file_fingerprint(candidate.path, max_bytes, candidate.root) if askable else None
+        seen = candidate.fingerprint or fingerprint  # an object gets its own again when it is read
         row = cache.by_file(seen) if cache and seen else None
         if candidate.path == STDIN:
             candidate = read_stdin(candidate, max_bytes)
@@ -203,13 +203,13 @@ def _in_order(
             underway.append(Examined(row, seconds={"cache": time.perf_counter() - started}))
         else:
             number = first + len(underway)
-            marks[number] = mark
+            fingerprints[number] = fingerprint
             underway.append(None)
             workers.put(number, candidate)
         while workers.full or len(underway) >= ahead:
             if done := collect(patient=True):
                 yield done
-        if (time.monotonic() - looked > PROMPT or not marks) and (done := collect(patient=False)):
+        if (time.monotonic() - looked > PROMPT or not fingerprints) and (done := collect(patient=False)):
             yield done
         started = time.perf_counter()
     while underway:
