@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scanner.detector.model import Region
-from scanner.files.fingerprint import Mark
+from scanner.files.fingerprint import FileFingerprint
 from scanner.imaging.decode import Picture
 from scanner.result import Result
 
@@ -50,8 +50,8 @@ class Examined:
         regions: what the model will see; one for each of the first faces of the result. Empty once they are scored.
         scores: calibrated probabilities of fake of the first faces of the result.
         seconds: spent by stage.
-        mark: of the file before it was read, if there is a cache to keep the row in; of an object behind a URL, as it
-            was read.
+        fingerprint: of the file before it was read, if there is a cache to keep the row in; of an object behind a URL,
+            when it was read.
         postponed: room that a picture takes which was left undecoded, in pixels of a plain one; 0 for all others.
         kept: what evidence will be made of once there are scores; None if none is wanted.
     """
@@ -60,6 +60,6 @@ class Examined:
     regions: list[Region] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    mark: Mark | None = None
+    fingerprint: FileFingerprint | None = None
     postponed: int = 0
     kept: PendingEvidence | None = None

@@ -19,7 +19,7 @@ from scanner.engine.pipeline import scan
 from scanner.files import beneath
 from scanner.files.beneath import Folder, LinkError, place_of
 from scanner.files.candidate import Candidate
-from scanner.files.fingerprint import mark_of, unchanged
+from scanner.files.fingerprint import file_fingerprint, is_unchanged
 from scanner.result import Result
 from scanner.settings import Settings
 from scanner.sources.once import Once
@@ -79,7 +79,7 @@ def test_what_was_found_is_not_read_through_a_link(here, name, target, links, ro
     below = {os.path.relpath(link, "up") for link in links}
     assert {path for path, outcome in reasons.items() if outcome == (None, "not_a_file:link")} == below
     assert {outcome for path, outcome in reasons.items() if path not in below} == {(PNG, "")}
-    assert {os.path.relpath(one.path, root) for one in found if not mark_of(one.path, root=one.root)} == below
+    assert {os.path.relpath(one.path, root) for one in found if not file_fingerprint(one.path, root=one.root)} == below
 
 
 @pytest.mark.parametrize(("name", "target", "links"), SWAPS)
@@ -95,13 +95,13 @@ def test_a_link_that_appears_while_folders_are_walked_is_no_way_out(here, name, 
 
 
 def test_a_file_that_was_judged_is_not_known_by_a_link(here):
-    mark = mark_of("up/c/e/f.png", root="up")
-    assert mark
-    assert unchanged(mark)
+    fingerprint = file_fingerprint("up/c/e/f.png", root="up")
+    assert fingerprint
+    assert is_unchanged(fingerprint)
     os.rename("up/c/e", "private/was_e")
     os.symlink("../../private/was_e", "up/c/e")
-    assert not unchanged(mark)
-    assert mark_of("up/c/e/f.png")  # unless it is named
+    assert not is_unchanged(fingerprint)
+    assert file_fingerprint("up/c/e/f.png")  # unless it is named
 
 
 @pytest.mark.parametrize("name", ["up/a.png", "up/c/e/f.png"])
@@ -200,7 +200,7 @@ def test_no_descriptor_is_left_open(here, brightness):
         for found in candidates(["up"], Selection()):
             assert found
             read(found)
-            mark_of(found.path, root=found.root)
+            file_fingerprint(found.path, root=found.root)
     walking = candidates(["up"], Selection())
     next(walking)
     walking.close()

@@ -34,7 +34,7 @@ from scanner.detector.thresholds import Thresholds, choose
 from scanner.engine import examine, pipeline
 from scanner.engine.pipeline import scan
 from scanner.engine.versions import scope
-from scanner.files import fingerprint as mark
+from scanner.files import fingerprint
 from scanner.files.candidate import Candidate
 from scanner.output.formats.rows import as_cells, as_object
 from scanner.result import Face, Result, Verdict
@@ -156,8 +156,8 @@ def test_every_output_is_the_same_to_the_byte(tmp_path, monkeypatch, examples, t
 @pytest.fixture
 def settled(monkeypatch) -> None:
     """The files of a test settle at once. Where they lie may be memory."""
-    monkeypatch.setattr(mark, "SETTLED", -YEAR * 10**9)
-    monkeypatch.setattr(mark, "_IN_MEMORY", set())
+    monkeypatch.setattr(fingerprint, "SETTLED_AFTER_NS", -YEAR * 10**9)
+    monkeypatch.setattr(fingerprint, "_IN_MEMORY", set())
 
 
 @in_processes

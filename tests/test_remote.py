@@ -128,12 +128,12 @@ def test_an_object_is_marked_as_it_was_read(s3):
     s3.create_bucket(Bucket="busy")
     s3.put_object(Bucket="busy", Key="a.png", Body=b"one")
     (listed,) = candidates(["s3://busy"], Selection())
-    assert fetch(listed, 10).mark == listed.mark
+    assert fetch(listed, 10).fingerprint == listed.fingerprint
     s3.put_object(Bucket="busy", Key="a.png", Body=b"two")
     read = fetch(listed, 10)
     assert read.content == b"two"
-    assert read.mark is not None
-    assert read.mark.state != listed.mark.state
+    assert read.fingerprint is not None
+    assert read.fingerprint.state_hash != listed.fingerprint.state_hash
 
 
 @pytest.mark.parametrize(

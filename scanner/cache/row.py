@@ -83,7 +83,7 @@ def row_checksum(key: bytes, sha256: bytes, text: bytes) -> bytes:
 
 
 def file_checksum(path: bytes, state: bytes, sha256: bytes) -> bytes:
-    """Checksum of what says which content a file had that looked so (`scanner.files.fingerprint.Mark`)."""
+    """Checksum of what says which content a file had that looked so (`scanner.files.fingerprint.FileFingerprint`)."""
     return hashlib.blake2b(path + state + sha256, digest_size=_CHECKSUM, person=b"file").digest()
 
 

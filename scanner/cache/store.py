@@ -1,8 +1,8 @@
-"""Rows already known (SQLite): what was found in a content, by its hash and all that could change the finding.
+"""Caches rows in SQLite, by the hash of the content and everything else that could change the row.
 
-A file that looks as it did when it was read (`Mark`) is not even read again; any other is read, hashed, and not decoded
-if its content is known. The cache can only save time: whatever befalls it, the scan goes on without it, and a row whose
-checksum is wrong is judged anew.
+A file whose fingerprint is unchanged is not even read again. Any other file is read and hashed, but not decoded if its
+content is known. The cache can only save time: if it fails, the scan goes on without it, and a row with a wrong
+checksum is computed again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from scanner.cache.database import CacheDatabase
 from scanner.cache.row import MAX_ROW, file_checksum, from_text, row_checksum, scope_key, to_text
-from scanner.files.fingerprint import Mark, unchanged
+from scanner.files.fingerprint import FileFingerprint, is_unchanged
 from scanner.result import Result, Verdict
 
 # About 1.1 GB. When a scan begins, what was stored first is dropped beyond it.
@@ -71,18 +71,20 @@ class Cache:
         """Where the database lies, without links."""
         return self._database.file
 
-    def by_file(self, mark: Mark) -> Result | None:
+    def by_file(self, fingerprint: FileFingerprint) -> Result | None:
         """The row of a file that looks as it did; without its path, and with the verdict still to be drawn."""
         found = self._first(
             "SELECT files.sha256, files.checksum, row, rows.checksum FROM files JOIN rows USING (sha256)"
             " WHERE path = ? AND state = ? AND scope = ?",
-            mark.path,
-            mark.state,
+            fingerprint.path_hash,
+            fingerprint.state_hash,
         )
         if found is None or not all(type(value) is bytes for value in found):
             return None
         sha256, checksum, *row = found
-        return self._checked(sha256, *row) if checksum == file_checksum(mark.path, mark.state, sha256) else None
+        if checksum != file_checksum(fingerprint.path_hash, fingerprint.state_hash, sha256):
+            return None
+        return self._checked(sha256, *row)
 
     def by_content(self, sha256: str) -> Result | None:
         """The row of a content; without a path, and with the verdict still to be drawn."""
@@ -90,17 +92,17 @@ class Cache:
         found = self._first("SELECT row, checksum FROM rows WHERE sha256 = ? AND scope = ?", key)
         return self._checked(key, *found) if found and all(type(value) is bytes for value in found) else None
 
-    def store(self, results: Iterable[tuple[Result, Mark | None]]) -> None:
+    def store(self, results: Iterable[tuple[Result, FileFingerprint | None]]) -> None:
         """Keep a batch, in one transaction.
 
         Args:
-            results: final rows, and the marks of their files from before they were read.
+            results: final rows, and the fingerprints of their files from before they were read.
         """
         if self._database.connection is None:
             return
         rows, files = [], []
         now = int(time.time())
-        for result, mark in results:
+        for result, fingerprint in results:
             if not _lasts(result):
                 continue
             sha256 = bytes.fromhex(result.sha256)
@@ -109,9 +111,9 @@ class Cache:
                 continue
             if text:
                 rows.append((self._number, sha256, text, row_checksum(self._key, sha256, text), now))
-            if mark is not None and mark.settled and unchanged(mark):
-                checksum = file_checksum(mark.path, mark.state, sha256)
-                files.append((mark.path, mark.state, sha256, checksum))
+            if fingerprint is not None and fingerprint.settled and is_unchanged(fingerprint):
+                checksum = file_checksum(fingerprint.path_hash, fingerprint.state_hash, sha256)
+                files.append((fingerprint.path_hash, fingerprint.state_hash, sha256, checksum))
         if not rows and not files:
             return
         with self._database.no_trouble(), self._database.transaction() as connection:

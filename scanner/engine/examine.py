@@ -207,7 +207,7 @@ class Examiner:
         candidate = fetched(candidate, self.settings.max_bytes)
         seconds = time.perf_counter() - started
         picture = self.examine(candidate, room, known)
-        picture.mark = candidate.mark
+        picture.fingerprint = candidate.fingerprint
         picture.seconds["read"] = picture.seconds.get("read", 0.0) + seconds
         return picture
 

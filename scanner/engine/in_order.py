@@ -12,7 +12,7 @@ from scanner.engine.reorder_buffer import ReorderBuffer
 from scanner.engine.workers import Workers
 from scanner.examined import Examined
 from scanner.files.candidate import STDIN, Candidate
-from scanner.files.fingerprint import Mark, mark_of
+from scanner.files.fingerprint import FileFingerprint, file_fingerprint
 from scanner.printable import printable_path
 from scanner.result import Result, Verdict
 from scanner.sources.read import read_stdin
@@ -31,12 +31,12 @@ class Arrival:
 
     Attributes:
         candidate: with its content, if it comes from standard input.
-        mark: of a local file whose row the cache may store; else None.
+        fingerprint: of a local file whose row the cache may store; else None.
         outcome: if the candidate need not be examined.
     """
 
     candidate: Candidate
-    mark: Mark | None = None
+    fingerprint: FileFingerprint | None = None
     outcome: Examined | None = None
 
 
@@ -86,7 +86,7 @@ class _Flight:
         self._examiners = examiners
         self._spent = spent
         self._outcomes = ReorderBuffer[Examined]()
-        self._marks: dict[int, Mark | None] = {}  # of the candidates that are being examined
+        self._fingerprints: dict[int, FileFingerprint | None] = {}  # of the candidates that are being examined
         self._collected = time.monotonic()
 
     def __len__(self) -> int:
@@ -103,7 +103,7 @@ class _Flight:
         if arrival.outcome:
             self._outcomes.fill(number, arrival.outcome)
         else:
-            self._marks[number] = arrival.mark
+            self._fingerprints[number] = arrival.fingerprint
             self._examiners.put(number, arrival.candidate)
 
     def collect(self, patient: bool) -> list[Examined]:
@@ -114,7 +114,7 @@ class _Flight:
         """
         started = time.perf_counter()
         for number, picture in self._examiners.collect(patient) if self._outcomes.pending else ():
-            picture.mark = self._marks.pop(number) or picture.mark
+            picture.fingerprint = self._fingerprints.pop(number) or picture.fingerprint
             self._outcomes.fill(number, picture)
         self._collected = time.monotonic()
         self._spent("wait", time.perf_counter() - started)
@@ -141,12 +141,14 @@ def look_up(candidate: Candidate, max_bytes: int, cache: Cache | None, evidence:
         return Arrival(candidate, outcome=Examined(row))
     if cache is None or candidate.path == STDIN:
         return Arrival(candidate)
-    mark = mark_of(candidate.path, max_bytes, candidate.root)
-    looked_up = candidate.mark or mark  # an object behind a URL is marked once more when it is read
+    fingerprint = file_fingerprint(candidate.path, max_bytes, candidate.root)
+    looked_up = (
+        candidate.fingerprint or fingerprint
+    )  # an object gets another one when it is read
     known = cache.by_file(looked_up) if looked_up else None
     if complete := _completed(known, candidate, max_bytes, evidence):
         return Arrival(candidate, outcome=Examined(complete, seconds={"cache": time.perf_counter() - started}))
-    return Arrival(candidate, mark)
+    return Arrival(candidate, fingerprint)
 
 
 def _completed(known: Result | None, candidate: Candidate, max_bytes: int, evidence: Evidence | None) -> Result | None:

@@ -97,7 +97,7 @@ def scan(
             judged = [_named(judge(picture, detector.card.name, thresholds)) for picture in group]
             if cache:
                 started = time.perf_counter()
-                cache.store(zip(judged, (picture.mark for picture in group), strict=True))
+                cache.store(zip(judged, (picture.fingerprint for picture in group), strict=True))
                 spent("cache", time.perf_counter() - started)
             yield from judged
 

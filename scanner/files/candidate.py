@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from scanner.files.beneath import LinkError
-from scanner.files.fingerprint import Mark
+from scanner.files.fingerprint import FileFingerprint
 
 STDIN = "-"
 
@@ -21,7 +21,8 @@ class Candidate:
         trouble: why there is nothing to read, if that is known already.
         content: of standard input or a URL, once it was read.
         size: bytes of what was not read because it is too large.
-        mark: of the object behind a URL, as it was listed or, later, read; None if its store tells no tag.
+        fingerprint: of the object behind a URL, when it was listed or, later, read; None for local files, and if the
+            store gives no ETag.
         named: asked for by itself, not found in a folder or a list.
         root: the folder whose walk found the file, if no symbolic link below that folder may be followed; else empty.
     """
@@ -30,7 +31,7 @@ class Candidate:
     trouble: str = ""
     content: bytes | None = field(default=None, repr=False)
     size: int | None = None
-    mark: Mark | None = field(default=None, repr=False)
+    fingerprint: FileFingerprint | None = field(default=None, repr=False)
     named: bool = False
     root: str = field(default="", compare=False)
 

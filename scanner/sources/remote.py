@@ -12,7 +12,7 @@ from typing import Any
 
 from scanner.errors import FacescanError, first_line
 from scanner.files.candidate import Candidate, trouble_of
-from scanner.files.fingerprint import Mark, mark_of_object
+from scanner.files.fingerprint import FileFingerprint, object_fingerprint
 from scanner.files.url import authority_of, scheme_of
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.selection import Selection, has_suffix, skips, takes
@@ -55,7 +55,7 @@ def objects(root: str, selection: Selection, passed: PassedOver) -> Iterator[Can
     if details["type"] == "directory":
         yield from _walk(store, details["name"].strip("/"), root.rstrip("/"), "", selection, passed, depth=1)
     else:
-        yield Candidate(root, mark=_mark_of(root, details))
+        yield Candidate(root, fingerprint=_fingerprint(root, details))
 
 
 def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
@@ -87,7 +87,7 @@ def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
         return replace(candidate, trouble=_trouble_of(error, missing="vanished"))
     if len(content) > max_bytes:
         return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
-    return replace(candidate, content=content, mark=_mark_of(url, details))
+    return replace(candidate, content=content, fingerprint=_fingerprint(url, details))
 
 
 def _walk(
@@ -115,7 +115,7 @@ def _walk(
             else:
                 passed.add("too_deep")
         elif takes(name, (path_below, path), selection):
-            yield Candidate(path, mark=_mark_of(path, entry))
+            yield Candidate(path, fingerprint=_fingerprint(path, entry))
         else:
             passed.add("not_included" if selection.include else "no_picture_suffix")
 
@@ -145,10 +145,10 @@ def _fsspec(url: str) -> Any:
     return fsspec
 
 
-def _mark_of(url: str, details: Mapping[str, Any]) -> Mark | None:
+def _fingerprint(url: str, details: Mapping[str, Any]) -> FileFingerprint | None:
     """Of objects whose store knows them by a tag that changes with their content; else their content has to be read."""
     tag = details.get("ETag") or details.get("etag")
-    return mark_of_object(url, f"{details['size']} {tag}") if tag else None
+    return object_fingerprint(url, f"{details['size']} {tag}") if tag else None
 
 
 def _trouble_of(error: Exception, missing: str) -> str:
