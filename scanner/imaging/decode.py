@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.imaging import complaints, more_formats
-from scanner.imaging.alpha import hides_another
 from scanner.imaging.colour.convert import in_srgb
 from scanner.imaging.formats import bitmap
 from scanner.imaging.inspection import cost, remains
@@ -18,6 +17,7 @@ from scanner.imaging.inspection.header import DECODABLE, Header, implausible, re
 from scanner.imaging.inspection.remains import Remains, truncated, what_remains
 from scanner.imaging.inspection.unusual import unusual
 from scanner.imaging.orientation import orientation, upright
+from scanner.imaging.transparency import hides_another
 from scanner.settings import MAX_PIXELS
 from scanner.system.allocator import lacks_memory
 
