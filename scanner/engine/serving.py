@@ -13,7 +13,7 @@ from scanner.engine.examine import Known
 from scanner.errors import FacescanError, first_line
 from scanner.examined import Examined
 from scanner.files.candidate import Candidate
-from scanner.imaging import complaints
+from scanner.imaging import libjpeg_warnings
 from scanner.imaging.decode import NoRoomError
 from scanner.result import Result
 from scanner.system.allocator import give_back_memory, keep_memory
@@ -101,7 +101,7 @@ def serve(end: socket.socket, look: Look | bytes, max_memory: int, parent: int) 
     try:
         try:
             settle_down({end.fileno()}, parent, max_memory)
-            complaints.listen()
+            libjpeg_warnings.listen()
             keep_memory(_KEPT)
             examine: Look = pickle.loads(look) if isinstance(look, bytes) else look  # noqa: S301 - the scan's own
         except Exception as error:  # whatever it is, it would befall the next process, too

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.imaging import complaints, more_formats
+from scanner.imaging import libjpeg_warnings, more_formats
 from scanner.imaging.colour.convert import in_srgb
 from scanner.imaging.formats import bitmap
 from scanner.imaging.inspection import cost, remains
@@ -102,7 +102,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=failure)
     if left.missing > remains.TOLERATED:
         return Decoded(header.format, reason=truncated(left.missing))
-    complaints.heard()  # of an earlier picture
+    libjpeg_warnings.heard()  # of an earlier picture
     pixels = _tried(data, header, left, needed)
     if pixels is None and (kind := unusual(data, header)):
         return _by_library(data, header, kind)
@@ -116,7 +116,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
     damage = left.damage
     if header.format == "jpeg":
-        missing, damage = remains.jpeg_state(data, header, pixels, complaints.heard())
+        missing, damage = remains.jpeg_state(data, header, pixels, libjpeg_warnings.heard())
         if missing > remains.TOLERATED:
             return Decoded(header.format, reason=truncated(missing))
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
