@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.imaging import libjpeg_warnings, more_formats
+from scanner.imaging import libjpeg_warnings, optional_decoders
 from scanner.imaging.colour.convert import in_srgb
 from scanner.imaging.formats import bitmap
 from scanner.imaging.inspection import cost, remains
@@ -174,7 +174,7 @@ def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
     pixels = None
     left = what_remains(data, header)
     if reason.startswith("unsupported_") and left and not left.missing:
-        pixels = more_formats.pixels_of(data, header)
+        pixels = optional_decoders.pixels_of(data, header)
     if pixels is None:
         return Decoded(header.format, reason=reason)
     return _shown(upright(pixels, orientation(data, header.format)), data, header.format)
