@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from scanner.imaging.decode import NoRoomError, decode
-from scanner.imaging.inspection import cost
+from scanner.imaging.inspection import decoding_memory
 from scanner.imaging.inspection.header import read_header
 from tests.costly import avif_that_lies, gif_of_clear_codes
 from tests.pictures import (
@@ -65,7 +65,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
 PEAKS = """
 import json, sys
 from pathlib import Path
-from scanner.imaging.inspection.cost import memory, pixels_made
+from scanner.imaging.inspection.decoding_memory import memory, pixels_made
 from scanner.imaging.decode import decode
 from scanner.imaging.inspection.header import read_header
 
@@ -236,7 +236,9 @@ def test_room_is_that_of_plain_pixels(name, times):
     data = pictures()[name]
     header = read_header(data)
     pixels = header.width * header.height
-    assert cost.in_pixels(cost.memory(data, header, pixels)) == pytest.approx(times * pixels, rel=0.1)
+    assert decoding_memory.in_pixels(decoding_memory.memory(data, header, pixels)) == pytest.approx(
+        times * pixels, rel=0.1
+    )
 
 
 def test_surplus_rows_are_refused_where_there_are_many():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scanner.imaging import libjpeg_warnings, optional_decoders
 from scanner.imaging.colour.convert import in_srgb
 from scanner.imaging.formats import bitmap
-from scanner.imaging.inspection import cost, remains
+from scanner.imaging.inspection import decoding_memory, remains
 from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
 from scanner.imaging.inspection.remains import Remains, truncated, what_remains
 from scanner.imaging.inspection.unusual import unusual
@@ -67,7 +67,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     Args:
         data: the file's content.
         max_pixels: refuse, before decoding, what would be larger.
-        room: pixels of a plain picture that may be decoded now, if there is a limit (`cost.in_pixels`).
+        room: pixels of a plain picture that may be decoded now, if there is a limit (`decoding_memory.in_pixels`).
 
     Returns:
         The picture or a reason; never raises for bad content (but MemoryError may pass).
@@ -80,14 +80,14 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     header = read_header(data)
     if not header.format:
         return Decoded("", reason="git_lfs_pointer" if data.startswith(_GIT_LFS) else "not_an_image")
-    announced = cost.pixels_made(data, header)
+    announced = decoding_memory.pixels_made(data, header)
     if announced > max_pixels:
         return Decoded(header.format, reason=f"too_many_pixels:{announced}")
-    if cost.is_too_plain(announced, len(data)):
+    if decoding_memory.is_too_plain(announced, len(data)):
         return Decoded(header.format, reason=implausible(announced, len(data)))
-    needed = cost.memory(data, header, announced)
-    if room is not None and cost.in_pixels(needed) > room:
-        raise NoRoomError(cost.in_pixels(needed))
+    needed = decoding_memory.memory(data, header, announced)
+    if room is not None and decoding_memory.in_pixels(needed) > room:
+        raise NoRoomError(decoding_memory.in_pixels(needed))
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels, needed)
     if header.format not in DECODABLE:
@@ -165,7 +165,7 @@ def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[A
             raise MemoryError from error
         pixels = None
     if pixels is None:
-        cost.probe(needed)
+        decoding_memory.probe(needed)
     return pixels
 
 
@@ -276,7 +276,7 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> D
             return Decoded("heic", reason=f"too_many_pixels:{width * height}")
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
-        cost.probe(needed)
+        decoding_memory.probe(needed)
         return Decoded("heic", reason="corrupt" if header.complete else truncated(left.otherwise))
     pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
     return _shown(np.ascontiguousarray(pixels), data, "heic", left.damage)
