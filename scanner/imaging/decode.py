@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scanner.imaging import libjpeg_warnings, optional_decoders
 from scanner.imaging.colour.convert import in_srgb
 from scanner.imaging.formats import bitmap
-from scanner.imaging.inspection import decoding_memory, remains
+from scanner.imaging.inspection import decoder_input, decoding_memory
+from scanner.imaging.inspection.decoder_input import Remains, truncated, what_remains
 from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
-from scanner.imaging.inspection.remains import Remains, truncated, what_remains
 from scanner.imaging.inspection.unusual import unusual
 from scanner.imaging.orientation import orientation, upright
 from scanner.imaging.transparency import hides_another
@@ -100,15 +100,15 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     left = what_remains(data, header)
     if left is None:
         return Decoded(header.format, reason=failure)
-    if left.missing > remains.TOLERATED:
+    if left.missing > decoder_input.TOLERATED:
         return Decoded(header.format, reason=truncated(left.missing))
     libjpeg_warnings.heard()  # of an earlier picture
     pixels = _tried(data, header, left, needed)
     if pixels is None and (kind := unusual(data, header)):
         return _by_library(data, header, kind)
-    if pixels is None and header.complete and (less := remains.after_failure(data, header)):
+    if pixels is None and header.complete and (less := decoder_input.after_failure(data, header)):
         left = less
-        pixels = None if left.missing > remains.TOLERATED else _tried(data, header, left, needed)
+        pixels = None if left.missing > decoder_input.TOLERATED else _tried(data, header, left, needed)
     if pixels is None:
         missing = left.otherwise or left.missing
         return Decoded(header.format, reason=truncated(missing) if missing else failure)
@@ -116,8 +116,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
     damage = left.damage
     if header.format == "jpeg":
-        missing, damage = remains.jpeg_state(data, header, pixels, libjpeg_warnings.heard())
-        if missing > remains.TOLERATED:
+        missing, damage = decoder_input.jpeg_state(data, header, pixels, libjpeg_warnings.heard())
+        if missing > decoder_input.TOLERATED:
             return Decoded(header.format, reason=truncated(missing))
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
     premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
