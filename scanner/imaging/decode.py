@@ -15,7 +15,7 @@ from scanner.imaging.formats import bitmap
 from scanner.imaging.inspection import decoder_input, decoding_memory
 from scanner.imaging.inspection.decoder_input import Remains, truncated, what_remains
 from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
-from scanner.imaging.inspection.unusual import unusual
+from scanner.imaging.inspection.unsupported_kinds import unusual
 from scanner.imaging.orientation import orientation, upright
 from scanner.imaging.transparency import hides_another
 from scanner.settings import MAX_PIXELS
