@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.imaging.inspection.header import Header, jpeg_segments
-from scanner.imaging.inspection.jpeg_missing import missing_share
+from scanner.imaging.inspection.missing_jpeg_pixels import missing_share
 
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6  # PhotometricInterpretation
 _JPEG_LS = 0x37  # SOF55

@@ -17,7 +17,7 @@ from scanner.imaging.formats import bitmap, gif_parts, png_parts, tiff, tiff_str
 from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.jpeg_scans import missing_bands
 from scanner.imaging.formats.zero_runs import LEAST, zeros_in
-from scanner.imaging.inspection import jpeg_missing
+from scanner.imaging.inspection import missing_jpeg_pixels
 from scanner.imaging.inspection.header import Header
 
 # Share of a picture that may be missing without its being refused: ten blocks of the 1,024 of a portrait.
@@ -103,9 +103,9 @@ def jpeg_state(data: bytes, header: Header, picture: NDArray[Any], complaints: s
     lacking, unfinished = missing_bands(jpeg)
     if jpeg.closed and not lacking and not unfinished and not complaints:
         holes = jpeg.scans and data.find(bytes(LEAST), jpeg.scans[0].start, jpeg.end) >= 0
-        if not holes and not jpeg_missing.looks_unfinished(picture, data, jpeg):
+        if not holes and not missing_jpeg_pixels.looks_unfinished(picture, data, jpeg):
             return 0.0, ""
-    share = jpeg_missing.missing_share(data, jpeg)
+    share = missing_jpeg_pixels.missing_share(data, jpeg)
     if not jpeg.closed:
         return share, NO_END
     if unfinished:
@@ -122,7 +122,7 @@ def _jpeg(data: bytes, header: Header) -> Remains:
     pixels = header.width * header.height
     if jpeg.process in _SEQUENTIAL_OR_PROGRESSIVE and pixels > _JPEG * len(data):
         return Remains(data, 1 - _JPEG * len(data) / pixels)
-    return Remains(jpeg_missing.closed(data, jpeg), damage="" if jpeg.closed else NO_END)
+    return Remains(missing_jpeg_pixels.closed(data, jpeg), damage="" if jpeg.closed else NO_END)
 
 
 def _png(data: bytes, header: Header) -> Remains | None:
