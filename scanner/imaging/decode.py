@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scanner.imaging import libjpeg_warnings, optional_decoders
 from scanner.imaging.colour.convert import in_srgb
-from scanner.imaging.formats import bitmap
+from scanner.imaging.formats import bmp
 from scanner.imaging.inspection import decoder_input, decoding_memory
 from scanner.imaging.inspection.decoder_input import Remains, truncated, what_remains
 from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
@@ -185,8 +185,8 @@ def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
 
     RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth. `plain` is what is decoded of the file.
     """
-    if header.format == "bmp" and (found := bitmap.read_bitmap(plain)).ours:
-        return bitmap.pixels_of(plain, found)
+    if header.format == "bmp" and (found := bmp.read_bitmap(plain)).ours:
+        return bmp.pixels_of(plain, found)
     buffer = np.frombuffer(plain, np.uint8)
     if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK
         pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)

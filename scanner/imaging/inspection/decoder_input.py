@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scanner.imaging.formats import bitmap, gif_parts, png_parts, tiff, tiff_strips, webp_parts
+from scanner.imaging.formats import bmp, gif_parts, png_parts, tiff, tiff_strips, webp_parts
 from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.jpeg_scans import missing_bands
 from scanner.imaging.formats.zero_runs import LEAST, zeros_in
@@ -167,7 +167,7 @@ def _webp(data: bytes, header: Header) -> Remains:
 
 
 def _bmp(data: bytes, header: Header) -> Remains:
-    found = bitmap.read_bitmap(data)
+    found = bmp.read_bitmap(data)
     if header.complete or found.rows_end <= len(data):
         return Remains(data)
     missing = (found.rows_end - len(data)) / max(1, found.rows_end - found.offset)

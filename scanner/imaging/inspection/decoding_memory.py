@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scanner.imaging.formats.bitmap import read_bitmap
+from scanner.imaging.formats.bmp import read_bitmap
 from scanner.imaging.formats.tiff import first_directory
 from scanner.imaging.inspection.avif_size import coded_pixels
 from scanner.imaging.inspection.header import Header

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from scanner.imaging.formats import tiff
-from scanner.imaging.formats.bitmap import read_bitmap
+from scanner.imaging.formats.bmp import read_bitmap
 from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.gif_parts import gif_frames
 from scanner.imaging.formats.jpeg_scans import MAX_SCANS, Jpeg, read_jpeg

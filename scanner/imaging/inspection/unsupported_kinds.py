@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from scanner.imaging.formats.bitmap import read_bitmap
+from scanner.imaging.formats.bmp import read_bitmap
 from scanner.imaging.formats.jpeg_scans import Jpeg
 from scanner.imaging.formats.tiff import first_directory
 from scanner.imaging.inspection.header import Header
