@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.imaging.colour.declared_space import declared
 from scanner.imaging.colour.srgb import Space, is_drastic, is_srgb, to_srgb
-from scanner.imaging.colour.tags import declared
 from scanner.imaging.formats import tiff
 from scanner.imaging.inspection.header import jpeg_segments
 from scanner.imaging.orientation import orientation, upright
