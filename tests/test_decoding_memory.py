@@ -16,7 +16,7 @@ from PIL import Image
 from scanner.imaging.decode import NoRoomError, decode
 from scanner.imaging.inspection import decoding_memory
 from scanner.imaging.inspection.header import read_header
-from tests.costly import avif_that_lies, gif_of_clear_codes
+from tests.costly_files import avif_that_lies, gif_of_clear_codes
 from tests.pictures import (
     PNG_END,
     avif_deep,

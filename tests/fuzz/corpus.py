@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from scanner.imaging.decode import Picture
-from tests import coloured, costly, marked, turned
+from tests import coloured, costly_files, marked, turned
 from tests.pictures import PNG_END, encode, noise, oriented, pictures, png_chunk, rgba, scene, tiff_of
 
 MAX_BYTES = 2**16  # of one seed: libFuzzer mutates small ones better
@@ -64,11 +64,11 @@ def _more() -> dict[str, bytes]:
         "gif large": encode(large, "GIF"),
         "gif comment": encode(colour, "GIF", comment=b"c" * 300),
         **_tiffs(),
-        "gif clear codes": costly.gif_of_clear_codes(2000),
-        "png surplus": costly.png_of_more_than_pixels(2**16),
-        "avif lies": costly.avif_that_lies(256),
-        "tiff tile": costly.tiff_of_one_tile(256),
-        "jpeg scans": costly.jpeg_of_many_pixels_and_scans(64, 100),
+        "gif clear codes": costly_files.gif_of_clear_codes(2000),
+        "png surplus": costly_files.png_of_more_than_pixels(2**16),
+        "avif lies": costly_files.avif_that_lies(256),
+        "tiff tile": costly_files.tiff_of_one_tile(256),
+        "jpeg scans": costly_files.jpeg_of_many_pixels_and_scans(64, 100),
         "tiff large deflate": encode(large, "TIFF", compression="tiff_deflate"),
         "tiff lab": encode(colour.convert("LAB"), "TIFF"),
         "tiff ycbcr": encode(colour.convert("YCbCr"), "TIFF", compression="jpeg"),
