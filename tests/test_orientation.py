@@ -7,7 +7,7 @@ import pytest
 
 from scanner.imaging.decode import decode
 from scanner.imaging.orientation import upright
-from tests import turned
+from tests import orientation_cases
 from tests.chromium import drawn
 from tests.pictures import scene
 
@@ -21,16 +21,16 @@ def seen(picture):
     return min(alike, key=alike.get)
 
 
-@pytest.mark.parametrize("name", turned.table())
+@pytest.mark.parametrize("name", orientation_cases.table())
 def test_files_are_turned_as_chromium_turns_them(name):
-    _, data, orientation = turned.table()[name]
+    _, data, orientation = orientation_cases.table()[name]
     assert seen(decode(data).picture) == orientation
 
 
 def test_the_table_is_what_chromium_does(browser):
     page = browser.new_page()
     wrong = {}
-    for name, (kind, data, orientation) in turned.table().items():
+    for name, (kind, data, orientation) in orientation_cases.table().items():
         shown = seen(drawn(page, data, kind))
         if shown != orientation:
             wrong[name] = shown

@@ -1,4 +1,4 @@
-"""Reads how a picture has to be turned, and turns it, as Chromium does; the table is in tests/turned.py.
+"""Reads how a picture has to be turned, and turns it, as Chromium does; the table is in tests/orientation_cases.py.
 
 JPEG and PNG say it in EXIF, AVIF in properties of its container. WebP, GIF and BMP are shown as they are stored,
 whatever their EXIF says. TIFF and HEIC are turned by their decoders, libtiff and libheif.
