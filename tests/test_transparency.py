@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scanner.imaging.decode import decode
-from tests import coloured
+from tests import colour_cases
 from tests.pictures import difference, encode, noise, scene
 
 SIZE = 96
@@ -81,10 +81,12 @@ def test_what_looks_the_same_on_black_is_judged_once(alpha):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_without_a_drastic_profile_it_is_another_picture(name, kind):
     """Many programs drop a profile and leave the pixels as they are."""
-    decoded = decode(encode(coloured.chart(), kind, icc_profile=coloured.PROFILES[name][0]))
-    assert [np.array_equal(other, decode(encode(coloured.chart(), kind)).picture) for other in decoded.others] == [True]
+    decoded = decode(encode(colour_cases.chart(), kind, icc_profile=colour_cases.PROFILES[name][0]))
+    assert [np.array_equal(other, decode(encode(colour_cases.chart(), kind)).picture) for other in decoded.others] == [
+        True
+    ]
 
 
 @pytest.mark.parametrize("name", ["srgb", "p3", "prophoto", "bt2020", "linear", "version 5"])
 def test_the_profiles_of_cameras_and_editors_make_one_picture(name):
-    assert decode(encode(coloured.chart(), "PNG", icc_profile=coloured.PROFILES[name][0])).others == ()
+    assert decode(encode(colour_cases.chart(), "PNG", icc_profile=colour_cases.PROFILES[name][0])).others == ()

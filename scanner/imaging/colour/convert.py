@@ -1,4 +1,4 @@
-"""Converts pixels to sRGB if their file says that they are something else, as Chromium does (see tests/coloured.py).
+"""Converts pixels to sRGB if their file declares another colour space, as Chromium does (see tests/colour_cases.py).
 
 Where a file says something that browsers ignore, its pixels are taken for sRGB, and the row tells.
 """
