@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from scanner.imaging.decode import Picture
-from tests import colour_cases, costly_files, marked, orientation_cases
+from tests import colour_cases, costly_files, orientation_cases, provenance_cases
 from tests.pictures import PNG_END, encode, noise, oriented, pictures, png_chunk, rgba, scene, tiff_of
 
 MAX_BYTES = 2**16  # of one seed: libFuzzer mutates small ones better
@@ -32,7 +32,7 @@ def seeds() -> dict[str, bytes]:
     }
     whole |= {f"colour {name}": data for name, (_, data, _, _) in colour_cases.table().items()}
     whole |= {f"turn {name}": data for name, (_, data, _) in orientation_cases.table().items()}
-    whole |= {f"marked {name}": data for name, (data, _, _) in marked.GENERATED.items()}
+    whole |= {f"marked {name}": data for name, (data, _, _) in provenance_cases.GENERATED.items()}
     cut = {f"{name} {part}": data[: int(len(data) * part)] for name, data in whole.items() for part in (0.5, 0.95)}
     return whole | cut
 
