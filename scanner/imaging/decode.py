@@ -185,8 +185,8 @@ def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
 
     RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth. `plain` is what is decoded of the file.
     """
-    if header.format == "bmp" and (found := bmp.read_bitmap(plain)).ours:
-        return bmp.pixels_of(plain, found)
+    if header.format == "bmp" and (found := bmp.read_bmp_header(plain)).opencv_misreads:
+        return bmp.decode_bmp(plain, found)
     buffer = np.frombuffer(plain, np.uint8)
     if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK
         pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)

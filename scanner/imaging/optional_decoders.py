@@ -48,7 +48,7 @@ def _jpeg(data: bytes, header: Header) -> NDArray[Any] | None:
         return None
     if jpeg.process == _JPEG_LS:  # what looks like a marker may be data there
         return _full_range(imagecodecs.jpegls_decode(data), jpeg.bits)
-    if not jpeg.closed:
+    if not jpeg.has_end_mark:
         return None
     pixels: NDArray[Any] = imagecodecs.jpeg8_decode(_without_spare_codes(data))
     if jpeg.process in _STARVING and missing_share(data, jpeg, lambda again: _in_3d(imagecodecs.jpeg8_decode(again))):

@@ -83,7 +83,7 @@ def _channels(data: bytes, format: str, pixels: NDArray[Any]) -> str:
         components = next((data[at + 5] for marker, at, _ in jpeg_segments(data) if marker in _FRAMES), 3)
         return {1: "GRAY", 4: "CMYK"}.get(components, "RGB")
     if format == "tiff":
-        colours = tiff.first_directory(data).get("colours")
+        colours = tiff.read_first_directory(data).get("photometric")
         return "CMYK" if colours == _SEPARATED else "GRAY" if colours in (0, 1) else "RGB"
     if format == "png":
         return "GRAY" if data[25] in (0, 4) else "RGB"  # IHDR's colour type

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from scanner.imaging.formats import bmp, gif_parts, png_parts, tiff, tiff_strips, webp_parts
 from scanner.imaging.formats.boxes import boxes
-from scanner.imaging.formats.jpeg_scans import missing_bands
-from scanner.imaging.formats.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.jpeg_scans import missing_coefficients
+from scanner.imaging.formats.zero_runs import MIN_RUN, count_zeros
 from scanner.imaging.inspection import missing_jpeg_pixels
 from scanner.imaging.inspection.header import Header
 
@@ -81,7 +81,7 @@ def after_failure(data: bytes, header: Header) -> Remains | None:
         if header.format == "gif":
             found = _pixels_of_gif(data)
             return found if found and found.missing < 1 else None
-        empty = zeros_in(data, 0, len(data)) / len(data)
+        empty = count_zeros(data, 0, len(data)) / len(data)
         return Remains(data, empty) if empty > TOLERATED else None
     except (struct.error, IndexError, ValueError):
         pass
@@ -100,13 +100,13 @@ def jpeg_state(data: bytes, header: Header, picture: NDArray[Any], complaints: s
     jpeg = header.jpeg
     if jpeg is None or jpeg.process not in _SEQUENTIAL_OR_PROGRESSIVE:
         return 0.0, ""
-    lacking, unfinished = missing_bands(jpeg)
-    if jpeg.closed and not lacking and not unfinished and not complaints:
-        holes = jpeg.scans and data.find(bytes(LEAST), jpeg.scans[0].start, jpeg.end) >= 0
+    lacking, unfinished = missing_coefficients(jpeg)
+    if jpeg.has_end_mark and not lacking and not unfinished and not complaints:
+        holes = jpeg.scans and data.find(bytes(MIN_RUN), jpeg.scans[0].start, jpeg.end) >= 0
         if not holes and not missing_jpeg_pixels.looks_unfinished(picture, data, jpeg):
             return 0.0, ""
     share = missing_jpeg_pixels.missing_share(data, jpeg)
-    if not jpeg.closed:
+    if not jpeg.has_end_mark:
         return share, NO_END
     if unfinished:
         return share, LATE_SCANS
@@ -122,24 +122,24 @@ def _jpeg(data: bytes, header: Header) -> Remains:
     pixels = header.width * header.height
     if jpeg.process in _SEQUENTIAL_OR_PROGRESSIVE and pixels > _JPEG * len(data):
         return Remains(data, 1 - _JPEG * len(data) / pixels)
-    return Remains(missing_jpeg_pixels.closed(data, jpeg), damage="" if jpeg.closed else NO_END)
+    return Remains(missing_jpeg_pixels.closed(data, jpeg), damage="" if jpeg.has_end_mark else NO_END)
 
 
 def _png(data: bytes, header: Header) -> Remains | None:
     if not header.complete:
         return _rows_of_png(data, NO_END)
-    plain, packed = png_parts.plain_png(data)
-    unpacked = png_parts.row_bytes(data)
+    plain, packed = png_parts.strip_png(data)
+    unpacked = png_parts.unpacked_bytes(data)
     return Remains(plain, 1 - _DEFLATE * packed / unpacked if 0 < _DEFLATE * packed < unpacked else 0.0)
 
 
 def _rows_of_png(data: bytes, damage: str) -> Remains | None:
-    left = png_parts.rows_left(data)
+    left = png_parts.share_of_rows(data)
     if left is None:
         return None
     if left < 1 - TOLERATED:
         return Remains(data, 1 - left)
-    return Remains(png_parts.completed(data), 1 - left, damage=damage)
+    return Remains(png_parts.complete_png(data), 1 - left, damage=damage)
 
 
 def _gif(data: bytes, header: Header) -> Remains | None:
@@ -151,23 +151,23 @@ def _pixels_of_gif(data: bytes) -> Remains | None:
     frames, closed = gif_parts.gif_frames(data)
     if not frames:
         return None
-    missing = gif_parts.missing_pixels(data, frames[0])
+    missing = gif_parts.missing_gif_share(data, frames[0])
     if missing > TOLERATED:
         return Remains(data, missing)
-    return None if closed else Remains(gif_parts.closed_gif(data, frames[0]), missing, damage=NO_END)
+    return None if closed else Remains(gif_parts.complete_gif(data, frames[0]), missing, damage=NO_END)
 
 
 def _webp(data: bytes, header: Header) -> Remains:
     if header.complete:
-        return Remains(data, webp_parts.empty_share(data, header.width * header.height))
-    missing = webp_parts.missing_bytes(data)
+        return Remains(data, webp_parts.zero_filled_share(data, header.width * header.height))
+    missing = webp_parts.missing_webp_share(data)
     if missing > TOLERATED:
         return Remains(data, missing)
-    return Remains(webp_parts.closed_webp(data), otherwise=missing, damage=NO_END)
+    return Remains(webp_parts.extract_first_picture(data), otherwise=missing, damage=NO_END)
 
 
 def _bmp(data: bytes, header: Header) -> Remains:
-    found = bmp.read_bitmap(data)
+    found = bmp.read_bmp_header(data)
     if header.complete or found.rows_end <= len(data):
         return Remains(data)
     missing = (found.rows_end - len(data)) / max(1, found.rows_end - found.offset)
@@ -180,7 +180,7 @@ def _tiff(data: bytes, _: Header) -> Remains:
     strips = tiff_strips.read_strips(data)
     if strips is None:
         return Remains(data)
-    missing = tiff_strips.missing_strips(data, strips, tiff.least_bytes(tiff.first_directory(data)))
+    missing = tiff_strips.missing_strip_share(data, strips, tiff.min_unpacked_bytes(tiff.read_first_directory(data)))
     if not missing or missing > TOLERATED:
         return Remains(data, missing)
     return Remains(data + bytes(max(0, strips.end - len(data))), missing, otherwise=missing, damage=FEW_MISSING)

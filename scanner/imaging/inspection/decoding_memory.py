@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scanner.imaging.formats.bmp import read_bitmap
-from scanner.imaging.formats.tiff import first_directory
+from scanner.imaging.formats.bmp import read_bmp_header
+from scanner.imaging.formats.tiff import read_first_directory
 from scanner.imaging.inspection.avif_size import coded_pixels
 from scanner.imaging.inspection.header import Header
 
@@ -55,7 +55,7 @@ def _jpeg(_: bytes, header: Header) -> float:
     jpeg = header.jpeg
     if jpeg is None:
         return PLAIN
-    again = 0 if jpeg.closed else 6  # it is decoded again, to see what is missing
+    again = 0 if jpeg.has_end_mark else 6  # it is decoded again, to see what is missing
     if len(jpeg.scans) < 2:
         return PLAIN + again
     across, down = jpeg.block if len(jpeg.sampling) > 1 else (8, 8)
@@ -70,11 +70,11 @@ def _png(data: bytes, _: Header) -> float:
 
 
 def _bmp(data: bytes, _: Header) -> float:
-    return 24 if read_bitmap(data).ours else 7
+    return 24 if read_bmp_header(data).opencv_misreads else 7
 
 
 def _tiff(data: bytes, _: Header) -> float:
-    numbers = first_directory(data)
+    numbers = read_first_directory(data)
     return 4 * max(2, min(4, numbers["samples"])) if numbers and numbers["bits"] > 8 else 11
 
 

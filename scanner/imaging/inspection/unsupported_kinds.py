@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from scanner.imaging.formats.bmp import read_bitmap
+from scanner.imaging.formats.bmp import read_bmp_header
 from scanner.imaging.formats.jpeg_scans import Jpeg
-from scanner.imaging.formats.tiff import first_directory
+from scanner.imaging.formats.tiff import read_first_directory
 from scanner.imaging.inspection.header import Header
 
 _JPEG_LS = 0x37  # SOF55
@@ -36,9 +36,9 @@ def unusual(data: bytes, header: Header) -> str:
         if header.format == "jpeg" and header.jpeg:
             return unusual_jpeg(header.jpeg)
         if header.format == "bmp":
-            return read_bitmap(data).unusual
+            return read_bmp_header(data).unsupported_reason
         if header.format == "tiff":
-            return _unusual_tiff(first_directory(data))
+            return _unusual_tiff(read_first_directory(data))
     except (struct.error, IndexError, ValueError):
         pass
     return ""
