@@ -65,7 +65,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
 PEAKS = """
 import json, sys
 from pathlib import Path
-from scanner.imaging.inspection.decoding_memory import memory, pixels_made
+from scanner.imaging.inspection.decoding_memory import estimate_bytes, count_decoded_pixels
 from scanner.imaging.decode import decode
 from scanner.imaging.inspection.header import read_header
 
@@ -79,7 +79,8 @@ for file in sys.argv[1:]:
     Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     assert decode(data).picture is not None, file
-    print(json.dumps([file, status("VmHWM") - before, memory(data, header, pixels_made(data, header))]))
+    estimate = estimate_bytes(data, header, count_decoded_pixels(data, header))
+    print(json.dumps([file, status("VmHWM") - before, estimate]))
 """
 
 
@@ -236,7 +237,7 @@ def test_room_is_that_of_plain_pixels(name, times):
     data = pictures()[name]
     header = read_header(data)
     pixels = header.width * header.height
-    assert decoding_memory.in_pixels(decoding_memory.memory(data, header, pixels)) == pytest.approx(
+    assert decoding_memory.as_plain_pixels(decoding_memory.estimate_bytes(data, header, pixels)) == pytest.approx(
         times * pixels, rel=0.1
     )
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.imaging import libjpeg_warnings, optional_decoders
-from scanner.imaging.colour.convert import in_srgb
+from scanner.imaging.colour.convert import convert_to_srgb
 from scanner.imaging.formats import bmp
 from scanner.imaging.inspection import decoder_input, decoding_memory
-from scanner.imaging.inspection.decoder_input import Remains, truncated, what_remains
-from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
-from scanner.imaging.inspection.unsupported_kinds import unusual
+from scanner.imaging.inspection.decoder_input import DecoderInput, prepare_decoder_input, truncated_reason
+from scanner.imaging.inspection.header import DECODABLE, Header, implausible_size_reason, read_header
+from scanner.imaging.inspection.unsupported_kinds import unsupported_reason
 from scanner.imaging.orientation import orientation, upright
 from scanner.imaging.transparency import hides_another
 from scanner.settings import MAX_PIXELS
@@ -67,7 +67,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     Args:
         data: the file's content.
         max_pixels: refuse, before decoding, what would be larger.
-        room: pixels of a plain picture that may be decoded now, if there is a limit (`decoding_memory.in_pixels`).
+        room: pixels of a plain picture whose memory is free now; None is no limit.
 
     Returns:
         The picture or a reason; never raises for bad content (but MemoryError may pass).
@@ -80,14 +80,14 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     header = read_header(data)
     if not header.format:
         return Decoded("", reason="git_lfs_pointer" if data.startswith(_GIT_LFS) else "not_an_image")
-    announced = decoding_memory.pixels_made(data, header)
+    announced = decoding_memory.count_decoded_pixels(data, header)
     if announced > max_pixels:
         return Decoded(header.format, reason=f"too_many_pixels:{announced}")
-    if decoding_memory.is_too_plain(announced, len(data)):
-        return Decoded(header.format, reason=implausible(announced, len(data)))
-    needed = decoding_memory.memory(data, header, announced)
-    if room is not None and decoding_memory.in_pixels(needed) > room:
-        raise NoRoomError(decoding_memory.in_pixels(needed))
+    if decoding_memory.is_implausibly_plain(announced, len(data)):
+        return Decoded(header.format, reason=implausible_size_reason(announced, len(data)))
+    needed = decoding_memory.estimate_bytes(data, header, announced)
+    if room is not None and decoding_memory.as_plain_pixels(needed) > room:
+        raise NoRoomError(decoding_memory.as_plain_pixels(needed))
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels, needed)
     if header.format not in DECODABLE:
@@ -97,28 +97,28 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=failure)
     if header.refusal:
         return _by_library(data, header, header.refusal)
-    left = what_remains(data, header)
+    left = prepare_decoder_input(data, header)
     if left is None:
         return Decoded(header.format, reason=failure)
-    if left.missing > decoder_input.TOLERATED:
-        return Decoded(header.format, reason=truncated(left.missing))
+    if left.missing > decoder_input.MAX_MISSING_SHARE:
+        return Decoded(header.format, reason=truncated_reason(left.missing))
     libjpeg_warnings.heard()  # of an earlier picture
     pixels = _tried(data, header, left, needed)
-    if pixels is None and (kind := unusual(data, header)):
+    if pixels is None and (kind := unsupported_reason(data, header)):
         return _by_library(data, header, kind)
-    if pixels is None and header.complete and (less := decoder_input.after_failure(data, header)):
+    if pixels is None and header.complete and (less := decoder_input.repair_refused_file(data, header)):
         left = less
-        pixels = None if left.missing > decoder_input.TOLERATED else _tried(data, header, left, needed)
+        pixels = None if left.missing > decoder_input.MAX_MISSING_SHARE else _tried(data, header, left, needed)
     if pixels is None:
-        missing = left.otherwise or left.missing
-        return Decoded(header.format, reason=truncated(missing) if missing else failure)
+        missing = left.missing_if_refused or left.missing
+        return Decoded(header.format, reason=truncated_reason(missing) if missing else failure)
     if pixels.dtype not in (np.uint8, np.uint16):
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
     damage = left.damage
     if header.format == "jpeg":
-        missing, damage = decoder_input.jpeg_state(data, header, pixels, libjpeg_warnings.heard())
-        if missing > decoder_input.TOLERATED:
-            return Decoded(header.format, reason=truncated(missing))
+        missing, damage = decoder_input.assess_jpeg(data, header, pixels, libjpeg_warnings.heard())
+        if missing > decoder_input.MAX_MISSING_SHARE:
+            return Decoded(header.format, reason=truncated_reason(missing))
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
     premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
     return _shown(pixels, data, header.format, damage, bgr=header.format != "jpeg", premultiplied=premultiplied)
@@ -142,8 +142,8 @@ def _shown(
         bgr: whether colours come as BGR or BGRA; otherwise they are RGB uint8 without alpha.
         premultiplied: whether colours are multiplied by alpha already.
     """
-    converted = in_srgb(pixels, data, format, bgr=bgr)
-    pixels, before = converted.pixels, converted.before
+    converted = convert_to_srgb(pixels, data, format, bgr=bgr)
+    pixels, before = converted.pixels, converted.unconverted
     if not bgr:
         return Decoded(format, pixels, "", converted.profile, () if before is None else (before,), damage)
     others = [_in_bands(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
@@ -152,7 +152,7 @@ def _shown(
     return Decoded(format, _in_bands(pixels, premultiplied), "", converted.profile, tuple(others), damage)
 
 
-def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[Any] | None:
+def _tried(data: bytes, header: Header, left: DecoderInput, needed: int) -> NDArray[Any] | None:
     """Upright pixels; None if the decoder refuses them.
 
     Raises:
@@ -165,14 +165,14 @@ def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[A
             raise MemoryError from error
         pixels = None
     if pixels is None:
-        decoding_memory.probe(needed)
+        decoding_memory.require(needed)
     return pixels
 
 
 def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
     """What OpenCV does not decode, by a library that does, if it is there; else the reason."""
     pixels = None
-    left = what_remains(data, header)
+    left = prepare_decoder_input(data, header)
     if reason.startswith("unsupported_") and left and not left.missing:
         pixels = optional_decoders.pixels_of(data, header)
     if pixels is None:
@@ -266,7 +266,7 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> D
         import pillow_heif
     except ImportError:
         return Decoded("heic", reason="unsupported_format:heic")
-    left = what_remains(data, header)
+    left = prepare_decoder_input(data, header)
     if left is None:
         return Decoded("heic", reason="truncated")
     try:
@@ -276,7 +276,7 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> D
             return Decoded("heic", reason=f"too_many_pixels:{width * height}")
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
-        decoding_memory.probe(needed)
-        return Decoded("heic", reason="corrupt" if header.complete else truncated(left.otherwise))
+        decoding_memory.require(needed)
+        return Decoded("heic", reason="corrupt" if header.complete else truncated_reason(left.missing_if_refused))
     pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
     return _shown(np.ascontiguousarray(pixels), data, "heic", left.damage)

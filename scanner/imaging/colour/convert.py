@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.imaging.colour.declared_space import declared
+from scanner.imaging.colour.declared_space import read_declared_space
 from scanner.imaging.colour.srgb import Space, is_drastic, is_srgb, to_srgb
 from scanner.imaging.formats import tiff
 from scanner.imaging.inspection.header import jpeg_segments
@@ -33,15 +33,15 @@ class Converted:
         profile: what a row tells of it: `source` (`icc`, `cicp`, `nclx`, `gamma`), `name`, and `state`: `srgb` (nothing
             to do), `applied`, or `ignored` (broken, or for pixels of another kind: taken for sRGB). None if the file
             says nothing.
-        before: the pixels as they were, if whoever ignores the profile sees quite another picture.
+        unconverted: the pixels as they were, if whoever ignores the profile sees quite another picture.
     """
 
     pixels: NDArray[Any]
     profile: dict[str, str] | None = None
-    before: NDArray[Any] | None = None
+    unconverted: NDArray[Any] | None = None
 
 
-def in_srgb(pixels: NDArray[Any], data: bytes, format: str, bgr: bool = True) -> Converted:
+def convert_to_srgb(pixels: NDArray[Any], data: bytes, format: str, bgr: bool = True) -> Converted:
     """Convert pixels to sRGB if their file says that they are something else.
 
     Args:
@@ -50,7 +50,7 @@ def in_srgb(pixels: NDArray[Any], data: bytes, format: str, bgr: bool = True) ->
         format: of its content.
         bgr: whether blue comes first in colours.
     """
-    found = declared(data, format)
+    found = read_declared_space(data, format)
     if found is None:
         return Converted(pixels)
     state, space, channels = "ignored", found.space, _channels(data, format, pixels)

@@ -154,10 +154,12 @@ def _png(data: bytes) -> Header:
         packed += end - at if kind == b"IDAT" else 0
         complete = kind == b"IEND" and end <= len(data)
     surplus = complete and packed > 1.1 * unpacked_bytes(data) + _PNG_SURPLUS
-    return Header("png", width, height, complete, refusal=implausible(width * height, packed) if surplus else "")
+    return Header(
+        "png", width, height, complete, refusal=implausible_size_reason(width * height, packed) if surplus else ""
+    )
 
 
-def implausible(pixels: int, size: int) -> str:
+def implausible_size_reason(pixels: int, size: int) -> str:
     """The reason of a file that cannot be what it claims: so many pixels in so many bytes."""
     return f"implausible_size:{pixels}_pixels_in_{size}_bytes"
 
@@ -165,7 +167,7 @@ def implausible(pixels: int, size: int) -> str:
 def _gif(data: bytes) -> Header:
     width, height = struct.unpack_from("<HH", data, 6)
     frames, complete = gif_frames(data)
-    refusal = next((implausible(frame.pixels, frame.size) for frame in frames if frame.implausible), "")
+    refusal = next((implausible_size_reason(frame.pixels, frame.size) for frame in frames if frame.implausible), "")
     return Header("gif", width, height, complete, refusal=refusal)
 
 

@@ -33,12 +33,12 @@ Decode = Callable[[bytes], NDArray[Any]]
 _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def closed(data: bytes, jpeg: Jpeg) -> bytes:
+def with_end_mark(data: bytes, jpeg: Jpeg) -> bytes:
     """The file up to its last scan's data, and an end mark."""
     return data if jpeg.has_end_mark else data[: jpeg.end] + END
 
 
-def looks_unfinished(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
+def has_filler_grey(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
     """Whether places where the data may have run out have the colour that is left there.
 
     Args:
@@ -87,7 +87,7 @@ def missing_share(data: bytes, jpeg: Jpeg, decode: Decode = _decoded) -> float:
     Raises:
         MemoryError: the decoder does not take it again.
     """
-    plain = decode(closed(data, jpeg))
+    plain = decode(with_end_mark(data, jpeg))
     return max(
         zero_filled_share(data, jpeg), min(1.0, missing_coefficients(jpeg)[0] + _cut_share(data, jpeg, plain, decode))
     )
