@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from scanner.imaging.decode import decode
-from scanner.imaging.orientation import upright
+from scanner.imaging.orientation import turn_upright
 from tests import colour_cases
 from tests.chromium import drawn
 from tests.pictures import difference, encode, scene
@@ -97,7 +97,7 @@ def test_inks_are_printed_by_their_profile_and_upright(kind, orientation):
     for profile, expected in ((colour_cases.CMYK, scene()), (colour_cases.CMYK_NEGATIVE, 255 - scene())):
         decoded = decode(encode(inks, kind, exif=exif, quality=95, icc_profile=profile))
         assert decoded.colour_profile == {"source": "icc", "name": "Test table", "state": "applied"}
-        assert difference(decoded.picture, upright(expected, orientation)) < 3
+        assert difference(decoded.picture, turn_upright(expected, orientation)) < 3
     assert decode(plain).colour_profile is None
 
 

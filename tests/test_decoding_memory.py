@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scanner.imaging.decode import NoRoomError, decode
+from scanner.imaging.decode import OverBudgetError, decode
 from scanner.imaging.inspection import decoding_memory
 from scanner.imaging.inspection.header import read_header
 from tests.costly_files import avif_that_lies, gif_of_clear_codes
@@ -219,8 +219,8 @@ def test_plain_and_noisy_pictures_are_plausible(data):
 
 def test_what_is_coded_in_an_avif_counts_and_not_what_its_container_says():
     assert decode(avif_that_lies(1200), max_pixels=10**6).reason == "too_many_pixels:1440000"
-    with pytest.raises(NoRoomError) as error:
-        decode(avif_that_lies(1200), room=10**6)
+    with pytest.raises(OverBudgetError) as error:
+        decode(avif_that_lies(1200), pixel_budget=10**6)
     assert error.value.pixels > 10**6
 
 

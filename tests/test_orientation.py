@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scanner.imaging.decode import decode
-from scanner.imaging.orientation import upright
+from scanner.imaging.orientation import turn_upright
 from tests import orientation_cases
 from tests.chromium import drawn
 from tests.pictures import scene
@@ -14,7 +14,7 @@ from tests.pictures import scene
 
 def seen(picture):
     """The orientation that makes a picture of the scene."""
-    shapes = {turn: upright(scene(), turn) for turn in range(1, 9)}
+    shapes = {turn: turn_upright(scene(), turn) for turn in range(1, 9)}
     alike = {
         turn: np.abs(made - picture.astype(int)).mean() for turn, made in shapes.items() if made.shape == picture.shape
     }
@@ -45,4 +45,4 @@ def test_every_layout_is_turned(orientation, channels):
     expected = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     expected = expected[::-1] if orientation in (3, 4, 7, 8) else expected
     expected = expected[:, ::-1] if orientation in (2, 3, 6, 7) else expected
-    assert upright(pixels, orientation).reshape(expected.shape).tolist() == expected.tolist()
+    assert turn_upright(pixels, orientation).reshape(expected.shape).tolist() == expected.tolist()

@@ -22,7 +22,7 @@ from scanner.detector.onnx_file import read_model
 from scanner.detector.runtime import RunOptions, deadline, open_session, why_no_cuda
 from scanner.detector.trial import trial_error, try_model
 from scanner.errors import FacescanError, first_line
-from scanner.imaging.crop import Box, Cut, face_cut, judged_turn, shrink
+from scanner.imaging.crop import Box, Cut, judged_turn, shrink, square_round_face
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import ela_map, error_levels
 
@@ -59,7 +59,7 @@ def find_model(name: str) -> Path:
 def cut_for(card: Card, picture: Picture, box: Box, turn: int = 0) -> Cut:
     """The square of a picture that a model looks at for the face in a box, turned clockwise by `turn` degrees."""
     turn = judged_turn(turn, card.crop.level)
-    return face_cut((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
+    return square_round_face((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
 
 
 def prepare(

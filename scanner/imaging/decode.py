@@ -16,8 +16,8 @@ from scanner.imaging.inspection import decoder_input, decoding_memory
 from scanner.imaging.inspection.decoder_input import DecoderInput, prepare_decoder_input, truncated_reason
 from scanner.imaging.inspection.header import DECODABLE, Header, implausible_size_reason, read_header
 from scanner.imaging.inspection.unsupported_kinds import unsupported_reason
-from scanner.imaging.orientation import orientation, upright
-from scanner.imaging.transparency import hides_another
+from scanner.imaging.orientation import read_orientation, turn_upright
+from scanner.imaging.transparency import hides_second_picture
 from scanner.settings import MAX_PIXELS
 from scanner.system.allocator import lacks_memory
 
@@ -40,8 +40,8 @@ class Decoded:
         picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
         reason: empty on success.
         colour_profile: what the file says of its colours, and whether they were converted (`imaging.colour`).
-        others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
-            quite another picture. They are as large, and belong to the same row: the highest score decides.
+        alternatives: the picture laid on black, and the picture without its colour profile, as some viewers show them;
+            only where they differ much from `picture`. Same size; the highest score of all decides the row.
         damage: what is wrong with the file of a picture whose pixels are all there, or almost; empty if nothing is.
     """
 
@@ -49,11 +49,11 @@ class Decoded:
     picture: Picture | None = None
     reason: str = ""
     colour_profile: dict[str, str] | None = None
-    others: tuple[Picture, ...] = ()
+    alternatives: tuple[Picture, ...] = ()
     damage: str = ""
 
 
-class NoRoomError(Exception):
+class OverBudgetError(Exception):
     """The picture would be larger than there is room for now."""
 
     def __init__(self, pixels: int) -> None:
@@ -61,19 +61,19 @@ class NoRoomError(Exception):
         self.pixels = pixels
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -> Decoded:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None = None) -> Decoded:
     """Decode the first frame of an encoded picture.
 
     Args:
         data: the file's content.
         max_pixels: refuse, before decoding, what would be larger.
-        room: pixels of a plain picture whose memory is free now; None is no limit.
+        pixel_budget: pixels of a plain picture whose memory is free now; None is no limit.
 
     Returns:
         The picture or a reason; never raises for bad content (but MemoryError may pass).
 
     Raises:
-        NoRoomError: there is no room; nothing was decoded.
+        OverBudgetError: there is no room; nothing was decoded.
     """
     if not data:
         return Decoded("", reason="empty")
@@ -86,8 +86,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
     if decoding_memory.is_implausibly_plain(announced, len(data)):
         return Decoded(header.format, reason=implausible_size_reason(announced, len(data)))
     needed = decoding_memory.estimate_bytes(data, header, announced)
-    if room is not None and decoding_memory.as_plain_pixels(needed) > room:
-        raise NoRoomError(decoding_memory.as_plain_pixels(needed))
+    if pixel_budget is not None and decoding_memory.as_plain_pixels(needed) > pixel_budget:
+        raise OverBudgetError(decoding_memory.as_plain_pixels(needed))
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels, needed)
     if header.format not in DECODABLE:
@@ -102,7 +102,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=failure)
     if left.missing > decoder_input.MAX_MISSING_SHARE:
         return Decoded(header.format, reason=truncated_reason(left.missing))
-    libjpeg_warnings.heard()  # of an earlier picture
+    libjpeg_warnings.take()  # of an earlier picture
     pixels = _tried(data, header, left, needed)
     if pixels is None and (kind := unsupported_reason(data, header)):
         return _by_library(data, header, kind)
@@ -116,7 +116,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
     damage = left.damage
     if header.format == "jpeg":
-        missing, damage = decoder_input.assess_jpeg(data, header, pixels, libjpeg_warnings.heard())
+        missing, damage = decoder_input.assess_jpeg(data, header, pixels, libjpeg_warnings.take())
         if missing > decoder_input.MAX_MISSING_SHARE:
             return Decoded(header.format, reason=truncated_reason(missing))
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
@@ -146,7 +146,7 @@ def _shown(
     pixels, before = converted.pixels, converted.unconverted
     if not bgr:
         return Decoded(format, pixels, "", converted.profile, () if before is None else (before,), damage)
-    others = [_in_bands(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
+    others = [_in_bands(pixels, premultiplied, ground=0)] if hides_second_picture(pixels) else []
     if before is not None:
         others.append(_in_bands(before, premultiplied))
     return Decoded(format, _in_bands(pixels, premultiplied), "", converted.profile, tuple(others), damage)
@@ -174,10 +174,10 @@ def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
     pixels = None
     left = prepare_decoder_input(data, header)
     if reason.startswith("unsupported_") and left and not left.missing:
-        pixels = optional_decoders.pixels_of(data, header)
+        pixels = optional_decoders.decode_by_library(data, header)
     if pixels is None:
         return Decoded(header.format, reason=reason)
-    return _shown(upright(pixels, orientation(data, header.format)), data, header.format)
+    return _shown(turn_upright(pixels, read_orientation(data, header.format)), data, header.format)
 
 
 def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
@@ -194,7 +194,7 @@ def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
         pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     if pixels is not None and header.format == "avif" and pixels.dtype != np.uint8:
         pixels = _eight_bits(buffer, pixels, header.bits)
-    return None if pixels is None else upright(pixels, orientation(data, header.format))
+    return None if pixels is None else turn_upright(pixels, read_orientation(data, header.format))
 
 
 def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDArray[Any] | None:
@@ -240,7 +240,7 @@ def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
 
 
-def from_opencv(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) -> Picture:
+def convert_opencv_frame(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) -> Picture:
     """Make the picture of one frame of an animation: upright RGB uint8 in sRGB, alpha laid on white.
 
     Args:
@@ -254,7 +254,7 @@ def from_opencv(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) 
     """
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / (2**bits - 1))
-    shown = _shown(np.ascontiguousarray(upright(pixels, orientation(data, format))), data, format).picture
+    shown = _shown(np.ascontiguousarray(turn_upright(pixels, read_orientation(data, format))), data, format).picture
     if shown is None:
         raise ValueError("no picture")
     return shown

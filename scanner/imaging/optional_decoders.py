@@ -17,7 +17,7 @@ _STARVING = (0, 1, 2)  # processes whose decoders make up pixels where data are 
 _MOST_BITS = 16  # of a difference between two samples
 
 
-def pixels_of(data: bytes, header: Header) -> NDArray[Any] | None:
+def decode_by_library(data: bytes, header: Header) -> NDArray[Any] | None:
     """Pixels as they are stored: grey, BGR or BGRA, uint8 or uint16; None if no library is there, or none can do it.
 
     Args:

@@ -18,7 +18,7 @@ from scanner.imaging.colour.declared_space import read_declared_space
 from scanner.imaging.colour.srgb import Space, is_drastic, is_srgb, to_srgb
 from scanner.imaging.formats import tiff
 from scanner.imaging.inspection.header import jpeg_segments
-from scanner.imaging.orientation import orientation, upright
+from scanner.imaging.orientation import read_orientation, turn_upright
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a frame header
 _SEPARATED = 5  # PhotometricInterpretation of CMYK; 0 and 1 are grey
@@ -102,5 +102,5 @@ def _from_cmyk(data: bytes, format: str, space: Space, bgr: bool) -> NDArray[Any
             made = np.asarray(ImageCms.applyTransform(picture, space.table))
     except (Image.DecompressionBombError, ImageCms.PyCMSError, OSError, ValueError, SyntaxError):
         return None
-    made = upright(made, orientation(data, format))  # Pillow turns TIFF by itself, as OpenCV does
+    made = turn_upright(made, read_orientation(data, format))  # Pillow turns TIFF by itself, as OpenCV does
     return np.ascontiguousarray(made[:, :, ::-1]) if bgr else made
