@@ -41,7 +41,7 @@ from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from tests import damaged_cache
 from tests.conftest import clean_environment
-from tests.costly import gif_of_clear_codes
+from tests.costly_files import gif_of_clear_codes
 from tests.outputs import YESTERDAY
 from tests.pictures import encode, jpeg_of_scans, png_that_announces, scene, tiff_of
 from tests.test_interrupts import await_rows

@@ -200,7 +200,7 @@ def test_a_detector_knows_itself(tmp_path):
     detector = Detector(file)
     assert detector.card.name == "itself"
     assert detector.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert detector.elas == {90}
+    assert detector.ela_qualities == {90}
     assert detector.device.used == "cpu"
 
 

@@ -19,9 +19,20 @@ from scanner.cli import main
 from scanner.imaging.decode import decode
 from scanner.provenance import lying_suffix, provenance
 from scanner.result import generators, is_marked
-from tests.marked import GENERATED, NODES, SETTINGS, SOFTWARE, png, segment, with_exif, with_iptc, with_xmp, xmp
 from tests.pictures import FORMATS, encode, pictures, png_chunk, scene
 from tests.pictures import PNG_END as END
+from tests.provenance_cases import (
+    GENERATED,
+    NODES,
+    SETTINGS,
+    SOFTWARE,
+    png,
+    segment,
+    with_exif,
+    with_iptc,
+    with_xmp,
+    xmp,
+)
 
 
 def said(data: bytes) -> list[tuple[str, str | None, str]]:

@@ -22,8 +22,8 @@ from scanner.output.formats import format_of, sarif
 from scanner.output.formats.sarif_rules import ERRORS, rules
 from scanner.output.writers import Writer
 from scanner.result import Face, Result, Verdict
-from tests.marked import SETTINGS, png
 from tests.pictures import encode, scene
+from tests.provenance_cases import SETTINGS, png
 from tests.readme_blocks import README, block
 from tests.test_writers import META, names, write
 

@@ -58,7 +58,7 @@ class CropSpec:
         level: degrees of tilt, away from the nearest quarter turn, from which on a head is levelled. Nearer ones are
             judged as they are, but for the quarter turn.
         tight: the least margin round a face, in parts of its box's longer side, that a verdict `real` may rest on; see
-            `scanner.imaging.crop.room_round`.
+            `scanner.imaging.crop.available_margin`.
     """
 
     edge: str = "clamp"

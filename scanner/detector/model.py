@@ -19,11 +19,11 @@ from scanner.detector.bundled import FACE_FINDER as FACE_FINDER
 from scanner.detector.bundled import bundled_models as bundled_models
 from scanner.detector.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
 from scanner.detector.onnx_file import read_model
-from scanner.detector.outputs import calibrate, columns_of, disagreement, to_logits, unexplained
+from scanner.detector.outputs import activation_error, calibrate, columns_of, output_error, to_logits
 from scanner.detector.runtime import RunOptions, deadline, open_session, why_no_cuda
-from scanner.detector.trial import trial_error, try_model
+from scanner.detector.trial import trial_failure, try_model
 from scanner.errors import FacescanError, first_line
-from scanner.imaging.crop import Box, Cut, face_cut, judged_turn, shrink
+from scanner.imaging.crop import Box, Cut, judged_turn, shrink, square_round_face
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import ela_map, error_levels
 
@@ -39,7 +39,7 @@ TRIAL_SECONDS = 30.0
 # Regions in the largest batch of a trial on a CPU, which scores larger ones only of pictures with more faces.
 _TRIED_BATCH = 64
 # How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
-SAME = 0.05
+MAX_SCORE_SPREAD = 0.05
 
 # What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
 Region = tuple[Picture, ...]
@@ -58,10 +58,10 @@ def find_model(name: str) -> Path:
     raise FacescanError(f"no model {name!r}: neither a file nor a bundled model ({', '.join(bundled_models())})")
 
 
-def cut_for(card: Card, picture: Picture, box: Box, turn: int = 0) -> Cut:
+def square_for_model(card: Card, picture: Picture, box: Box, turn: int = 0) -> Cut:
     """The square of a picture that a model looks at for the face in a box, turned clockwise by `turn` degrees."""
     turn = judged_turn(turn, card.crop.level)
-    return face_cut((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
+    return square_round_face((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
 
 
 def prepare(
@@ -79,7 +79,7 @@ def prepare(
     Returns:
         For each input of the card, in order, RGB uint8 (input height, input width, 3), before normalising.
     """
-    cut = None if box is None else cut_for(card, picture, box, turn)
+    cut = None if box is None else square_for_model(card, picture, box, turn)
     region = []
     for spec in card.inputs:
         source = picture
@@ -159,13 +159,13 @@ class Detector:
                 with deadline(TRIAL_SECONDS) as options:
                     self.score_noise(batch_size or BATCH[self.device.used], self.device.used != "cpu", options)
             except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-                raise trial_error(file, first_line(error)) from error
+                raise trial_failure(file, first_line(error)) from error
 
     def __reduce__(self) -> tuple[Callable[..., Detector], tuple[Any, ...]]:
-        return _reopened, (self._file, self.device.used, self._threads, self.sha256)  # sessions cannot be sent
+        return _reopen, (self._file, self.device.used, self._threads, self.sha256)  # sessions cannot be sent
 
     @property
-    def elas(self) -> frozenset[int]:
+    def ela_qualities(self) -> frozenset[int]:
         """JPEG qualities of the Error Level Analysis that this model looks at."""
         return frozenset(int(spec.ela["quality"]) for spec in self.card.inputs if spec.content == "ela")
 
@@ -277,15 +277,15 @@ class Detector:
         scores: dict[int, list[float]] = {id(grey): [], id(dark): []}
         for regions in batches:
             output, *activation = self.run_batch(names, regions, options)
-            if trouble := disagreement(output, len(regions), self.card):
+            if trouble := output_error(output, len(regions), self.card):
                 raise ValueError(trouble)
             logits = to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
-            if activation and (trouble := unexplained(activation[0], logits)):
+            if activation and (trouble := activation_error(activation[0], logits)):
                 raise ValueError(trouble)
             for region, p_fake in zip(regions, calibrate(logits, self.card).tolist(), strict=True):
                 scores[id(region)].append(p_fake)
         for found in scores.values():
-            if found and max(found) - min(found) > SAME:
+            if found and max(found) - min(found) > MAX_SCORE_SPREAD:
                 raise ValueError(f"one picture has scores from {min(found):.4f} to {max(found):.4f}")
 
     def _check_batch(self, file: str) -> None:
@@ -335,7 +335,7 @@ def _score_noise(file: Path, sha256: str, threads: int, batch_size: int) -> None
     Detector(file, "cpu", threads, tried=sha256).score_noise(batch_size)
 
 
-def _reopened(file: Path, device: str, threads: int, sha256: str) -> Detector:
+def _reopen(file: Path, device: str, threads: int, sha256: str) -> Detector:
     """The same detector in another process."""
     return Detector(file, device, threads, tried=sha256)
 

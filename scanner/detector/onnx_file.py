@@ -50,7 +50,7 @@ def read_model(file: Path) -> bytes:
     except OSError as error:
         raise FacescanError(f"{file}: {error.strerror}") from error
     try:
-        trouble = _trouble(content)
+        trouble = _find_fault(content)
     except ValueError:
         trouble = "no ONNX file, or not all of it; copy or export it again"
     if trouble:
@@ -72,7 +72,7 @@ def read_metadata(content: bytes) -> dict[str, str]:
     return found
 
 
-def _trouble(content: bytes) -> str:
+def _find_fault(content: bytes) -> str:
     """What is wrong with an ONNX file, and what helps; empty if nothing is.
 
     Raises:

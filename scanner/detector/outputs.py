@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scanner.detector.card import Card
 
 # How far the sum of an activation may be from the log-odds, in parts of them and at least: int8 rounds in between.
-ADDS_UP = 0.1
+ACTIVATION_TOLERANCE = 0.1
 
 
-def disagreement(output: NDArray[Any], regions: int, card: Card) -> str:
+def output_error(output: NDArray[Any], regions: int, card: Card) -> str:
     """Say what in a model's output cannot be what its card says; empty if all can.
 
     Args:
@@ -36,13 +36,13 @@ def disagreement(output: NDArray[Any], regions: int, card: Card) -> str:
     return ""
 
 
-def unexplained(activation: NDArray[Any], logits: NDArray[np.float64]) -> str:
+def activation_error(activation: NDArray[Any], logits: NDArray[np.float64]) -> str:
     """Say what in a model's activation (n, h, w) contradicts the log-odds of fake (n,) that it has to add up to."""
     if activation.ndim != 3 or len(activation) != len(logits) or not activation.size:
         return f"the activation of {len(logits)} regions has the shape {list(activation.shape)}"
     sums = activation.sum(axis=(1, 2), dtype=np.float64)
     sure = abs(logits) < 8  # beyond, a float32 sigmoid tells no log-odds
-    off = abs(sums - logits)[sure] > ADDS_UP * (1 + abs(logits[sure]))
+    off = abs(sums - logits)[sure] > ACTIVATION_TOLERANCE * (1 + abs(logits[sure]))
     if not np.isfinite(sums).all() or off.any():
         return f"the places of the activation add up to {sums[0]:.4g}, not to the log-odds of fake, {logits[0]:.4g}"
     return ""

@@ -38,10 +38,10 @@ class Device:
 def available_cpus() -> int:
     """Processors this process may use, at least 1: those of its affinity, or what its container allows."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(affinity, _quota(Path("/")))))
+    return max(1, math.ceil(min(affinity, cgroup_cpu_limit(Path("/")))))
 
 
-def _quota(root: Path) -> float:
+def cgroup_cpu_limit(root: Path) -> float:
     """Processors' worth of time that control groups allow (Linux; version 2, and the first of version 1); or inf."""
     allowed = math.inf
     try:

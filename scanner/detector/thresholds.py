@@ -22,7 +22,7 @@ class Thresholds:
         return Verdict.UNCERTAIN if p_fake >= self.uncertain else Verdict.REAL
 
 
-def decided(row: Result, thresholds: Thresholds) -> Result:
+def apply_thresholds(row: Result, thresholds: Thresholds) -> Result:
     """The verdict and the reason of a row whose faces, or whose picture, are scored; the highest score decides.
 
     A picture is not `real` where a face may have been misjudged, or was not judged at all.

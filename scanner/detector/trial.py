@@ -35,11 +35,11 @@ def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
         theirs.close()
     try:
         if not ours.poll(seconds):
-            raise trial_error(file, f"no answer within {seconds:g} seconds")
+            raise trial_failure(file, f"no answer within {seconds:g} seconds")
         trouble: FacescanError | None = ours.recv()
     except EOFError:
         end_process(process)
-        raise trial_error(file, f"onnxruntime crashed ({how_it_ended(process.exitcode)})") from None
+        raise trial_failure(file, f"onnxruntime crashed ({how_it_ended(process.exitcode)})") from None
     finally:
         process.kill()
         end_process(process)
@@ -48,7 +48,7 @@ def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
         raise trouble
 
 
-def trial_error(file: Path, what: str) -> FacescanError:
+def trial_failure(file: Path, what: str) -> FacescanError:
     """Make the error that refuses a model, from what went wrong in its trial."""
     return FacescanError(f"{file}: a trial on noise failed: {what}; export it again, with a card that holds")
 
@@ -66,7 +66,7 @@ def _try(
         except FacescanError as error:
             answer.send(error)
         except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            answer.send(trial_error(file, first_line(error)))
+            answer.send(trial_failure(file, first_line(error)))
         code = 0
     finally:
         os._exit(code)  # without clearing up what was inherited

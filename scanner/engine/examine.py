@@ -16,10 +16,10 @@ from scanner.evidence.ela_file import save_map
 from scanner.examined import Examined, PendingEvidence
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate
-from scanner.imaging.crop import judged_turn, room_round
-from scanner.imaging.decode import NoRoomError, Picture, decode
+from scanner.imaging.crop import available_margin, judged_turn
+from scanner.imaging.decode import OverBudgetError, Picture, decode
 from scanner.imaging.ela import MAX_SIDE, QUALITY, error_levels, statistics
-from scanner.imaging.frames import Frame, count_frames, further_frames
+from scanner.imaging.frames import Frame, count_frames, decode_further_frames
 from scanner.printable import printable_path
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression
@@ -66,7 +66,7 @@ class Examiner:
             candidates: the files; the next one is asked for when the one before it is examined.
             room: pixels; postpone what is larger.
             known: called before a picture is decoded, with the SHA-256 and the size of its content: its row, if it was
-                judged before. Raises NoRoomError to postpone it.
+                judged before. Raises OverBudgetError to postpone it.
 
         Raises:
             FacescanError: an ELA map or a sheet cannot be written, or the model fails.
@@ -137,18 +137,20 @@ class Examiner:
             lap("ela")
             looks = [self._look(first, faces, levels, kept)]
             lap("crop")
-            for other in decoded.others:  # what some viewers show instead: the highest score decides
+            for other in decoded.alternatives:  # what some viewers show instead: the highest score decides
                 hidden = Frame(0, other)
                 looks.append(self._look(hidden, self._faces(hidden), {}, None))
                 lap("crop")
-            for frame in further_frames(content, decoded.format, settings.frames, picture, settings.max_pixels, room):
+            for frame in decode_further_frames(
+                content, decoded.format, settings.frames, picture, settings.max_pixels, room
+            ):
                 lap("decode")
                 faces = self._faces(frame)
                 lap("faces")
                 looks.append(self._look(frame, faces, {}, kept))
                 lap("crop")
             lap("decode")
-        except NoRoomError as error:
+        except OverBudgetError as error:
             return Examined(row, postponed=error.pixels)
         except FacescanError:
             raise
@@ -165,7 +167,7 @@ class Examiner:
             n_faces=len(faces) if self.finder else None,
             faces=faces,
             ela=ela,
-            frames_judged=len(looks) - len(decoded.others),
+            frames_judged=len(looks) - len(decoded.alternatives),
         )
         if not regions:
             row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
@@ -175,7 +177,7 @@ class Examiner:
         """Complete a row that is known with what is wanted beside it, in place. Its picture is not judged again.
 
         Raises:
-            NoRoomError: the picture is needed for that, and too large for now.
+            OverBudgetError: the picture is needed for that, and too large for now.
             FacescanError: the map of its error levels cannot be written.
         """
         if self.evidence is None:
@@ -192,12 +194,12 @@ class Examiner:
                 frames = {0: picture}
                 if any(face.frame for face in known.result.faces):
                     kind, limits = known.result.format, (settings.max_pixels, room)
-                    later = further_frames(content, kind, settings.frames, picture, *limits)
+                    later = decode_further_frames(content, kind, settings.frames, picture, *limits)
                     frames |= {frame.number: frame.picture for frame in later}
                     lap("decode")
                 self.evidence.look_again(known, frames, named)
                 lap("ela")
-        except (NoRoomError, FacescanError):
+        except (OverBudgetError, FacescanError):
             raise
         except Exception:  # a bug, a library's, or no memory: the row stands without
             known.kept = None
@@ -222,7 +224,7 @@ class Examiner:
                 found.score,
                 turn=judged_turn(found.turn, crop.level),
                 frame=frame.number,
-                tight=room_round(size, found.box) < crop.tight,
+                tight=available_margin(size, found.box) < crop.tight,
             )
             for found in self.finder.find(frame.picture)
         )

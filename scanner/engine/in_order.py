@@ -142,9 +142,7 @@ def look_up(candidate: Candidate, max_bytes: int, cache: Cache | None, evidence:
     if cache is None or candidate.path == STDIN:
         return Arrival(candidate)
     fingerprint = file_fingerprint(candidate.path, max_bytes, candidate.root)
-    looked_up = (
-        candidate.fingerprint or fingerprint
-    )  # an object gets another one when it is read
+    looked_up = candidate.fingerprint or fingerprint  # an object gets another one when it is read
     known = cache.by_file(looked_up) if looked_up else None
     if complete := _completed(known, candidate, max_bytes, evidence):
         return Arrival(candidate, outcome=Examined(complete, seconds={"cache": time.perf_counter() - started}))

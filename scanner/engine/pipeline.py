@@ -15,7 +15,7 @@ import numpy as np
 from scanner.cache.store import Cache
 from scanner.detector.model import BATCH, Detector
 from scanner.detector.runtime import available_cpus
-from scanner.detector.thresholds import Thresholds, decided
+from scanner.detector.thresholds import Thresholds, apply_thresholds
 from scanner.engine.examine import Examiner, add_evidence, score
 from scanner.engine.in_order import in_order, look_up
 from scanner.engine.serving import Look
@@ -70,7 +70,7 @@ def scan(
     evidence = _evidence(thumbnails, detector, thresholds, settings, batch_size)
     examiner = Examiner(
         detector.card,
-        detector.elas,
+        detector.ela_qualities,
         FaceFinder() if region == "face" else None,
         settings,
         detector if on_cpu else None,
@@ -129,7 +129,7 @@ def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
     """Scores of a picture's regions, or the score in a row that is known -> its final row. The highest decides."""
     row, scores = picture.result, picture.scores
     if not scores:
-        return row if row.p_fake is None else decided(row, thresholds)
+        return row if row.p_fake is None else apply_thresholds(row, thresholds)
     if not all(np.isfinite(scores)):
         return replace(row, verdict=Verdict.ERROR, reason="model_failed:not_a_number", faces=(), n_faces=None)
     rounded = [round(float(score), 4) for score in scores]  # decide on what is written, so that readers can check it
@@ -137,7 +137,7 @@ def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
         replace(face, p_fake=score, models={model: score})
         for face, score in zip(row.faces[: len(rounded)], rounded, strict=bool(row.faces))
     )
-    return decided(replace(row, p_fake=max(rounded), faces=judged + row.faces[len(rounded) :]), thresholds)
+    return apply_thresholds(replace(row, p_fake=max(rounded), faces=judged + row.faces[len(rounded) :]), thresholds)
 
 
 def _named(row: Result) -> Result:

@@ -13,8 +13,8 @@ from scanner.engine.examine import Known
 from scanner.errors import FacescanError, first_line
 from scanner.examined import Examined
 from scanner.files.candidate import Candidate
-from scanner.imaging import complaints
-from scanner.imaging.decode import NoRoomError
+from scanner.imaging import libjpeg_warnings
+from scanner.imaging.decode import OverBudgetError
 from scanner.result import Result
 from scanner.system.allocator import give_back_memory, keep_memory
 from scanner.system.channel import receive, send
@@ -103,7 +103,7 @@ def serve(
     try:
         try:
             settle_down({end.fileno()}, parent, max_memory)
-            complaints.listen()
+            libjpeg_warnings.capture()
             keep_memory(_KEPT)
             examine: Look = pickle.loads(look) if isinstance(look, bytes) else look  # noqa: S301 - the scan's own
         except Exception as error:  # whatever it is, it would befall the next process, too
@@ -155,7 +155,7 @@ class _Server:  # pragma: no cover - likewise
         """Say what is about to be decoded, and return the row of the content if the scan knows it.
 
         Raises:
-            NoRoomError: not now.
+            OverBudgetError: not now.
         """
         send(self._end, Decoding(self._position, sha256, size))
         if not self._asks:
@@ -164,5 +164,5 @@ class _Server:  # pragma: no cover - likewise
             self._early.append(message)
         answer: Answer = message
         if answer.later:
-            raise NoRoomError(1)  # the scan remembers why, and pixels do not matter then
+            raise OverBudgetError(1)  # the scan remembers why, and pixels do not matter then
         return answer.row

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from scanner.detector.model import Detector, cut_for, prepare
+from scanner.detector.model import Detector, prepare, square_for_model
 from scanner.detector.thresholds import Thresholds
 from scanner.evidence.drawing import FADED, VERDICTS, frame
 from scanner.evidence.ela_file import save_map, saved_map
@@ -180,7 +180,7 @@ class Evidence:
         seen = []
         for (number, box, p_fake, turn), region, heat in zip(chosen, regions, heats, strict=True):
             shown = {spec.content: pixels for spec, pixels in zip(card.inputs, region, strict=True)}
-            cut = None if box is None else cut_for(card, picture, box, turn)
+            cut = None if box is None else square_for_model(card, picture, box, turn)
             if "picture" in shown:
                 pixels = shown["picture"]
             else:
@@ -188,7 +188,7 @@ class Evidence:
                 pixels = cut.of(picture, *size) if cut else shrink(picture, *size)
             levels = shown["ela"] if "ela" in shown else _levels(picture, cut)
             seen.append(Seen(number, p_fake, pixels, levels, heat))
-        qualities = detector.elas or {QUALITY}
+        qualities = detector.ela_qualities or {QUALITY}
         said = f"{card.name} {card.version}"
         unit = _SAID if card.activation else _COVERED
         captions = Captions(said, detector.sha256, unit, min(qualities), self.settings.min_face)

@@ -16,7 +16,7 @@ import numpy as np
 
 from scanner.faces.second_look import ENOUGH, Spot, look_again
 from scanner.faces.yunet import MODEL, NMS_IOU, YuNet
-from scanner.imaging.crop import Box, same_direction
+from scanner.imaging.crop import Box, normalise_degrees
 from scanner.imaging.decode import Picture
 from scanner.imaging.pyramid import Pyramid
 
@@ -187,7 +187,7 @@ def _turned_back(spot: Spot, quarters: int, size: tuple[int, int]) -> Spot:
         width, height = height, width
     sides = spot.box[2:][::-1] if quarters % 2 else spot.box[2:]
     box = np.concatenate([places[0] - sides / 2, sides])
-    return replace(spot, box=box, points=places[1:], turn=same_direction(spot.turn + 90 * quarters))
+    return replace(spot, box=box, points=places[1:], turn=normalise_degrees(spot.turn + 90 * quarters))
 
 
 def _in_whole_pixels(spot: Spot, size: tuple[int, int]) -> FoundFace | None:

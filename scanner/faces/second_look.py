@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.faces.yunet import Detections, YuNet
-from scanner.imaging.crop import same_direction
+from scanner.imaging.crop import normalise_degrees
 from scanner.imaging.pyramid import Pyramid, View
 
 # Pixels of the view, and of the face in it. Eight of them take 2.5 ms.
@@ -149,7 +149,7 @@ def _between(scores: Sequence[float], best: int) -> int:
     weights = [scores[(best + i) % len(scores)] ** SHARPNESS for i in (-1, 0, 1)]
     angles = np.radians([-STEP, 0, STEP])
     off = np.degrees(np.arctan2(np.dot(weights, np.sin(angles)), np.dot(weights, np.cos(angles))))
-    return same_direction(best * STEP + round(float(off)))
+    return normalise_degrees(best * STEP + round(float(off)))
 
 
 def _score(seen: Detections) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from scanner.imaging.decode import Picture, from_opencv
+from scanner.imaging.decode import Picture, convert_opencv_frame
 from scanner.imaging.formats.png_parts import png_chunks
 
 _KEEP, _CLEAR, _RESTORE = range(3)  # what becomes of a frame's place before the next one
@@ -60,7 +60,7 @@ def animation_frames(data: bytes, wanted: Sequence[int]) -> Iterator[tuple[int, 
         else:
             canvas[rows, columns] = pixels
         if number in wanted:
-            yield number, from_opencv(canvas, data, "png")
+            yield number, convert_opencv_frame(canvas, data, "png")
         if part.dispose != _KEEP:
             canvas[rows, columns] = before if part.dispose == _RESTORE else 0
 

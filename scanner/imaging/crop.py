@@ -97,7 +97,7 @@ def _halved(picture: Picture, width: int, height: int) -> Picture:
     return picture
 
 
-def face_cut(size: tuple[int, int], box: Box, margin: float, edge: str, turn: int = 0) -> Cut:
+def square_round_face(size: tuple[int, int], box: Box, margin: float, edge: str, turn: int = 0) -> Cut:
     """Choose the square round a face. Its side is the box's longer side plus `margin` of it on every side.
 
     Args:
@@ -126,7 +126,7 @@ def _scaled(before: int, after: int, side: int, pixels: int) -> tuple[int, int]:
     return first, min(round(after * pixels / side), pixels - 1 - first)
 
 
-def room_round(size: tuple[int, int], box: Box) -> float:
+def available_margin(size: tuple[int, int], box: Box) -> float:
     """How much margin the picture could give a square round a box at the most, in parts of the box's longer side.
 
     Below 0 the picture is narrower than the face in it.
@@ -137,9 +137,9 @@ def room_round(size: tuple[int, int], box: Box) -> float:
 def judged_turn(turn: int, level: float) -> int:
     """The turn that a face is judged at: the nearest quarter turn, unless it is tilted further than `level` from it."""
     quarter = 90 * round(turn / 90)
-    return same_direction(quarter if abs(turn - quarter) <= level else turn)
+    return normalise_degrees(quarter if abs(turn - quarter) <= level else turn)
 
 
-def same_direction(degrees: int) -> int:
+def normalise_degrees(degrees: int) -> int:
     """The same direction in degrees, over -180 and up to 180."""
     return 180 - (180 - degrees) % 360

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.imaging import complaints, more_formats
-from scanner.imaging.alpha import hides_another
-from scanner.imaging.colour.convert import in_srgb
-from scanner.imaging.formats import bitmap
-from scanner.imaging.inspection import cost, remains
-from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
-from scanner.imaging.inspection.remains import Remains, truncated, what_remains
-from scanner.imaging.inspection.unusual import unusual
-from scanner.imaging.orientation import orientation, upright
+from scanner.imaging import libjpeg_warnings, optional_decoders
+from scanner.imaging.colour.convert import convert_to_srgb
+from scanner.imaging.formats import bmp
+from scanner.imaging.inspection import decoder_input, decoding_memory
+from scanner.imaging.inspection.decoder_input import DecoderInput, prepare_decoder_input, truncated_reason
+from scanner.imaging.inspection.header import DECODABLE, Header, implausible_size_reason, read_header
+from scanner.imaging.inspection.unsupported_kinds import unsupported_reason
+from scanner.imaging.orientation import read_orientation, turn_upright
+from scanner.imaging.transparency import hides_second_picture
 from scanner.settings import MAX_PIXELS
 from scanner.system.allocator import lacks_memory
 
@@ -40,8 +40,8 @@ class Decoded:
         picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
         reason: empty on success.
         colour_profile: what the file says of its colours, and whether they were converted (`imaging.colour`).
-        others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
-            quite another picture. They are as large, and belong to the same row: the highest score decides.
+        alternatives: the picture laid on black, and the picture without its colour profile, as some viewers show them;
+            only where they differ much from `picture`. Same size; the highest score of all decides the row.
         damage: what is wrong with the file of a picture whose pixels are all there, or almost; empty if nothing is.
     """
 
@@ -49,11 +49,11 @@ class Decoded:
     picture: Picture | None = None
     reason: str = ""
     colour_profile: dict[str, str] | None = None
-    others: tuple[Picture, ...] = ()
+    alternatives: tuple[Picture, ...] = ()
     damage: str = ""
 
 
-class NoRoomError(Exception):
+class OverBudgetError(Exception):
     """The picture would be larger than there is room for now."""
 
     def __init__(self, pixels: int) -> None:
@@ -61,33 +61,33 @@ class NoRoomError(Exception):
         self.pixels = pixels
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -> Decoded:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None = None) -> Decoded:
     """Decode the first frame of an encoded picture.
 
     Args:
         data: the file's content.
         max_pixels: refuse, before decoding, what would be larger.
-        room: pixels of a plain picture that may be decoded now, if there is a limit (`cost.in_pixels`).
+        pixel_budget: pixels of a plain picture whose memory is free now; None is no limit.
 
     Returns:
         The picture or a reason; never raises for bad content (but MemoryError may pass).
 
     Raises:
-        NoRoomError: there is no room; nothing was decoded.
+        OverBudgetError: there is no room; nothing was decoded.
     """
     if not data:
         return Decoded("", reason="empty")
     header = read_header(data)
     if not header.format:
         return Decoded("", reason="git_lfs_pointer" if data.startswith(_GIT_LFS) else "not_an_image")
-    announced = cost.pixels_made(data, header)
+    announced = decoding_memory.count_decoded_pixels(data, header)
     if announced > max_pixels:
         return Decoded(header.format, reason=f"too_many_pixels:{announced}")
-    if cost.is_too_plain(announced, len(data)):
-        return Decoded(header.format, reason=implausible(announced, len(data)))
-    needed = cost.memory(data, header, announced)
-    if room is not None and cost.in_pixels(needed) > room:
-        raise NoRoomError(cost.in_pixels(needed))
+    if decoding_memory.is_implausibly_plain(announced, len(data)):
+        return Decoded(header.format, reason=implausible_size_reason(announced, len(data)))
+    needed = decoding_memory.estimate_bytes(data, header, announced)
+    if pixel_budget is not None and decoding_memory.as_plain_pixels(needed) > pixel_budget:
+        raise OverBudgetError(decoding_memory.as_plain_pixels(needed))
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels, needed)
     if header.format not in DECODABLE:
@@ -97,28 +97,28 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -
         return Decoded(header.format, reason=failure)
     if header.refusal:
         return _by_library(data, header, header.refusal)
-    left = what_remains(data, header)
+    left = prepare_decoder_input(data, header)
     if left is None:
         return Decoded(header.format, reason=failure)
-    if left.missing > remains.TOLERATED:
-        return Decoded(header.format, reason=truncated(left.missing))
-    complaints.heard()  # of an earlier picture
+    if left.missing > decoder_input.MAX_MISSING_SHARE:
+        return Decoded(header.format, reason=truncated_reason(left.missing))
+    libjpeg_warnings.take()  # of an earlier picture
     pixels = _tried(data, header, left, needed)
-    if pixels is None and (kind := unusual(data, header)):
+    if pixels is None and (kind := unsupported_reason(data, header)):
         return _by_library(data, header, kind)
-    if pixels is None and header.complete and (less := remains.after_failure(data, header)):
+    if pixels is None and header.complete and (less := decoder_input.repair_refused_file(data, header)):
         left = less
-        pixels = None if left.missing > remains.TOLERATED else _tried(data, header, left, needed)
+        pixels = None if left.missing > decoder_input.MAX_MISSING_SHARE else _tried(data, header, left, needed)
     if pixels is None:
-        missing = left.otherwise or left.missing
-        return Decoded(header.format, reason=truncated(missing) if missing else failure)
+        missing = left.missing_if_refused or left.missing
+        return Decoded(header.format, reason=truncated_reason(missing) if missing else failure)
     if pixels.dtype not in (np.uint8, np.uint16):
         return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
     damage = left.damage
     if header.format == "jpeg":
-        missing, damage = remains.jpeg_state(data, header, pixels, complaints.heard())
-        if missing > remains.TOLERATED:
-            return Decoded(header.format, reason=truncated(missing))
+        missing, damage = decoder_input.assess_jpeg(data, header, pixels, libjpeg_warnings.take())
+        if missing > decoder_input.MAX_MISSING_SHARE:
+            return Decoded(header.format, reason=truncated_reason(missing))
     # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
     premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
     return _shown(pixels, data, header.format, damage, bgr=header.format != "jpeg", premultiplied=premultiplied)
@@ -142,17 +142,17 @@ def _shown(
         bgr: whether colours come as BGR or BGRA; otherwise they are RGB uint8 without alpha.
         premultiplied: whether colours are multiplied by alpha already.
     """
-    converted = in_srgb(pixels, data, format, bgr=bgr)
-    pixels, before = converted.pixels, converted.before
+    converted = convert_to_srgb(pixels, data, format, bgr=bgr)
+    pixels, before = converted.pixels, converted.unconverted
     if not bgr:
         return Decoded(format, pixels, "", converted.profile, () if before is None else (before,), damage)
-    others = [_in_bands(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
+    others = [_in_bands(pixels, premultiplied, ground=0)] if hides_second_picture(pixels) else []
     if before is not None:
         others.append(_in_bands(before, premultiplied))
     return Decoded(format, _in_bands(pixels, premultiplied), "", converted.profile, tuple(others), damage)
 
 
-def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[Any] | None:
+def _tried(data: bytes, header: Header, left: DecoderInput, needed: int) -> NDArray[Any] | None:
     """Upright pixels; None if the decoder refuses them.
 
     Raises:
@@ -165,19 +165,19 @@ def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[A
             raise MemoryError from error
         pixels = None
     if pixels is None:
-        cost.probe(needed)
+        decoding_memory.require(needed)
     return pixels
 
 
 def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
     """What OpenCV does not decode, by a library that does, if it is there; else the reason."""
     pixels = None
-    left = what_remains(data, header)
+    left = prepare_decoder_input(data, header)
     if reason.startswith("unsupported_") and left and not left.missing:
-        pixels = more_formats.pixels_of(data, header)
+        pixels = optional_decoders.decode_by_library(data, header)
     if pixels is None:
         return Decoded(header.format, reason=reason)
-    return _shown(upright(pixels, orientation(data, header.format)), data, header.format)
+    return _shown(turn_upright(pixels, read_orientation(data, header.format)), data, header.format)
 
 
 def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
@@ -185,8 +185,8 @@ def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
 
     RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth. `plain` is what is decoded of the file.
     """
-    if header.format == "bmp" and (found := bitmap.read_bitmap(plain)).ours:
-        return bitmap.pixels_of(plain, found)
+    if header.format == "bmp" and (found := bmp.read_bmp_header(plain)).opencv_misreads:
+        return bmp.decode_bmp(plain, found)
     buffer = np.frombuffer(plain, np.uint8)
     if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK
         pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -194,7 +194,7 @@ def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
         pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     if pixels is not None and header.format == "avif" and pixels.dtype != np.uint8:
         pixels = _eight_bits(buffer, pixels, header.bits)
-    return None if pixels is None else upright(pixels, orientation(data, header.format))
+    return None if pixels is None else turn_upright(pixels, read_orientation(data, header.format))
 
 
 def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDArray[Any] | None:
@@ -240,7 +240,7 @@ def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255
     return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
 
 
-def from_opencv(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) -> Picture:
+def convert_opencv_frame(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) -> Picture:
     """Make the picture of one frame of an animation: upright RGB uint8 in sRGB, alpha laid on white.
 
     Args:
@@ -254,7 +254,7 @@ def from_opencv(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) 
     """
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / (2**bits - 1))
-    shown = _shown(np.ascontiguousarray(upright(pixels, orientation(data, format))), data, format).picture
+    shown = _shown(np.ascontiguousarray(turn_upright(pixels, read_orientation(data, format))), data, format).picture
     if shown is None:
         raise ValueError("no picture")
     return shown
@@ -266,7 +266,7 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> D
         import pillow_heif
     except ImportError:
         return Decoded("heic", reason="unsupported_format:heic")
-    left = what_remains(data, header)
+    left = prepare_decoder_input(data, header)
     if left is None:
         return Decoded("heic", reason="truncated")
     try:
@@ -276,7 +276,7 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> D
             return Decoded("heic", reason=f"too_many_pixels:{width * height}")
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
-        cost.probe(needed)
-        return Decoded("heic", reason="corrupt" if header.complete else truncated(left.otherwise))
+        decoding_memory.require(needed)
+        return Decoded("heic", reason="corrupt" if header.complete else truncated_reason(left.missing_if_refused))
     pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
     return _shown(np.ascontiguousarray(pixels), data, "heic", left.damage)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from scanner.imaging.apng import animation_frames
-from scanner.imaging.decode import Picture, decode, from_opencv
+from scanner.imaging.decode import Picture, convert_opencv_frame, decode
 from scanner.imaging.formats import tiff
 from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.gif_parts import gif_frames
@@ -52,8 +52,8 @@ def count_frames(data: bytes, format: str) -> int:
     return 1
 
 
-def further_frames(
-    data: bytes, format: str, most: int, first: Picture, max_pixels: int, room: int | None = None
+def decode_further_frames(
+    data: bytes, format: str, most: int, first: Picture, max_pixels: int, pixel_budget: int | None = None
 ) -> Iterator[Frame]:
     """Decode some of the frames besides the first, spread evenly over the file, the last one among them.
 
@@ -65,23 +65,23 @@ def further_frames(
         most: how many frames to look at, with the first one.
         first: the first frame.
         max_pixels: refuse, before decoding, what would be larger.
-        room: pixels that may be decoded now, if there is a limit.
+        pixel_budget: pixels that may be decoded now, if there is a limit.
 
     Yields:
         Those that can be decoded; broken ones are left out.
 
     Raises:
-        NoRoomError: there is no room for a page.
+        OverBudgetError: there is no room for a page.
     """
     count = count_frames(data, format)
     if format in _PAGES:
-        for number in spread(count, most)[1:]:
-            page = decode(_PAGES[format](data, number), max_pixels, room).picture
+        for number in evenly_spaced(count, most)[1:]:
+            page = decode(_PAGES[format](data, number), max_pixels, pixel_budget).picture
             if page is not None:
                 yield Frame(number, page)
         return
     count = min(count, max(1, max_pixels // (first.shape[0] * first.shape[1])))
-    wanted = spread(count, most)[1:]
+    wanted = evenly_spaced(count, most)[1:]
     if format == "png":
         yield from (Frame(number, picture) for number, picture in animation_frames(data, wanted))
     else:
@@ -91,7 +91,7 @@ def further_frames(
                 yield Frame(number, animated)
 
 
-def spread(count: int, most: int) -> list[int]:
+def evenly_spaced(count: int, most: int) -> list[int]:
     """Numbers of `most` frames at even distances, the first and the last among them; all, if there are not so many."""
     if count <= most:
         return list(range(count))
@@ -109,7 +109,7 @@ def _animated(data: bytes, number: int) -> Picture | None:
     if not done or not animation.frames:
         return None
     header = read_header(data)
-    return from_opencv(np.asarray(animation.frames[0]), data, header.format, header.bits)
+    return convert_opencv_frame(np.asarray(animation.frames[0]), data, header.format, header.bits)
 
 
 def _count_gif(data: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Reads how a picture has to be turned, and turns it, as Chromium does; the table is in tests/turned.py.
+"""Reads how a picture has to be turned, and turns it, as Chromium does; the table is in tests/orientation_cases.py.
 
 JPEG and PNG say it in EXIF, AVIF in properties of its container. WebP, GIF and BMP are shown as they are stored,
 whatever their EXIF says. TIFF and HEIC are turned by their decoders, libtiff and libheif.
@@ -30,7 +30,7 @@ _MAX_CHUNKS = 20_000
 _AVIF = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
 
 
-def orientation(data: bytes, format: str) -> int:
+def read_orientation(data: bytes, format: str) -> int:
     """Read the orientation that a file asks for, 1..8 as EXIF counts; 1 if it asks for none. Never raises.
 
     Args:
@@ -43,7 +43,7 @@ def orientation(data: bytes, format: str) -> int:
         return 1
 
 
-def exif_orientation(block: bytes) -> int:
+def read_exif_orientation(block: bytes) -> int:
     """Read the first valid orientation of an EXIF block, which begins with its byte order mark; 1 if it has none."""
     order = byte_order(block)
     for entry in walk(block):
@@ -54,7 +54,7 @@ def exif_orientation(block: bytes) -> int:
     return 1
 
 
-def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+def turn_upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an orientation (1..8); the result is contiguous."""
     if orientation >= 5:  # 5 to 8 are stored sideways
         pixels = cv2.transpose(pixels)
@@ -72,7 +72,7 @@ def _jpeg(data: bytes) -> int:
     """Only the first EXIF block before the first scan counts, broken or not."""
     for marker, at, end in jpeg_segments(data):
         if marker == _APP1 and data.startswith(_EXIF, at) and end - at > len(_EXIF) + 1:
-            return exif_orientation(data[at + len(_EXIF) + 1 : end])
+            return read_exif_orientation(data[at + len(_EXIF) + 1 : end])
     return 1
 
 
@@ -82,7 +82,7 @@ def _png(data: bytes) -> int:
         if kind == b"IDAT":
             break
         if kind == b"eXIf" and zlib.crc32(data[at + 4 : end - 4]).to_bytes(4, "big") == data[end - 4 : end]:
-            return exif_orientation(data[at + 8 : end - 4])
+            return read_exif_orientation(data[at + 8 : end - 4])
     return 1
 
 

@@ -94,7 +94,7 @@ def test_a_recipe_trains_on_the_tensors_that_the_scanner_feeds_bit_for_bit(name,
     session = Overheard(detector._session)
     monkeypatch.setattr(detector, "_session", session)
     finder = FaceFinder() if recipe.region == "face" else None
-    examine = Examiner(detector.card, detector.elas, finder, Settings(name), detector, len(files))
+    examine = Examiner(detector.card, detector.ela_qualities, finder, Settings(name), detector, len(files))
     examine([Candidate(str(file)) for file in files])
     assert len(session.heard) == 1
     for spec, tensor in zip(recipe.inputs, trained_on, strict=True):

@@ -1,4 +1,4 @@
-"""Converts pixels to sRGB if their file says that they are something else, as Chromium does (see tests/coloured.py).
+"""Converts pixels to sRGB if their file declares another colour space, as Chromium does (see tests/colour_cases.py).
 
 Where a file says something that browsers ignore, its pixels are taken for sRGB, and the row tells.
 """
@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.imaging.colour.declared_space import read_declared_space
 from scanner.imaging.colour.srgb import Space, is_drastic, is_srgb, to_srgb
-from scanner.imaging.colour.tags import declared
 from scanner.imaging.formats import tiff
 from scanner.imaging.inspection.header import jpeg_segments
-from scanner.imaging.orientation import orientation, upright
+from scanner.imaging.orientation import read_orientation, turn_upright
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a frame header
 _SEPARATED = 5  # PhotometricInterpretation of CMYK; 0 and 1 are grey
@@ -33,15 +33,15 @@ class Converted:
         profile: what a row tells of it: `source` (`icc`, `cicp`, `nclx`, `gamma`), `name`, and `state`: `srgb` (nothing
             to do), `applied`, or `ignored` (broken, or for pixels of another kind: taken for sRGB). None if the file
             says nothing.
-        before: the pixels as they were, if whoever ignores the profile sees quite another picture.
+        unconverted: the pixels as they were, if whoever ignores the profile sees quite another picture.
     """
 
     pixels: NDArray[Any]
     profile: dict[str, str] | None = None
-    before: NDArray[Any] | None = None
+    unconverted: NDArray[Any] | None = None
 
 
-def in_srgb(pixels: NDArray[Any], data: bytes, format: str, bgr: bool = True) -> Converted:
+def convert_to_srgb(pixels: NDArray[Any], data: bytes, format: str, bgr: bool = True) -> Converted:
     """Convert pixels to sRGB if their file says that they are something else.
 
     Args:
@@ -50,7 +50,7 @@ def in_srgb(pixels: NDArray[Any], data: bytes, format: str, bgr: bool = True) ->
         format: of its content.
         bgr: whether blue comes first in colours.
     """
-    found = declared(data, format)
+    found = read_declared_space(data, format)
     if found is None:
         return Converted(pixels)
     state, space, channels = "ignored", found.space, _channels(data, format, pixels)
@@ -83,7 +83,7 @@ def _channels(data: bytes, format: str, pixels: NDArray[Any]) -> str:
         components = next((data[at + 5] for marker, at, _ in jpeg_segments(data) if marker in _FRAMES), 3)
         return {1: "GRAY", 4: "CMYK"}.get(components, "RGB")
     if format == "tiff":
-        colours = tiff.first_directory(data).get("colours")
+        colours = tiff.read_first_directory(data).get("photometric")
         return "CMYK" if colours == _SEPARATED else "GRAY" if colours in (0, 1) else "RGB"
     if format == "png":
         return "GRAY" if data[25] in (0, 4) else "RGB"  # IHDR's colour type
@@ -102,5 +102,5 @@ def _from_cmyk(data: bytes, format: str, space: Space, bgr: bool) -> NDArray[Any
             made = np.asarray(ImageCms.applyTransform(picture, space.table))
     except (Image.DecompressionBombError, ImageCms.PyCMSError, OSError, ValueError, SyntaxError):
         return None
-    made = upright(made, orientation(data, format))  # Pillow turns TIFF by itself, as OpenCV does
+    made = turn_upright(made, read_orientation(data, format))  # Pillow turns TIFF by itself, as OpenCV does
     return np.ascontiguousarray(made[:, :, ::-1]) if bgr else made

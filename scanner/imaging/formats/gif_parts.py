@@ -13,17 +13,17 @@ _MOST_COUNTED = 4 * 2**20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class GifFrame:
     """A frame of a GIF.
 
     Attributes:
-        data: where its data begin, with the size of the first code.
+        data_start: where its data begin, with the size of the first code.
         end: of its data.
         pixels: width times height.
         complete: whether the mark at the end of its data is there.
     """
 
-    data: int
+    data_start: int
     end: int
     pixels: int
     complete: bool
@@ -36,10 +36,10 @@ class Frame:
     @property
     def size(self) -> int:
         """Bytes of the data."""
-        return self.end - self.data
+        return self.end - self.data_start
 
 
-def gif_frames(data: bytes) -> tuple[list[Frame], bool]:
+def gif_frames(data: bytes) -> tuple[list[GifFrame], bool]:
     """Find the frames, and whether the mark at the end of the file stands behind the last. The last one may be cut.
 
     Raises:
@@ -54,7 +54,7 @@ def gif_frames(data: bytes) -> tuple[list[Frame], bool]:
             width, height, flags = struct.unpack_from("<HHB", data, at + 5)
             start = at + 10 + _colours(flags)
             at, complete = _end_of_blocks(data, start + 1)
-            frames.append(Frame(start, at, width * height, complete))
+            frames.append(GifFrame(start, at, width * height, complete))
         if not complete:
             break
     return frames, data[at : at + 1] == _END
@@ -73,20 +73,20 @@ def _colours(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def missing_pixels(data: bytes, frame: Frame) -> float:
+def missing_gif_share(data: bytes, frame: GifFrame) -> float:
     """Share of a frame's pixels (0..1) for which there are no codes: 0.4 s a megabyte, and an estimate beyond four."""
-    if not frame.pixels or frame.data >= len(data):
+    if not frame.pixels or frame.data_start >= len(data):
         return 1.0
     codes = _codes(data, frame)
-    pixels = _count(data[frame.data], codes[:_MOST_COUNTED]).pixels * max(1.0, len(codes) / _MOST_COUNTED)
+    pixels = _count(data[frame.data_start], codes[:_MOST_COUNTED]).pixels * max(1.0, len(codes) / _MOST_COUNTED)
     return max(0.0, 1 - pixels / frame.pixels)
 
 
-def closed_gif(data: bytes, frame: Frame) -> bytes:
+def complete_gif(data: bytes, frame: GifFrame) -> bytes:
     """A GIF that ends behind a frame. Pixels that the frame lacks, which should be few, have its first colour."""
     if frame.complete:
         return data[: frame.end] + _END
-    size, codes = data[frame.data], _codes(data, frame)
+    size, codes = data[frame.data_start], _codes(data, frame)
     count = _count(size, codes)
     lacking = frame.pixels - count.pixels
     if lacking > 0:
@@ -100,12 +100,12 @@ def closed_gif(data: bytes, frame: Frame) -> bytes:
         bits |= (1 << size | 1) << length  # the end
         codes = bits.to_bytes((length + size + 8) // 8, "little")
     blocks = b"".join(bytes((len(codes[i : i + 255]),)) + codes[i : i + 255] for i in range(0, len(codes), 255))
-    return data[: frame.data + 1] + blocks + b"\x00" + _END
+    return data[: frame.data_start + 1] + blocks + b"\x00" + _END
 
 
-def _codes(data: bytes, frame: Frame) -> bytes:
+def _codes(data: bytes, frame: GifFrame) -> bytes:
     """The blocks of a frame in one piece; of one that was cut, without zeros that stand for the rest."""
-    pieces, at = [], frame.data + 1
+    pieces, at = [], frame.data_start + 1
     while at < frame.end and data[at]:
         pieces.append(data[at + 1 : min(at + 1 + data[at], frame.end)])
         at += 1 + data[at]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
-from scanner.imaging.formats.zero_runs import zeros_in
+from scanner.imaging.formats.zero_runs import count_zeros
 
 END = b"\xff\xd9"  # EOI, the mark behind the last scan
 # Scans that are listed; a file with more is refused. Real ones have a dozen or so. Each costs a pass over all pixels
@@ -34,14 +34,14 @@ class Scan:
     Attributes:
         components: indices into the frame's components.
         first, last: coefficients of a block that the scan holds, 0..63; 0 is the mean of the block.
-        left: low bits of them that later scans bring; 0 in a sequential JPEG.
+        missing_bits: low bits of them that later scans bring; 0 in a sequential JPEG.
         start, end: of the coded data.
     """
 
     components: tuple[int, ...]
     first: int
     last: int
-    left: int
+    missing_bits: int
     start: int
     end: int
 
@@ -64,7 +64,7 @@ class Jpeg:
         sampling: horizontal and vertical factor of each component.
         scans: at most `MAX_SCANS` + 1.
         end: of the last scan's data, or of the frame header.
-        closed: whether the end mark follows.
+        has_end_mark: whether the end mark follows.
     """
 
     process: int
@@ -74,26 +74,26 @@ class Jpeg:
     sampling: tuple[tuple[int, int], ...]
     scans: tuple[Scan, ...]
     end: int
-    closed: bool
+    has_end_mark: bool
 
     @property
     def progressive(self) -> bool:
         return self.process in (2, 6, 10, 14)
 
     @property
-    def passes(self) -> list[Scan]:
+    def first_passes(self) -> list[Scan]:
         """Scans that bring coefficients which no scan brought before; others only make them more precise."""
         seen = [0] * len(self.sampling)  # a bit for each coefficient
         found = []
         for scan in self.scans:
-            bands = self.bands(scan)
+            bands = self.coefficients(scan)
             if any(bands & ~seen[component] for component in scan.components):
                 found.append(scan)
             for component in scan.components:
                 seen[component] |= bands
         return found
 
-    def bands(self, scan: Scan) -> int:
+    def coefficients(self, scan: Scan) -> int:
         """Coefficients of a scan, a bit for each."""
         if not self.progressive:
             return _ALL
@@ -121,8 +121,8 @@ def read_jpeg(data: bytes, at: int) -> Jpeg:
     parts = [data[at + 10 + 3 * i : at + 13 + 3 * i] for i in range(count)]
     names = [part[0] for part in parts]
     sampling = tuple((part[1] >> 4 or 1, part[1] & 15 or 1) for part in parts)
-    scans, end, closed = _scans(data, at + 2 + length, names)
-    jpeg = Jpeg(data[at + 1] - 0xC0, bits, width, height, sampling, tuple(scans), end, closed)
+    scans, end, has_end_mark = _scans(data, at + 2 + length, names)
+    jpeg = Jpeg(data[at + 1] - 0xC0, bits, width, height, sampling, tuple(scans), end, has_end_mark)
     return _without_filling(data, jpeg) if end == len(data) and scans else jpeg
 
 
@@ -164,7 +164,7 @@ def _without_filling(data: bytes, jpeg: Jpeg) -> Jpeg:
     """Leave out the zeros that a download that was never finished may have at the end, instead of the rest."""
     scan = jpeg.scans[-1]
     end = scan.start + len(data[scan.start :].rstrip(b"\x00"))
-    if len(data) - end > 1 and zeros_are_flat(data, jpeg, scan):
+    if len(data) - end > 1 and zeros_code_flat_areas(data, jpeg, scan):
         end = len(data)
     if end > scan.start and data[end - 1] == 0xFF:  # FF 00 is a byte of data, a lone FF half a marker
         end += 1 if end < len(data) else -1
@@ -180,7 +180,7 @@ def restart_interval(data: bytes, jpeg: Jpeg) -> int:
     return interval
 
 
-def missing_bands(jpeg: Jpeg) -> tuple[float, bool]:
+def missing_coefficients(jpeg: Jpeg) -> tuple[float, bool]:
     """Share of the picture (0..1) for which there is no scan; and whether later scans would make it any better.
 
     Of a progressive JPEG, the share is that of the luminance's 64 coefficients of which no scan tells all but their two
@@ -189,29 +189,29 @@ def missing_bands(jpeg: Jpeg) -> tuple[float, bool]:
     """
     coarse, fine = [0] * len(jpeg.sampling), [0] * len(jpeg.sampling)  # a bit for each coefficient
     for scan in jpeg.scans:
-        bands = jpeg.bands(scan)
+        bands = jpeg.coefficients(scan)
         for component in scan.components:
-            if not jpeg.progressive or scan.left <= _BITS_TO_SPARE:
+            if not jpeg.progressive or scan.missing_bits <= _BITS_TO_SPARE:
                 coarse[component] |= bands
-            if not jpeg.progressive or not scan.left:
+            if not jpeg.progressive or not scan.missing_bits:
                 fine[component] |= bands
     if not coarse or not all(bands & 1 for bands in coarse):
         return 1.0, False
     return 1 - (coarse[0] & _ALL).bit_count() / _BANDS, any(bands & _ALL != _ALL for bands in fine)
 
 
-def empty_share(data: bytes, jpeg: Jpeg) -> float:
+def zero_filled_share(data: bytes, jpeg: Jpeg) -> float:
     """Share of the coded data (0..1) that were never written: zeros, where no encoder writes so many."""
-    coded = sum(scan.end - scan.start for scan in jpeg.passes)
+    coded = sum(scan.end - scan.start for scan in jpeg.first_passes)
     empty = 0
-    for scan in jpeg.passes:
-        zeros = zeros_in(data, scan.start, scan.end)
-        if zeros and not zeros_are_flat(data, jpeg, scan):
+    for scan in jpeg.first_passes:
+        zeros = count_zeros(data, scan.start, scan.end)
+        if zeros and not zeros_code_flat_areas(data, jpeg, scan):
             empty += zeros
     return empty / coded if coded else 0.0
 
 
-def zeros_are_flat(data: bytes, jpeg: Jpeg, scan: Scan) -> bool:
+def zeros_code_flat_areas(data: bytes, jpeg: Jpeg, scan: Scan) -> bool:
     """Whether bits that are all zero say "as before, and nothing else" in this scan, as they may of a plain area."""
     if jpeg.progressive and scan.first > 0:
         return False  # blocks without anything are counted there, not coded one by one

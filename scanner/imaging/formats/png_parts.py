@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from scanner.imaging.formats.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.zero_runs import MIN_RUN, count_zeros
 
 # What a decoder needs for the pixels, their colours and how they are turned; of all others, and of a second of one of
 # these, libpng keeps 8 MB each.
@@ -30,7 +30,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at += 12 + length
 
 
-def plain_png(png: bytes) -> tuple[bytes, int]:
+def strip_png(png: bytes) -> tuple[bytes, int]:
     """A PNG without its animation, what stands behind its end, and much that makes no pixels; and its packed bytes.
 
     Of broken animations OpenCV 5.0 shows a later frame as the first, or dies. Where nothing was shown before the end it
@@ -53,7 +53,7 @@ def plain_png(png: bytes) -> tuple[bytes, int]:
     return png[:8] + b"".join(png[at:end] for at, end in wanted), packed
 
 
-def row_bytes(png: bytes) -> int:
+def unpacked_bytes(png: bytes) -> int:
     """Bytes of all rows as they are packed, from the header.
 
     Raises:
@@ -69,29 +69,29 @@ def row_bytes(png: bytes) -> int:
     return total
 
 
-def rows_left(png: bytes) -> float | None:
+def share_of_rows(png: bytes) -> float | None:
     """Share of the rows (0..1) that a damaged PNG has; None if it is not for want of rows that it is damaged.
 
     Raises:
         struct.error: the header is cut.
     """
     packed, sound, ended = _packed(png)
-    wanted = row_bytes(png)
+    wanted = unpacked_bytes(png)
     if ended and not sound:
-        empty = zeros_in(packed, 0, len(packed))
+        empty = count_zeros(packed, 0, len(packed))
         return 1 - empty / len(packed) if empty else None
     found = sum(map(len, _unpacked(packed, wanted)))
     return found / wanted if found and wanted else None
 
 
-def completed(png: bytes) -> bytes:
+def complete_png(png: bytes) -> bytes:
     """A PNG whose last rows are missing, or only its end: with black for what is missing, and an end.
 
     Raises:
         struct.error: the header is cut.
     """
     packed, _, _ = _packed(png)
-    wanted = row_bytes(png)
+    wanted = unpacked_bytes(png)
     packer = zlib.compressobj(1)
     pieces, found = [], 0
     for piece in _unpacked(packed, wanted):
@@ -120,7 +120,7 @@ def _packed(png: bytes) -> tuple[bytes, bool, bool]:
             sound &= zlib.crc32(png[at + 4 : end - 4]) == int.from_bytes(png[end - 4 : end], "big")
         ended = kind == b"IEND" and end <= len(png)
     packed = b"".join(pieces)
-    if not ended and packed.endswith(bytes(LEAST)):
+    if not ended and packed.endswith(bytes(MIN_RUN)):
         packed = packed.rstrip(b"\x00")
     return packed, sound, ended
 

@@ -11,16 +11,16 @@ _TAGS = {
     257: "height",
     258: "bits",  # a sample
     259: "compression",
-    262: "colours",  # PhotometricInterpretation
-    273: "strip",  # where it is
+    262: "photometric",  # PhotometricInterpretation
+    273: "strip_offset",  # where it is
     277: "samples",  # a pixel
     279: "strip_size",  # bytes
-    284: "planes",  # PlanarConfiguration
+    284: "planar_configuration",  # PlanarConfiguration
     322: "tile_width",
     323: "tile_height",
-    324: "tile",  # where it is
+    324: "tile_offset",  # where it is
     325: "tile_size",  # bytes
-    339: "numbers",  # SampleFormat
+    339: "sample_format",  # SampleFormat
 }
 _PARTS = (273, 279, 324, 325)
 _NUMBERS = {1: "uint", 2: "int", 3: "float"}
@@ -51,7 +51,7 @@ _KINDS = {1: "B", 3: "H", 4: "I"}
 _SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of one number, by kind; 1 of the others
 
 
-def first_directory(data: bytes) -> dict[str, int]:
+def read_first_directory(data: bytes) -> dict[str, int]:
     """The first number of each tag, 0 if it is missing; of strips and tiles, the last. Empty if the tags are broken.
 
     Raises:
@@ -105,7 +105,7 @@ def entries(data: bytes, order: str, start: int) -> Iterator[tuple[int, int, int
         yield *struct.unpack_from(order + "HHI", data, entry), entry + 8
 
 
-def is_cut(data: bytes) -> bool:
+def has_values_beyond_end(data: bytes) -> bool:
     """Whether numbers of the first directory lie beyond the end of the file.
 
     Raises:
@@ -117,26 +117,26 @@ def is_cut(data: bytes) -> bool:
     return any(size > 4 and struct.unpack_from(order + "I", data, at)[0] + size > len(data) for size, at in sizes)
 
 
-def refusal(numbers: dict[str, int]) -> str:
+def opencv_refusal(numbers: dict[str, int]) -> str:
     """Why OpenCV 5.0 should not see the picture, which it would read wrong; a reason, or empty."""
-    if numbers["colours"] == _LOGLUV:
+    if numbers["photometric"] == _LOGLUV:
         return "unsupported_pixels:float32"
-    bits, kind = numbers["bits"], _NUMBERS.get(numbers["numbers"], "uint")
+    bits, kind = numbers["bits"], _NUMBERS.get(numbers["sample_format"], "uint")
     if bits > 16 or kind == "float":  # it dies of some tiles of 64 bits
         return f"unsupported_pixels:{kind}{bits}"
     if name := compression_name(numbers["compression"]):  # it shows black
         return f"unsupported_compression:{name}"
     # Of these it shows what the memory held before.
-    if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
+    if numbers["photometric"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
         return "corrupt"
-    if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
+    if bits > 8 and numbers["planar_configuration"] == 2 and numbers["samples"] > 1 and numbers["photometric"] <= _RGB:
         return f"unsupported_pixels:{kind}{bits}_planes"
     return ""
 
 
-def least_bytes(numbers: dict[str, int]) -> int:
+def min_unpacked_bytes(numbers: dict[str, int]) -> int:
     """Bytes that the pixels have at least, unpacked; of YCbCr, there may be colours for one pixel in 16 only."""
-    samples = 1 if numbers["colours"] == _YCBCR else numbers["samples"] or 1
+    samples = 1 if numbers["photometric"] == _YCBCR else numbers["samples"] or 1
     return numbers["height"] * -(-numbers["width"] * samples * (numbers["bits"] or 1) // 8)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.imaging.formats.tiff import entries
-from scanner.imaging.formats.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.zero_runs import MIN_RUN, count_zeros
 
 _COMPRESSION = 259
 _ARRAYS = {273: "offsets", 279: "sizes", 324: "offsets", 325: "sizes"}
@@ -66,7 +66,7 @@ def read_strips(data: bytes) -> Strips | None:
     return Strips(compression, arrays["offsets"][:shorter], arrays["sizes"][:shorter])
 
 
-def missing_strips(data: bytes, strips: Strips, unpacked: int) -> float:
+def missing_strip_share(data: bytes, strips: Strips, unpacked: int) -> float:
     """Share of the pixels (0..1) that are beyond the end of the file or were never written.
 
     Args:
@@ -84,9 +84,9 @@ def missing_strips(data: bytes, strips: Strips, unpacked: int) -> float:
     there[strips.offsets == 0] = 0
     total = int(sizes.sum())
     lacking = total - int(there.sum())
-    if strips.compression in _NEVER_ZEROS and (at := data.find(bytes(LEAST))) >= 0:
+    if strips.compression in _NEVER_ZEROS and (at := data.find(bytes(MIN_RUN))) >= 0:
         for offset, size in zip(strips.offsets.tolist(), there.tolist(), strict=True):
-            zeros = zeros_in(data, offset, offset + size) if offset + size > at else 0
+            zeros = count_zeros(data, offset, offset + size) if offset + size > at else 0
             if zeros and not (strips.compression in _DEFLATE and _unpacks(data[offset : offset + size])):
                 lacking += zeros
     return min(1.0, lacking / total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from scanner.imaging.formats.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.zero_runs import MIN_RUN, count_zeros
 
 _PICTURE = (b"VP8 ", b"VP8L", b"ANMF")
 _WANTED = (b"VP8X", b"ANIM", b"ALPH", *_PICTURE)
@@ -21,7 +21,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at += 8 + length + (length & 1)
 
 
-def missing_bytes(data: bytes) -> float:
+def missing_webp_share(data: bytes) -> float:
     """Share of the coded picture (0..1) that is beyond the end of the data; of an animation, of its first frame."""
     for kind, at, end in webp_chunks(data):
         if kind in _PICTURE:
@@ -29,18 +29,18 @@ def missing_bytes(data: bytes) -> float:
     return 1.0
 
 
-def empty_share(data: bytes, pixels: int) -> float:
+def zero_filled_share(data: bytes, pixels: int) -> float:
     """Share of the coded picture (0..1) that was never written: more zeros in a row than plain areas are coded into.
 
     A lossy WebP has one byte of zeros for every 10,000 pixels of a plain area, a lossless one has none.
     """
     for kind, at, end in webp_chunks(data):
         if kind in _PICTURE and end > at:
-            return zeros_in(data, at, end, LEAST + (0 if kind == b"VP8L" else pixels // 5000)) / (end - at)
+            return count_zeros(data, at, end, MIN_RUN + (0 if kind == b"VP8L" else pixels // 5000)) / (end - at)
     return 0.0
 
 
-def closed_webp(data: bytes) -> bytes:
+def extract_first_picture(data: bytes) -> bytes:
     """A WebP of the first picture alone, which is all there, and of the transparency that goes with it."""
     pieces = []
     for kind, at, end in webp_chunks(data):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 # Zeros in a row that no encoder writes. 512 bits of zeros are a whole block of a JPEG at least.
-LEAST = 64
+MIN_RUN = 64
 _NOT_ZERO = re.compile(rb"[^\x00]")
 
 
-def zeros_in(data: bytes, start: int, end: int, least: int = LEAST) -> int:
+def count_zeros(data: bytes, start: int, end: int, least: int = MIN_RUN) -> int:
     """Bytes in runs of at least `least` zeros between two offsets."""
     total, needle = 0, bytes(least)
     while (at := data.find(needle, start, end)) >= 0:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from scanner.imaging.formats import tiff
-from scanner.imaging.formats.bitmap import read_bitmap
+from scanner.imaging.formats.bmp import read_bmp_header
 from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.gif_parts import gif_frames
 from scanner.imaging.formats.jpeg_scans import MAX_SCANS, Jpeg, read_jpeg
-from scanner.imaging.formats.png_parts import png_chunks, row_bytes
+from scanner.imaging.formats.png_parts import png_chunks, unpacked_bytes
 
 # The formats facescan decodes. Others are named so that a row can say `unsupported_format:heic`.
 DECODABLE = frozenset({"jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"})
@@ -117,7 +117,7 @@ def _jpeg(data: bytes) -> Header:
             refusal = f"too_many_scans:over_{MAX_SCANS}" if scans > MAX_SCANS else ""
             if not refusal and scans * pixels > _MAX_PASSES:
                 refusal = f"too_many_scans:{scans}"
-            return Header("jpeg", jpeg.width, jpeg.height, jpeg.closed, refusal=refusal, jpeg=jpeg)
+            return Header("jpeg", jpeg.width, jpeg.height, jpeg.has_end_mark, refusal=refusal, jpeg=jpeg)
     return Header("jpeg")
 
 
@@ -153,11 +153,13 @@ def _png(data: bytes) -> Header:
             return Header("png")
         packed += end - at if kind == b"IDAT" else 0
         complete = kind == b"IEND" and end <= len(data)
-    surplus = complete and packed > 1.1 * row_bytes(data) + _PNG_SURPLUS
-    return Header("png", width, height, complete, refusal=implausible(width * height, packed) if surplus else "")
+    surplus = complete and packed > 1.1 * unpacked_bytes(data) + _PNG_SURPLUS
+    return Header(
+        "png", width, height, complete, refusal=implausible_size_reason(width * height, packed) if surplus else ""
+    )
 
 
-def implausible(pixels: int, size: int) -> str:
+def implausible_size_reason(pixels: int, size: int) -> str:
     """The reason of a file that cannot be what it claims: so many pixels in so many bytes."""
     return f"implausible_size:{pixels}_pixels_in_{size}_bytes"
 
@@ -165,7 +167,7 @@ def implausible(pixels: int, size: int) -> str:
 def _gif(data: bytes) -> Header:
     width, height = struct.unpack_from("<HH", data, 6)
     frames, complete = gif_frames(data)
-    refusal = next((implausible(frame.pixels, frame.size) for frame in frames if frame.implausible), "")
+    refusal = next((implausible_size_reason(frame.pixels, frame.size) for frame in frames if frame.implausible), "")
     return Header("gif", width, height, complete, refusal=refusal)
 
 
@@ -184,23 +186,23 @@ def _webp(data: bytes) -> Header:
 
 
 def _bmp(data: bytes) -> Header:
-    found = read_bitmap(data)
+    found = read_bmp_header(data)
     return Header("bmp", abs(found.width), abs(found.height), complete=found.rows_end <= len(data))
 
 
 def _tiff(data: bytes) -> Header:
     """First directory only: OpenCV, too, decodes the first page. Complete if its last strip or tile is there."""
-    numbers = tiff.first_directory(data)
+    numbers = tiff.read_first_directory(data)
     if not numbers:
         return Header("tiff")
-    ends = numbers["strip"] + numbers["strip_size"], numbers["tile"] + numbers["tile_size"]
+    ends = numbers["strip_offset"] + numbers["strip_size"], numbers["tile_offset"] + numbers["tile_size"]
     return Header(
         "tiff",
         numbers["width"],
         numbers["height"],
-        complete=max(ends) <= len(data) and not tiff.is_cut(data),
+        complete=max(ends) <= len(data) and not tiff.has_values_beyond_end(data),
         tile_pixels=numbers["tile_width"] * numbers["tile_height"],
-        refusal=tiff.refusal(numbers),
+        refusal=tiff.opencv_refusal(numbers),
     )
 
 

@@ -15,7 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.imaging.formats.jpeg_scans import END, Jpeg, Scan, empty_share, missing_bands, restart_interval
+from scanner.imaging.formats.jpeg_scans import (
+    END,
+    Jpeg,
+    Scan,
+    missing_coefficients,
+    restart_interval,
+    zero_filled_share,
+)
 
 # What libjpeg leaves where there were no data: zeros, which are the middle of each component. Of CMYK, OpenCV makes 65.
 _GREY = {1: 128, 3: 128, 4: 65}
@@ -26,12 +33,12 @@ Decode = Callable[[bytes], NDArray[Any]]
 _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def closed(data: bytes, jpeg: Jpeg) -> bytes:
+def with_end_mark(data: bytes, jpeg: Jpeg) -> bytes:
     """The file up to its last scan's data, and an end mark."""
-    return data if jpeg.closed else data[: jpeg.end] + END
+    return data if jpeg.has_end_mark else data[: jpeg.end] + END
 
 
-def looks_unfinished(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
+def has_filler_grey(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
     """Whether places where the data may have run out have the colour that is left there.
 
     Args:
@@ -80,13 +87,15 @@ def missing_share(data: bytes, jpeg: Jpeg, decode: Decode = _decoded) -> float:
     Raises:
         MemoryError: the decoder does not take it again.
     """
-    plain = decode(closed(data, jpeg))
-    return max(empty_share(data, jpeg), min(1.0, missing_bands(jpeg)[0] + _cut_share(data, jpeg, plain, decode)))
+    plain = decode(with_end_mark(data, jpeg))
+    return max(
+        zero_filled_share(data, jpeg), min(1.0, missing_coefficients(jpeg)[0] + _cut_share(data, jpeg, plain, decode))
+    )
 
 
 def _cut_share(data: bytes, jpeg: Jpeg, plain: NDArray[Any], decode: Decode) -> float:
     """Share of the picture (0..1) that is not in the scans because their data end too early."""
-    passes = jpeg.passes
+    passes = jpeg.first_passes
     if _unlike(data, jpeg, passes, plain, decode):
         for scan in passes[: -_MOST_SCANS - 1 : -1]:  # it is the last one, unless there is a hole
             if share := _unlike(data, jpeg, [scan], plain, decode):

@@ -14,7 +14,7 @@ _COMPRESSIONS = {1: "rle8", 2: "rle4", 4: "jpeg", 5: "png", 11: "cmyk", 12: "cmy
 
 
 @dataclass(frozen=True, slots=True)
-class Bitmap:
+class BmpHeader:
     """The header of a BMP.
 
     Attributes:
@@ -35,7 +35,7 @@ class Bitmap:
     masks: tuple[int, ...]
 
     @property
-    def row(self) -> int:
+    def row_bytes(self) -> int:
         """Bytes of a row, padded to four."""
         return (abs(self.width) * self.bits + 31) // 32 * 4
 
@@ -43,24 +43,24 @@ class Bitmap:
     def rows_end(self) -> int:
         """Where the file should end; compressed rows have no length to hold the file against."""
         packed = self.compression not in (_RGB, _BITFIELDS, _ALPHA_BITFIELDS, 11)
-        return self.offset if packed else self.offset + self.row * abs(self.height)
+        return self.offset if packed else self.offset + self.row_bytes * abs(self.height)
 
     @property
-    def ours(self) -> bool:
-        """Whether `pixels_of` decodes it: what OpenCV 5.0 gets wrong, from 16 bits a pixel on."""
+    def opencv_misreads(self) -> bool:
+        """Whether `decode_bmp` decodes it: what OpenCV 5.0 gets wrong, from 16 bits a pixel on."""
         if self.bits == 24:
             return self.header == 12 and self.compression == _RGB
         return self.bits in (16, 32) and self.compression in (_BITFIELDS, _ALPHA_BITFIELDS) and len(self.masks) >= 3
 
     @property
-    def unusual(self) -> str:
+    def unsupported_reason(self) -> str:
         """Why nobody decodes it, as a reason; empty if it is a usual one."""
         if self.compression in (4, 5, 11, 12, 13):
             return f"unsupported_compression:{_COMPRESSIONS[self.compression]}"
         return f"unsupported_pixels:{self.bits}bit" if self.bits not in (1, 4, 8, 16, 24, 32) else ""
 
 
-def read_bitmap(data: bytes) -> Bitmap:
+def read_bmp_header(data: bytes) -> BmpHeader:
     """Read the header.
 
     Raises:
@@ -69,23 +69,23 @@ def read_bitmap(data: bytes) -> Bitmap:
     offset, header = struct.unpack_from("<I4x", data, 10)[0], data[14]
     if header == 12:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
-        return Bitmap(offset, width, height, bits, _RGB, header, ())
+        return BmpHeader(offset, width, height, bits, _RGB, header, ())
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     masks: tuple[int, ...] = ()
     if compression in (_BITFIELDS, _ALPHA_BITFIELDS) and bits in (16, 32):
         alpha = compression == _ALPHA_BITFIELDS or header >= 56
         masks = struct.unpack_from("<4I" if alpha else "<3I", data, 54)
-    return Bitmap(offset, width, height, bits, compression, header, masks)
+    return BmpHeader(offset, width, height, bits, compression, header, masks)
 
 
-def pixels_of(data: bytes, bitmap: Bitmap) -> NDArray[Any]:
-    """Decode what is `ours`: BGR or BGRA, uint8, (height, width, channels).
+def decode_bmp(data: bytes, bitmap: BmpHeader) -> NDArray[Any]:
+    """Decode what is `opencv_misreads`: BGR or BGRA, uint8, (height, width, channels).
 
     Raises:
         ValueError: the rows are not all there.
     """
     width, height = abs(bitmap.width), abs(bitmap.height)
-    rows = np.frombuffer(data, np.uint8, bitmap.row * height, bitmap.offset).reshape(height, bitmap.row)
+    rows = np.frombuffer(data, np.uint8, bitmap.row_bytes * height, bitmap.offset).reshape(height, bitmap.row_bytes)
     if bitmap.height > 0:
         rows = rows[::-1]
     if bitmap.bits == 24:

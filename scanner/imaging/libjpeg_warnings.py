@@ -9,22 +9,22 @@ from __future__ import annotations
 import os
 
 _STDERR = 2
-_ear: int | None = None  # a file in memory that is standard error
+_captured: int | None = None  # a file in memory that is standard error
 
 
-def listen() -> None:
+def capture() -> None:
     """Have standard error go to a file in memory, for good. Elsewhere than on Linux, nothing is done."""
-    global _ear
+    global _captured
     if hasattr(os, "memfd_create"):
-        _ear = os.memfd_create("complaints")
-        os.dup2(_ear, _STDERR)
+        _captured = os.memfd_create("libjpeg_warnings")
+        os.dup2(_captured, _STDERR)
 
 
-def heard() -> str:
+def take() -> str:
     """What was written since this was asked before; empty if nobody listens."""
-    if _ear is None or not os.lseek(_ear, 0, os.SEEK_CUR):
+    if _captured is None or not os.lseek(_captured, 0, os.SEEK_CUR):
         return ""
-    text = os.pread(_ear, 4096, 0)
-    os.ftruncate(_ear, 0)
-    os.lseek(_ear, 0, os.SEEK_SET)
+    text = os.pread(_captured, 4096, 0)
+    os.ftruncate(_captured, 0)
+    os.lseek(_captured, 0, os.SEEK_SET)
     return text.decode("ascii", "replace")

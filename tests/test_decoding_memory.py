@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scanner.imaging.decode import NoRoomError, decode
-from scanner.imaging.inspection import cost
+from scanner.imaging.decode import OverBudgetError, decode
+from scanner.imaging.inspection import decoding_memory
 from scanner.imaging.inspection.header import read_header
-from tests.costly import avif_that_lies, gif_of_clear_codes
+from tests.costly_files import avif_that_lies, gif_of_clear_codes
 from tests.pictures import (
     PNG_END,
     avif_deep,
@@ -65,7 +65,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
 PEAKS = """
 import json, sys
 from pathlib import Path
-from scanner.imaging.inspection.cost import memory, pixels_made
+from scanner.imaging.inspection.decoding_memory import estimate_bytes, count_decoded_pixels
 from scanner.imaging.decode import decode
 from scanner.imaging.inspection.header import read_header
 
@@ -79,7 +79,8 @@ for file in sys.argv[1:]:
     Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     assert decode(data).picture is not None, file
-    print(json.dumps([file, status("VmHWM") - before, memory(data, header, pixels_made(data, header))]))
+    estimate = estimate_bytes(data, header, count_decoded_pixels(data, header))
+    print(json.dumps([file, status("VmHWM") - before, estimate]))
 """
 
 
@@ -218,8 +219,8 @@ def test_plain_and_noisy_pictures_are_plausible(data):
 
 def test_what_is_coded_in_an_avif_counts_and_not_what_its_container_says():
     assert decode(avif_that_lies(1200), max_pixels=10**6).reason == "too_many_pixels:1440000"
-    with pytest.raises(NoRoomError) as error:
-        decode(avif_that_lies(1200), room=10**6)
+    with pytest.raises(OverBudgetError) as error:
+        decode(avif_that_lies(1200), pixel_budget=10**6)
     assert error.value.pixels > 10**6
 
 
@@ -236,7 +237,9 @@ def test_room_is_that_of_plain_pixels(name, times):
     data = pictures()[name]
     header = read_header(data)
     pixels = header.width * header.height
-    assert cost.in_pixels(cost.memory(data, header, pixels)) == pytest.approx(times * pixels, rel=0.1)
+    assert decoding_memory.as_plain_pixels(decoding_memory.estimate_bytes(data, header, pixels)) == pytest.approx(
+        times * pixels, rel=0.1
+    )
 
 
 def test_surplus_rows_are_refused_where_there_are_many():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.imaging.inspection.header import Header, jpeg_segments
-from scanner.imaging.inspection.jpeg_missing import missing_share
+from scanner.imaging.inspection.missing_jpeg_pixels import missing_share
 
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6  # PhotometricInterpretation
 _JPEG_LS = 0x37  # SOF55
@@ -17,7 +17,7 @@ _STARVING = (0, 1, 2)  # processes whose decoders make up pixels where data are 
 _MOST_BITS = 16  # of a difference between two samples
 
 
-def pixels_of(data: bytes, header: Header) -> NDArray[Any] | None:
+def decode_by_library(data: bytes, header: Header) -> NDArray[Any] | None:
     """Pixels as they are stored: grey, BGR or BGRA, uint8 or uint16; None if no library is there, or none can do it.
 
     Args:
@@ -48,7 +48,7 @@ def _jpeg(data: bytes, header: Header) -> NDArray[Any] | None:
         return None
     if jpeg.process == _JPEG_LS:  # what looks like a marker may be data there
         return _full_range(imagecodecs.jpegls_decode(data), jpeg.bits)
-    if not jpeg.closed:
+    if not jpeg.has_end_mark:
         return None
     pixels: NDArray[Any] = imagecodecs.jpeg8_decode(_without_spare_codes(data))
     if jpeg.process in _STARVING and missing_share(data, jpeg, lambda again: _in_3d(imagecodecs.jpeg8_decode(again))):

@@ -32,7 +32,7 @@ _SRGB_GAMMA, _GAMMA_TOLERANCE, _PRIMARY_TOLERANCE = 1 / 2.2, 0.05, 0.0011
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredSpace:
     """A colour space, as a file names it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Declared:
     space: Space | None
 
 
-def declared(data: bytes, format: str) -> Declared | None:
+def read_declared_space(data: bytes, format: str) -> DeclaredSpace | None:
     """Read the colour space that a file names; None if it names none. Never raises.
 
     Args:
@@ -59,15 +59,15 @@ def declared(data: bytes, format: str) -> Declared | None:
         return None
 
 
-def _nothing(data: bytes) -> Declared | None:
+def _nothing(data: bytes) -> DeclaredSpace | None:
     return None
 
 
-def _icc(profile: bytes) -> Declared:
-    return Declared("icc", profile_name(profile), read_profile(profile) if len(profile) <= MAX_PROFILE else None)
+def _icc(profile: bytes) -> DeclaredSpace:
+    return DeclaredSpace("icc", profile_name(profile), read_profile(profile) if len(profile) <= MAX_PROFILE else None)
 
 
-def _jpeg(data: bytes) -> Declared | None:
+def _jpeg(data: bytes) -> DeclaredSpace | None:
     """Join a profile in one segment, or in several that are numbered (ICC.1:2022, annex B.4); the first whole one."""
     parts: dict[int, bytes] = {}
     total = 0
@@ -86,12 +86,12 @@ def _jpeg(data: bytes) -> Declared | None:
     return _icc(b"".join(parts[number] for number in sorted(parts)) if len(parts) == total else b"")
 
 
-def _png(data: bytes) -> Declared | None:
+def _png(data: bytes) -> DeclaredSpace | None:
     chunks = dict(_png_colours(data))
     found = None  # what is ignored if nothing else counts
     if len(cicp := chunks.get(b"cICP", b"")) == 4:
         full_range_rgb = cicp[2] == 0 and cicp[3] == 1
-        found = Declared("cicp", f"{cicp[0]}/{cicp[1]}", coded_space(cicp[0], cicp[1]) if full_range_rgb else None)
+        found = DeclaredSpace("cicp", f"{cicp[0]}/{cicp[1]}", coded_space(cicp[0], cicp[1]) if full_range_rgb else None)
     if b"iCCP" in chunks and not (found and found.space):
         found = _icc(_unpacked(chunks[b"iCCP"]))
     if found and found.space:
@@ -133,7 +133,7 @@ def _unpacked(iccp: bytes) -> bytes:
     return profile if unpacker.eof else b""
 
 
-def _gamma(gamma: float, chromaticities: bytes) -> Declared | None:
+def _gamma(gamma: float, chromaticities: bytes) -> DeclaredSpace | None:
     """Make a space of a power curve, with primaries that may be others than those of sRGB.
 
     The gamma of sRGB without other primaries means sRGB, whose curve is no power curve (PNG, third edition, 11.3.2.5).
@@ -149,12 +149,12 @@ def _gamma(gamma: float, chromaticities: bytes) -> Declared | None:
         return None
     try:
         curve = power_curve(1 / gamma)
-        return Declared("gamma", name, rgb_space(colorants(points), (curve, curve, curve)))
+        return DeclaredSpace("gamma", name, rgb_space(colorants(points), (curve, curve, curve)))
     except ValueError:
-        return Declared("gamma", name, None)
+        return DeclaredSpace("gamma", name, None)
 
 
-def _webp(data: bytes) -> Declared | None:
+def _webp(data: bytes) -> DeclaredSpace | None:
     """Take the first ICCP chunk, if the header announces one (RFC 9649, 2.7.1.4)."""
     if data[12:16] != b"VP8X" or not data[20] & 0x20:
         return None
@@ -167,7 +167,7 @@ def _webp(data: bytes) -> Declared | None:
     return None
 
 
-def _heif(data: bytes) -> Declared | None:
+def _heif(data: bytes) -> DeclaredSpace | None:
     """Take the profile of the picture, or else its code points."""
     colours = {data[at : at + 4]: (at + 4, end) for kind, at, end in properties(data) if kind == b"colr"}
     for kind in (b"prof", b"rICC"):
@@ -176,10 +176,10 @@ def _heif(data: bytes) -> Declared | None:
     if b"nclx" not in colours:
         return None
     primaries, transfer = struct.unpack_from(">HH", data, colours[b"nclx"][0])
-    return Declared("nclx", f"{primaries}/{transfer}", avif_space(primaries, transfer))
+    return DeclaredSpace("nclx", f"{primaries}/{transfer}", avif_space(primaries, transfer))
 
 
-def _tiff(data: bytes) -> Declared | None:
+def _tiff(data: bytes) -> DeclaredSpace | None:
     order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(order + "I", data, 4)[0]
     for tag, _, count, at in tiff.entries(data, order, start):
@@ -189,7 +189,7 @@ def _tiff(data: bytes) -> Declared | None:
     return None
 
 
-def _bmp(data: bytes) -> Declared | None:
+def _bmp(data: bytes) -> DeclaredSpace | None:
     """Take the profile that a header of version 5 (BITMAPV5HEADER: 124 bytes) embeds."""
     if data[14] != 124 or data[70:74] != b"DEBM":  # PROFILE_EMBEDDED, the other way round
         return None
@@ -197,7 +197,7 @@ def _bmp(data: bytes) -> Declared | None:
     return _icc(data[14 + at : 14 + at + size])
 
 
-_READERS: dict[str, Callable[[bytes], Declared | None]] = {
+_READERS: dict[str, Callable[[bytes], DeclaredSpace | None]] = {
     "jpeg": _jpeg,
     "png": _png,
     "webp": _webp,

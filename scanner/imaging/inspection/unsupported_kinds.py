@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from scanner.imaging.formats.bitmap import read_bitmap
+from scanner.imaging.formats.bmp import read_bmp_header
 from scanner.imaging.formats.jpeg_scans import Jpeg
-from scanner.imaging.formats.tiff import first_directory
+from scanner.imaging.formats.tiff import read_first_directory
 from scanner.imaging.inspection.header import Header
 
 _JPEG_LS = 0x37  # SOF55
@@ -25,7 +25,7 @@ _PROCESSES = {
 }
 
 
-def unusual(data: bytes, header: Header) -> str:
+def unsupported_reason(data: bytes, header: Header) -> str:
     """The reason for a whole file that OpenCV refused: `unsupported_...`; empty if its kind is a usual one.
 
     Args:
@@ -34,17 +34,17 @@ def unusual(data: bytes, header: Header) -> str:
     """
     try:
         if header.format == "jpeg" and header.jpeg:
-            return unusual_jpeg(header.jpeg)
+            return unsupported_jpeg_reason(header.jpeg)
         if header.format == "bmp":
-            return read_bitmap(data).unusual
+            return read_bmp_header(data).unsupported_reason
         if header.format == "tiff":
-            return _unusual_tiff(first_directory(data))
+            return _unsupported_tiff_reason(read_first_directory(data))
     except (struct.error, IndexError, ValueError):
         pass
     return ""
 
 
-def unusual_jpeg(jpeg: Jpeg) -> str:
+def unsupported_jpeg_reason(jpeg: Jpeg) -> str:
     """What is unusual about a JPEG, as a reason; empty if nothing is."""
     if jpeg.bits != 8:
         return f"unsupported_pixels:{jpeg.bits}bit"
@@ -55,7 +55,7 @@ def unusual_jpeg(jpeg: Jpeg) -> str:
     return ""
 
 
-def _unusual_tiff(numbers: dict[str, int]) -> str:
+def _unsupported_tiff_reason(numbers: dict[str, int]) -> str:
     if numbers.get("compression") == 6:
         return "unsupported_compression:old_jpeg"
     if numbers.get("samples", 0) > 4:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.imaging.decode import Picture
+from tests.orientation_cases import avif, box, segment, wrong_checksum
 from tests.pictures import encode, png_16_bit, png_chunk
-from tests.turned import avif, box, segment, wrong_checksum
 
 Array = NDArray[np.float64]
 RGB = (b"r", b"g", b"b")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scanner.imaging.decode import decode
-from tests import coloured
+from tests import colour_cases
 from tests.pictures import difference, encode, noise, scene
 
 SIZE = 96
@@ -29,7 +29,7 @@ def test_a_picture_that_is_another_on_black_is_both(kind):
     best = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     decoded = decode(encode(pixels, kind, **best))
     assert difference(decoded.picture[..., 0], light) < 2
-    (black,) = decoded.others
+    (black,) = decoded.alternatives
     assert black.shape == decoded.picture.shape
     assert difference(black[..., 0], dark) < 2
 
@@ -37,7 +37,7 @@ def test_a_picture_that_is_another_on_black_is_both(kind):
 def test_16_bits_are_no_other_matter():
     pixels, _, dark = two_in_one()
     deep = cv2.imencode(".png", pixels.astype(np.uint16) * 257)[1].tobytes()
-    (black,) = decode(deep).others
+    (black,) = decode(deep).alternatives
     assert difference(black[..., 0], dark) < 2
 
 
@@ -46,13 +46,13 @@ def test_dots_that_look_grey_from_afar_count_as_see_through():
     dots = np.where(noise(SIZE, SIZE)[..., 0] < OTHER, 255, 0).astype(np.uint8)
     decoded = decode(encode(np.dstack([np.full((SIZE, SIZE, 3), 255, np.uint8), dots]), "PNG"))
     assert decoded.picture.min() == 255
-    assert np.array_equal(decoded.others[0][..., 0], dots)
+    assert np.array_equal(decoded.alternatives[0][..., 0], dots)
 
 
 def test_a_small_face_that_is_see_through_is_enough():
     alpha = np.full((SIZE, SIZE), 255, np.uint8)
     alpha[30:62, 30:62] = 100
-    assert decode(encode(np.dstack([scene(SIZE, SIZE), alpha]), "PNG")).others
+    assert decode(encode(np.dstack([scene(SIZE, SIZE), alpha]), "PNG")).alternatives
 
 
 def _disc(softness):
@@ -74,17 +74,19 @@ def _disc(softness):
     ids=["opaque", "open", "nearly opaque", "cut out", "cut out softly"],
 )
 def test_what_looks_the_same_on_black_is_judged_once(alpha):
-    assert decode(encode(np.dstack([scene(SIZE, SIZE), alpha]), "PNG")).others == ()
+    assert decode(encode(np.dstack([scene(SIZE, SIZE), alpha]), "PNG")).alternatives == ()
 
 
 @pytest.mark.parametrize("name", ["negative", "exchanged"])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_without_a_drastic_profile_it_is_another_picture(name, kind):
     """Many programs drop a profile and leave the pixels as they are."""
-    decoded = decode(encode(coloured.chart(), kind, icc_profile=coloured.PROFILES[name][0]))
-    assert [np.array_equal(other, decode(encode(coloured.chart(), kind)).picture) for other in decoded.others] == [True]
+    decoded = decode(encode(colour_cases.chart(), kind, icc_profile=colour_cases.PROFILES[name][0]))
+    assert [
+        np.array_equal(other, decode(encode(colour_cases.chart(), kind)).picture) for other in decoded.alternatives
+    ] == [True]
 
 
 @pytest.mark.parametrize("name", ["srgb", "p3", "prophoto", "bt2020", "linear", "version 5"])
 def test_the_profiles_of_cameras_and_editors_make_one_picture(name):
-    assert decode(encode(coloured.chart(), "PNG", icc_profile=coloured.PROFILES[name][0])).others == ()
+    assert decode(encode(colour_cases.chart(), "PNG", icc_profile=colour_cases.PROFILES[name][0])).alternatives == ()

@@ -17,7 +17,7 @@ _SEE_THROUGH = (16, 239)
 _AREA = np.ones((3, 3), np.uint8)
 
 
-def hides_another(pixels: NDArray[Any]) -> bool:
+def hides_second_picture(pixels: NDArray[Any]) -> bool:
     """Tell whether an area of a picture is neither open nor opaque, so that a black ground makes another picture of it.
 
     Args:

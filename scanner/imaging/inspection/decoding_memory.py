@@ -7,36 +7,36 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scanner.imaging.formats.bitmap import read_bitmap
-from scanner.imaging.formats.tiff import first_directory
+from scanner.imaging.formats.bmp import read_bmp_header
+from scanner.imaging.formats.tiff import read_first_directory
 from scanner.imaging.inspection.avif_size import coded_pixels
 from scanner.imaging.inspection.header import Header
 
 # Bytes of a pixel of a plain picture (a JPEG, a PNG in colour), with all copies that decoding makes. Measured.
-PLAIN = 6
+PLAIN_PIXEL_BYTES = 6
 # Plain areas cost some formats nothing: a white WebP has 38 bytes at any size, an AVIF of 48 megapixels 1,200. Larger
 # pictures are refused if a byte stands for more pixels than in those: no face can be in them.
 _LARGE, _PIXELS_A_BYTE = 24_000_000, 50_000
 _BOXES = 4096  # bytes in which an AVIF says what it is made of
 
 
-def pixels_made(data: bytes, header: Header) -> int:
+def count_decoded_pixels(data: bytes, header: Header) -> int:
     """Pixels that a decoder makes, which may be more than the picture has."""
     pixels = max(header.width * header.height, header.tile_pixels)
     return max(pixels, coded_pixels(data)) if header.format == "avif" else pixels
 
 
-def is_too_plain(pixels: int, size: int) -> bool:
+def is_implausibly_plain(pixels: int, size: int) -> bool:
     """Whether so many pixels in so many bytes can only be there to cost memory."""
     return pixels > _LARGE and pixels > _PIXELS_A_BYTE * size
 
 
-def in_pixels(memory: int) -> int:
+def as_plain_pixels(memory: int) -> int:
     """Pixels of a plain picture that take so much memory."""
-    return memory // PLAIN
+    return memory // PLAIN_PIXEL_BYTES
 
 
-def memory(data: bytes, header: Header, pixels: int) -> int:
+def estimate_bytes(data: bytes, header: Header, pixels: int) -> int:
     """Bytes that decoding takes at its peak, the picture included. Measured with OpenCV 5.0 at 16 megapixels.
 
     Args:
@@ -47,20 +47,20 @@ def memory(data: bytes, header: Header, pixels: int) -> int:
     try:
         return int(pixels * _PIXEL[header.format](data, header))
     except (KeyError, struct.error, IndexError, ValueError):  # not decoded, or the header is cut
-        return pixels * PLAIN
+        return pixels * PLAIN_PIXEL_BYTES
 
 
 def _jpeg(_: bytes, header: Header) -> float:
     """Of several scans, all coefficients are kept until the last one."""
     jpeg = header.jpeg
     if jpeg is None:
-        return PLAIN
-    again = 0 if jpeg.closed else 6  # it is decoded again, to see what is missing
+        return PLAIN_PIXEL_BYTES
+    again = 0 if jpeg.has_end_mark else 6  # it is decoded again, to see what is missing
     if len(jpeg.scans) < 2:
-        return PLAIN + again
+        return PLAIN_PIXEL_BYTES + again
     across, down = jpeg.block if len(jpeg.sampling) > 1 else (8, 8)
     samples = sum(h * v for h, v in jpeg.sampling) * 64 / (across * down) if len(jpeg.sampling) > 1 else 1
-    return max(PLAIN, 3 + 2 * samples) + again
+    return max(PLAIN_PIXEL_BYTES, 3 + 2 * samples) + again
 
 
 def _png(data: bytes, _: Header) -> float:
@@ -70,11 +70,11 @@ def _png(data: bytes, _: Header) -> float:
 
 
 def _bmp(data: bytes, _: Header) -> float:
-    return 24 if read_bitmap(data).ours else 7
+    return 24 if read_bmp_header(data).opencv_misreads else 7
 
 
 def _tiff(data: bytes, _: Header) -> float:
-    numbers = first_directory(data)
+    numbers = read_first_directory(data)
     return 4 * max(2, min(4, numbers["samples"])) if numbers and numbers["bits"] > 8 else 11
 
 
@@ -96,7 +96,7 @@ _PIXEL: dict[str, Callable[[bytes, Header], float]] = {
 }
 
 
-def probe(size: int) -> None:
+def require(size: int) -> None:
     """Try whether there is as much memory as decoding needs.
 
     Raises:
