@@ -38,7 +38,8 @@ from train.evaluation.figures import Evaluation
 from train.evaluation.metrics import Confusion, confusion
 from train.evaluation.probe import PROBES, probe_aucs
 from train.fitting.checkpoint import Checkpoint
-from train.fitting.fit import fit, layer_table, logits
+from train.fitting.fit import fit, logits
+from train.fitting.network import layer_table
 from train.fitting.weights import resolve
 from train.onnx_export.card import write_card
 from train.onnx_export.export import OPSET, export
