@@ -23,6 +23,7 @@ from scanner.system.allocator import keep_memory
 from scanner.system.quiet import silent_libraries
 
 if TYPE_CHECKING:
+    from train.data.samples import Sample
     from train.recipes.schema import Recipe
 
 USAGE_ERROR, INTERRUPTED, NOBODY_READS = 2, 130, NobodyReadsError.exit_code
@@ -82,8 +83,11 @@ def list_recipes(recipe: str | None, form: str) -> None:
         from train.own_recipes import as_toml, load_recipe
         from train.recipes.listing import describe
 
-        write = {"text": describe, "toml": as_toml, "json": lambda found: json.dumps(asdict(found), indent=2)}
-        click.echo(write[form](load_recipe(recipe)))
+        chosen = load_recipe(recipe)
+        if form == "json":
+            click.echo(json.dumps(asdict(chosen), indent=2))
+        else:
+            click.echo(as_toml(chosen) if form == "toml" else describe(chosen))
         return
     if form != "text":
         raise click.UsageError("--format goes with a RECIPE")
@@ -94,7 +98,7 @@ def list_recipes(recipe: str | None, form: str) -> None:
         click.echo(f"{found.name:24} {accuracy:>8}  {study:21}  {found.summary}")
 
 
-def _training_options(command: Callable) -> Callable:
+def _training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that `fit` and `reproduce` share."""
     options = (
         click.argument("recipe", shell_complete=recipes),
@@ -351,9 +355,7 @@ def evaluate(
         raise FacescanError(f"{error.filename}: {error.strerror}") from error
 
 
-def _kept_for_test(samples: Sequence, record: Path) -> list:
-    import json
-
+def _kept_for_test(samples: Sequence[Sample], record: Path) -> list[Sample]:
     try:
         kept = set(json.loads(record.read_text(encoding="utf-8"))["splits"]["test"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -69,7 +69,7 @@ def _read_toml(file: Path) -> Recipe:
     inputs = values.pop("inputs", None)
     if not isinstance(inputs, list) or not inputs:
         raise FacescanError(f"{where}: no [[inputs]]: facescan-train list kim-cnn --format toml prints an example")
-    return _made(
+    recipe: Recipe = _made(
         Recipe,
         values
         | {
@@ -79,6 +79,7 @@ def _read_toml(file: Path) -> Recipe:
         },
         where,
     )
+    return recipe
 
 
 def _made(kind: Callable[..., Any], values: Any, where: str) -> Any:
@@ -124,7 +125,7 @@ def _checked(recipe: Recipe, where: str) -> Recipe:
     from train.data.augment import AUGMENTATIONS, COPIES
 
     training = recipe.training
-    named = NAMED | {"augmentation": ("", *AUGMENTATIONS), "copies": ("", *COPIES)}
+    named = {**NAMED, "augmentation": ("", *AUGMENTATIONS), "copies": ("", *COPIES)}
     for part in (recipe, training):
         for field in fields(part):
             value = getattr(part, field.name)

@@ -22,8 +22,8 @@ from scanner.detector.model import Detector
 from scanner.detector.runtime import available_cpus
 from scanner.errors import FacescanError
 from scanner.output.destination import replace_file
-from train.data.crops import Crops, crops
-from train.data.degrade import AS_FOUND, CONDITIONS, FAIR, Condition, conditions
+from train.data.crops import Condition, Crops, crops
+from train.data.degrade import AS_FOUND, CONDITIONS, FAIR, conditions
 from train.data.hash_split import short_hash, with_contents
 from train.data.index import data_hash, names, of_sets, set_names
 from train.data.layouts import read_layout, summary

@@ -111,14 +111,14 @@ def _read_index(index: Path) -> list[Sample]:
         label = _label(row[label_column] or "", path)
         if not label:
             raise FacescanError(f"{index}: line {line}: label {row[label_column]!r} is neither real nor fake")
-        split, *about = (
+        split, set_name, generator, group = (
             (row.get(columns[name]) or "").strip() if name in columns else ""
             for name in ("split", "set", "generator", "group")
         )
         if split.lower() not in ("", *SPLITS):
             raise FacescanError(f"{index}: line {line}: split {split!r} is neither train, validation nor test")
         split = SPLITS.get(split.lower(), "") or _of_folders(PurePosixPath(path).parts[:-1])[1]
-        samples.append(Sample(path, find(path), label == "fake", *about, split))
+        samples.append(Sample(path, find(path), label == "fake", set_name, generator, group, split))
     return _with_whole_splits(samples)
 
 

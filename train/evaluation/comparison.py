@@ -56,7 +56,7 @@ def over_seeds(records: Sequence[Mapping[str, Any]], study: Study) -> str:
     values = [figures_of(confusion_of(record["own_rule"]["test"]), study.positive) for record in records]
     parts = []
     for name in FIGURES:
-        column = [value[name] for value in values if value[name] is not None]
+        column = [figure for value in values if (figure := value[name]) is not None]
         if len(column) > 1:
             parts.append(f"{_title(name, study.positive)} {mean(column):.4f} ± {stdev(column):.4f}")
     seeds = ", ".join(str(record["seed"]) for record in records)

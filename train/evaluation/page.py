@@ -172,7 +172,7 @@ def _verdicts(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]
 
 def _curves(evaluation: Evaluation, generators: Sequence[Row]) -> list[tuple[Row, Any]]:
     """The worst generators, each with its small ROC curve."""
-    own = {}
+    own: dict[str, list[int]] = {}
     for i, sample in enumerate(evaluation.scores.samples):
         if sample.fake:
             own.setdefault(sample.maker, []).append(i)

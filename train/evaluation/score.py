@@ -69,7 +69,7 @@ def score_crops(detector: Detector, parts: Iterable[Crops]) -> Scores:
     found = [np.empty((len(CONDITIONS), 0))]
     for seen in parts:
         values = np.stack([p_fake(detector, regions) for regions in seen.regions])
-        judged = np.isfinite(values).all(axis=0)
+        judged = np.asarray(np.isfinite(values).all(axis=0), bool)
         found.append(values[:, judged])
         samples += [sample for sample, number in zip(seen.samples, judged, strict=True) if number]
         broken += [sample for sample, number in zip(seen.samples, judged, strict=True) if not number]
@@ -128,7 +128,7 @@ def p_fake(detector: Detector, regions: Sequence[Region]) -> NDArray[np.float64]
         # Some models take one number of pictures only.
         filled = batch + [batch[0]] * (size - len(batch)) if detector.batch else batch
         parts.append(detector.p_fake(filled)[: len(batch)])
-    return np.round(np.concatenate(parts), 4)
+    return np.concatenate(parts).round(4)
 
 
 def write_predictions(file: Path, scores: Scores) -> None:

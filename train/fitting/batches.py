@@ -26,7 +26,7 @@ QUEUED_BATCHES = 8
 Tensors = tuple[NDArray[np.float32], ...]
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type stubs
     """Draws and normalises batches of crops; a batch depends on seed, epoch and position only.
 
     Each item is a pair: the input of the network, (n, height, width, 3) float32, or a tuple of these for a network
@@ -125,7 +125,7 @@ def targets(fake: NDArray[np.bool_], recipe: Recipe) -> NDArray[Any]:
         For a softmax the index of the label, (n,) int32; otherwise 1 for the second label and 0 for the first, (n, 1)
         float32.
     """
-    is_label_1 = fake == (recipe.labels[1] == "fake")
+    is_label_1: NDArray[np.bool_] = fake == (recipe.labels[1] == "fake")
     return is_label_1.astype(np.int32) if recipe.output == "softmax" else is_label_1.astype(np.float32)[:, None]
 
 

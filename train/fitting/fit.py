@@ -180,7 +180,7 @@ def logits(model: keras.Model, regions: Sequence[Region], recipe: Recipe) -> NDA
     return to_logits(np.concatenate(parts).astype(np.float64), recipe.card())
 
 
-class _Curve(keras.callbacks.Callback):
+class _Curve(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type stubs
     """Records and reports the figures of every epoch; shows a progress bar of its steps on a terminal."""
 
     def __init__(self, epochs: int, report: Callable[[str], None], history: Sequence[dict[str, float]] = ()) -> None:

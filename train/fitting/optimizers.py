@@ -11,7 +11,7 @@ from train.fitting.pytorch import ADAM_EPSILON
 from train.recipes.schema import Recipe
 
 
-class StudyAdam(keras.optimizers.Adam):
+class StudyAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras has no type stubs
     """Adam with L2 decay in the gradient, as PyTorch has it, and with a smaller learning rate for some layers.
 
     Keras' own weight decay is decoupled from the gradient, and Keras has one learning rate for all layers.

@@ -22,7 +22,8 @@ from train.evaluation.comparison import FIGURES, confusion_of, figures_of, share
 from train.maintenance.markdown import figure, fill
 from train.maintenance.markdown import table as as_markdown
 from train.recipes import RECIPES
-from train.recipes.schema import Recipe, Training
+from train.recipes.schema import Training
+from train.recipes.studies import Study
 
 RESULTS = Path(__file__).parents[1] / "RESULTS.md"
 RECORDS = Path(__file__).parents[1] / "records.jsonl"
@@ -145,7 +146,7 @@ def _excerpt(record: Record) -> Record:
 
 def _line(record: Record) -> tuple[str, ...]:
     recipe, form = RECIPES[record["recipe"]["name"]], record["format"]
-    study, found = recipe.study, confusion_of(record["own_rule"]["test"])
+    study, found = _studies()[recipe.name], confusion_of(record["own_rule"]["test"])
     here = figures_of(found, study.positive)
     low, high = share_interval(found, study.positive, "accuracy") or (None, None)
     return (
@@ -179,39 +180,34 @@ def _epochs(record: Record) -> str:
 def _not_run(whole: Sequence[Record]) -> str:
     done = {(record["recipe"]["name"], record["format"]) for record in whole}
     missing = [
-        f"{recipe.name} ({FORMS[form]})"
-        for recipe in _of_studies()
-        if not set(recipe.backbones) & set(WITHOUT_WEIGHTS)
+        f"{name} ({FORMS[form]})"
+        for name in _studies()
+        if not set(RECIPES[name].backbones) & set(WITHOUT_WEIGHTS)
         for form in FORMS
-        if (recipe.name, form) not in done
+        if (name, form) not in done
     ]
     return f"Not run whole yet: {', '.join(missing)}." if missing else ""
 
 
 def _without_weights() -> str:
-    rows = [
-        (
-            recipe.name,
-            recipe.study.name,
-            figure(recipe.study.accuracy, 4),
-            ", ".join(name for name in recipe.backbones if name in WITHOUT_WEIGHTS),
-            f"`facescan-train reproduce {recipe.name} --data DATA --both`",
-        )
-        for recipe in _of_studies()
-        if set(recipe.backbones) & set(WITHOUT_WEIGHTS)
-    ]
+    rows = []
+    for name, study in _studies().items():
+        missing = [backbone for backbone in RECIPES[name].backbones if backbone in WITHOUT_WEIGHTS]
+        if missing:
+            command = f"`facescan-train reproduce {name} --data DATA --both`"
+            rows.append((name, study.name, figure(study.accuracy, 4), ", ".join(missing), command))
     return as_markdown(("recipe", "study", "published accuracy", "weights that were missing", "command"), rows)
 
 
 def _papers() -> str:
-    papers = dict.fromkeys(recipe.study.paper.name for recipe in _of_studies())
-    by_name = {recipe.study.paper.name: recipe.study.paper for recipe in _of_studies()}
-    rows = [(name, by_name[name].title, by_name[name].venue, by_name[name].data) for name in papers]
+    papers = {study.paper.name: study.paper for study in _studies().values()}
+    rows = [(name, paper.title, paper.venue, paper.data) for name, paper in papers.items()]
     return as_markdown(("study", "title", "published", "pictures"), rows)
 
 
-def _of_studies() -> list[Recipe]:
-    return [recipe for recipe in RECIPES.values() if recipe.study]
+def _studies() -> dict[str, Study]:
+    """Return the published study of each recipe that has one, by the recipe's name."""
+    return {recipe.name: recipe.study for recipe in RECIPES.values() if recipe.study}
 
 
 def _circumstances(records: Sequence[Record]) -> str:

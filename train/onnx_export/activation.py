@@ -66,7 +66,7 @@ def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
     kept = [tensor for tensor in graph.output if tensor.name == card.output.name]
-    needed, nodes = {card.output.name}, []
+    needed, nodes = {card.output.name}, list[onnx.NodeProto]()
     for node in reversed(graph.node):  # they are in the order of computation
         if needed.intersection(node.output):
             nodes.insert(0, node)
@@ -243,7 +243,9 @@ def _constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic] | np
 
 
 def _node(graph: onnx.GraphProto, operator: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
-    graph.node.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
+    node = helper.make_node(operator, list(inputs), [output], name=output)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+    graph.node.append(node)
     return output
 
 
