@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from train.evaluation.evaluate import CALLED_AT
 from train.evaluation.figures import Evaluation, Row
 from train.evaluation.metrics import tpr_at_fpr
 from train.evaluation.mistakes import class_reports, worst_mistakes
+from train.run_record import RunRecord, read_record
 
 HTML = Path(__file__).parent / "html"
 # The rates that people ask for: of false alarms, with the threshold chosen on these very pictures.
@@ -131,14 +131,10 @@ def page(evaluation: Evaluation, card: Card, source: Source) -> str:
 
 
 def _of_the_run(record: Path | None) -> dict[str, Any]:
-    """The training's curves and the network's layers, where a run's record is at hand and has them."""
-    found: dict[str, Any] = {"histories": [], "layers": []}
-    if record is not None:
-        values = json.loads(record.read_text("utf-8"))
-        epochs = values.get("history") or []
-        found["histories"] = [(name, charts.history(epochs, name)) for name in ("loss", "accuracy") if epochs]
-        found["layers"] = values.get("layers") or []
-    return found
+    """Draw the curves of the training and list the network's layers, as far as a run's record has them."""
+    found = read_record(record) if record is not None else RunRecord()
+    names = ("loss", "accuracy") if found.history else ()
+    return {"histories": [(name, charts.history(found.history, name)) for name in names], "layers": found.layers}
 
 
 def _points(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) -> list[Point]:
