@@ -21,7 +21,7 @@ from scanner.result import Verdict
 from train.data.degrade import CONDITIONS, FAIR, TITLES
 from train.data.samples import LABELS, Sample
 from train.evaluation import page_charts as charts
-from train.evaluation.evaluate import CALLED_AT
+from train.evaluation.evaluate import DECISION_FPR
 from train.evaluation.figures import Evaluation, Row
 from train.evaluation.metrics import tpr_at_fpr
 from train.evaluation.mistakes import class_reports, worst_mistakes
@@ -112,7 +112,7 @@ def page(evaluation: Evaluation, card: Card, source: Source) -> str:
         reals=sorted(by_scope["reals"], key=lambda row: -(row.over_5 or 0)),
         hindsight=_hindsight(labels, p_fake),
         points=points,
-        called_at=CALLED_AT,
+        called_at=DECISION_FPR,
         verdicts=_verdicts(card, labels, p_fake),
         conditions=[(TITLES[name], evaluation.row("pooled", "all", name)) for name in CONDITIONS],
         fair=TITLES[FAIR],
