@@ -23,6 +23,7 @@ from scanner.system.allocator import keep_memory
 from scanner.system.quiet import silent_libraries
 
 if TYPE_CHECKING:
+    from train.data.samples import Sample
     from train.recipes.schema import Recipe
 
 USAGE_ERROR, INTERRUPTED, NOBODY_READS = 2, 130, NobodyReadsError.exit_code
@@ -82,8 +83,11 @@ def list_recipes(recipe: str | None, form: str) -> None:
         from train.own_recipes import as_toml, load_recipe
         from train.recipes.listing import describe
 
-        write = {"text": describe, "toml": as_toml, "json": lambda found: json.dumps(asdict(found), indent=2)}
-        click.echo(write[form](load_recipe(recipe)))
+        chosen = load_recipe(recipe)
+        if form == "json":
+            click.echo(json.dumps(asdict(chosen), indent=2))
+        else:
+            click.echo(as_toml(chosen) if form == "toml" else describe(chosen))
         return
     if form != "text":
         raise click.UsageError("--format goes with a RECIPE")
@@ -94,7 +98,7 @@ def list_recipes(recipe: str | None, form: str) -> None:
         click.echo(f"{found.name:24} {accuracy:>8}  {study:21}  {found.summary}")
 
 
-def _training_options(command: Callable) -> Callable:
+def _training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that `fit` and `reproduce` share."""
     options = (
         click.argument("recipe", shell_complete=recipes),
@@ -211,6 +215,7 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
     from train.evaluation.comparison import comparison, over_seeds
     from train.maintenance.results import read_records, table
     from train.recipes import find_recipe
+    from train.run_record import RECORD, read_record
 
     chosen = find_recipe(recipe)
     if chosen.study is None:
@@ -225,8 +230,8 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
             form = "re_encoded" if normalise_format else "as_found"
             folder = out / chosen.name / (form if seed == 0 else f"{form}_seed_{seed}")
             _run(chosen, data, folder, changes | {"normalise_format": normalise_format, "seed": seed})
-            if (folder / "run.json").is_file():
-                records.append(json.loads((folder / "run.json").read_text("utf-8")))
+            if (folder / RECORD).is_file():
+                records.append(read_record(folder / RECORD))
                 texts.append(comparison(records[-1], chosen.study))
         if len(records) > 1:
             texts.append(over_seeds(records, chosen.study))
@@ -235,9 +240,10 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
 
 
 def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None:
-    """Run a recipe with the shared options, which have the names of `train.run.Plan`'s fields."""
+    """Run a recipe with the shared options, which have the names of `train.plan.Plan`'s fields."""
     with _quiet_import():
-        from train.run import Plan, run
+        from train.plan import Plan
+        from train.run import run
 
     run(recipe, data, out, Plan(**changes), click.echo)
 
@@ -323,7 +329,7 @@ def evaluate(
     check_output(html, PAGE, "--html")
     samples = read_samples(data)
     if record is not None:
-        samples = _kept_for_test(samples, record)
+        samples = _held_out_by(samples, record)
     detector = Detector(find_model(model), threads=available_cpus())
     known = trained_on(detector.card, samples)
     if known:
@@ -351,14 +357,12 @@ def evaluate(
         raise FacescanError(f"{error.filename}: {error.strerror}") from error
 
 
-def _kept_for_test(samples: Sequence, record: Path) -> list:
-    import json
+def _held_out_by(samples: Sequence[Sample], record: Path) -> list[Sample]:
+    """Return the samples that a run held out for the test."""
+    from train.run_record import read_record
 
-    try:
-        kept = set(json.loads(record.read_text(encoding="utf-8"))["splits"]["test"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FacescanError(f"{record}: no record of a run: {error}") from error
-    chosen = [sample for sample in samples if sample.path in kept]
+    paths = set(read_record(record, ("splits",)).splits.get("test", ()))
+    chosen = [sample for sample in samples if sample.path in paths]
     if not chosen:
         raise FacescanError(f"{record}: none of its test pictures are in the data")
     return chosen

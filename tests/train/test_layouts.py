@@ -162,7 +162,8 @@ def test_files_that_cannot_be_used_are_left_out_by_name(tmp_path):
 
 def test_a_run_says_what_it_found_and_names_what_it_left_out(recipe, tmp_path):
     pytest.importorskip("tensorflow")
-    from train.run import Plan, run
+    from train.plan import Plan
+    from train.run import run
 
     data = put(
         tmp_path / "set",

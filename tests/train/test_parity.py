@@ -28,7 +28,8 @@ from scanner.settings import Settings
 from train.data.crops import crops
 from train.data.index import read_samples
 from train.data.samples import Sample
-from train.fitting.fit import fit, logits, to_tensors
+from train.fitting.batches import to_tensors
+from train.fitting.fit import fit, logits
 from train.onnx_export.export import TOLERANCE, export
 from train.recipes import RECIPES
 from train.recipes.schema import Recipe

@@ -21,7 +21,7 @@ from scanner.errors import FacescanError
 from train.data.crops import Crops, crops
 from train.data.index import read_samples
 from train.evaluation.metrics import auc
-from train.fitting.fit import targets, to_tensors
+from train.fitting.batches import targets, to_tensors
 from train.onnx_export.export import export
 from train.onnx_export.quantise import halve, quantise
 from train.recipes.schema import Recipe, Training

@@ -26,9 +26,10 @@ from train.fitting.fit import logits
 from train.maintenance.tables import blocks
 from train.onnx_export.card import write_card
 from train.onnx_export.export import TOLERANCE, export
+from train.plan import Plan
 from train.recipes.schema import Split
 from train.reexport import recalibrate
-from train.run import Plan, run
+from train.run import run
 
 
 @pytest.fixture(scope="module")

@@ -135,5 +135,6 @@ def _bicubic(before: int, after: int) -> NDArray[np.float64]:
     centres = (np.arange(after) + 0.5) * scale - 0.5
     x = np.abs(centres[:, None] - np.arange(before)[None]) / width
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    kernel = np.where(x < 1, near, np.where(x < 2, far, 0.0))
-    return kernel / kernel.sum(axis=1, keepdims=True)
+    kernel: NDArray[np.float64] = np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    return kernel

@@ -69,7 +69,7 @@ def _block(x: keras.KerasTensor, heads: int, name: str) -> keras.KerasTensor:
 
 
 @keras.saving.register_keras_serializable("facescan")
-class LayerNorm(layers.Layer):
+class LayerNorm(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
     """Normalises each token's vector, then scales and shifts it: (n, tokens, width) -> the same shape.
 
     Keras' own layer computes the same in an order that ONNX Runtime does not recognise; this one runs as its
@@ -87,7 +87,7 @@ class LayerNorm(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("facescan")
-class Embeddings(layers.Layer):
+class Embeddings(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
     """Puts the class token before the patches, and adds to each token what says where it is.
 
     (n, patches, width) -> (n, 1 + patches, width).
@@ -104,7 +104,7 @@ class Embeddings(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("facescan")
-class Attention(layers.Layer):
+class Attention(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
     """Scaled dot-product attention of queries, keys and values that lie side by side.
 
     (n, tokens, 3 * width) -> (n, tokens, width). It has no weights: the dense layers around it have them.
@@ -130,7 +130,7 @@ class Attention(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("facescan")
-class Pooling(layers.Layer):
+class Pooling(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
     """The class token and the mean of the patches, side by side: (n, 1 + patches, width) -> (n, 2 * width)."""
 
     def call(self, tokens: keras.KerasTensor) -> keras.KerasTensor:
@@ -138,7 +138,7 @@ class Pooling(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("facescan")
-class QuickGelu(layers.Layer):
+class QuickGelu(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
     """CLIP's approximation of the Gaussian error linear unit: x * sigmoid(1.702 x)."""
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:

@@ -7,9 +7,11 @@ same draw, so that a pixel of the Error Level Analysis stays where its pixel in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from scanner.detector.model import Region
 from scanner.imaging.decode import Picture
@@ -64,7 +66,11 @@ def saved_anyhow(region: Region, random: np.random.Generator) -> Region:
         noise = random.normal(0, random.uniform(1, 6), crop.shape)
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
     if random.random() < 0.85:
-        crop = webp(crop, random.integers(40, 96)) if random.random() < 0.2 else jpeg(crop, random.integers(35, 97))
+        crop = (
+            webp(crop, int(random.integers(40, 96)))
+            if random.random() < 0.2
+            else jpeg(crop, int(random.integers(35, 97)))
+        )
     return (crop,)
 
 
@@ -77,7 +83,11 @@ def resaved(region: Region, random: np.random.Generator) -> Region:
     if random.random() < 0.5:
         crop = _shrink_and_back(crop, random, least=0.5)
     if random.random() < 0.8:
-        crop = webp(crop, random.integers(50, 96)) if random.random() < 0.2 else jpeg(crop, random.integers(45, 97))
+        crop = (
+            webp(crop, int(random.integers(50, 96)))
+            if random.random() < 0.2
+            else jpeg(crop, int(random.integers(45, 97)))
+        )
     return (crop,)
 
 
@@ -131,7 +141,7 @@ def _moved(
     pixels: Picture,
     angle: float,
     zoom: float = 1.0,
-    shifts: np.ndarray | tuple[float, float] = (0.0, 0.0),
+    shifts: NDArray[np.float64] | tuple[float, float] = (0.0, 0.0),
     border: int = cv2.BORDER_REFLECT_101,
     interpolation: int = cv2.INTER_LINEAR,
 ) -> Picture:
@@ -169,15 +179,15 @@ def _spread_about_grey(pixels: Picture, factor: float) -> Picture:
 _JITTER = (_multiplied, _spread_about_grey_mean, _spread_about_grey)
 
 
-def _as_pixels(values: np.ndarray) -> Picture:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _as_pixels(values: NDArray[Any]) -> Picture:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def _saturated(pixels: Picture, factor: float) -> Picture:
     """As tf.image's: the S of HSV, times a factor."""
-    hsv = cv2.cvtColor(np.float32(pixels) / 255, cv2.COLOR_RGB2HSV)
+    hsv = cv2.cvtColor(pixels.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2HSV)
     hsv[..., 1] = np.minimum(hsv[..., 1] * factor, 1)
-    return np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255).astype(np.uint8)
+    return np.asarray(np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255), np.uint8)
 
 
 def _turn(crop: Picture, random: np.random.Generator) -> Picture:
@@ -198,6 +208,15 @@ def _shrink_and_back(crop: Picture, random: np.random.Generator, least: float = 
     return cv2.resize(small, (width, height), interpolation=INTERPOLATIONS[random.integers(2)])
 
 
+def _resave(
+    crop: Picture, random: np.random.Generator, jpeg_qualities: tuple[int, int], webp_qualities: tuple[int, int]
+) -> Picture:
+    """Encode as JPEG, or as WebP in a fifth of the cases, and decode; qualities are drawn from low up to below high."""
+    if random.random() < 0.2:
+        return webp(crop, int(random.integers(*webp_qualities)))
+    return jpeg(crop, int(random.integers(*jpeg_qualities)))
+
+
 def _blur_or_sharpen(crop: Picture, random: np.random.Generator) -> Picture:
     blurred = cv2.GaussianBlur(crop, (0, 0), random.uniform(0.4, 1.4))
     if random.random() < 0.6:
@@ -213,4 +232,4 @@ def _tinted(crop: Picture, random: np.random.Generator) -> Picture:
     pixels = grey + (pixels - grey) * random.uniform(0.6, 1.4)
     pixels = (pixels - 128) * random.uniform(0.8, 1.2) + 128 + random.uniform(-20, 20)
     pixels *= random.uniform(0.95, 1.05, 3)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels, 0, 255), np.uint8)

@@ -146,7 +146,7 @@ def _displaced(picture: Picture, random: np.random.Generator) -> Picture:
 
 
 def _recoloured(picture: Picture, random: np.random.Generator) -> NDArray[np.float32]:
-    return np.float32(picture * random.uniform(0.88, 1.12, 3) + random.uniform(-10, 10))
+    return (picture * random.uniform(0.88, 1.12, 3) + random.uniform(-10, 10)).astype(np.float32)
 
 
 def _matched(given: Picture, base: Picture, mask: Mask, random: np.random.Generator) -> NDArray[np.float32]:
@@ -167,7 +167,8 @@ def _blended(base: Picture, given: NDArray[np.float32], mask: Mask, random: np.r
     """With a soft edge, and now and then a little of the base shining through."""
     softness = random.uniform(0.004, 0.024) * base.shape[1]
     alpha = cv2.GaussianBlur(mask, (0, 0), softness)[..., None] * random.uniform(0.8, 1)
-    return np.clip(np.rint(base * (1 - alpha) + given * alpha), 0, 255).astype(np.uint8)
+    blended: Picture = np.clip(np.rint(base * (1 - alpha) + given * alpha), 0, 255).astype(np.uint8)
+    return blended
 
 
 def _cloned(base: Picture, given: Picture, mask: Mask) -> Picture:

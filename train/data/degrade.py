@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -81,14 +81,19 @@ def same_size(picture: Picture, box: Box | None, picture_side: int = PICTURE_SID
 
 def jpeg(picture: Picture, quality: int) -> Picture:
     """Saved as JPEG (4:2:0) and read again."""
-    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+    return _encoded_and_decoded(picture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def webp(picture: Picture, quality: int) -> Picture:
     """Saved as lossy WebP and read again."""
-    _, data = cv2.imencode(".webp", picture[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+    return _encoded_and_decoded(picture, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality])
+
+
+def _encoded_and_decoded(picture: Picture, suffix: str, options: Sequence[int]) -> Picture:
+    _, data = cv2.imencode(suffix, picture[:, :, ::-1], options)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None  # OpenCV reads what it has just written
+    return np.ascontiguousarray(decoded[:, :, ::-1], np.uint8)
 
 
 def _half_and_back(picture: Picture) -> Picture:

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 from scanner.detector.runtime import available_cpus
 from train.data.samples import Sample
 
+Part = TypeVar("Part", bound=Hashable)
 UNREADABLE = "unreadable"
 # Hexadecimal digits of a training picture's hash that a card holds.
 SHORT_HASH_DIGITS = 10
@@ -75,8 +77,8 @@ def in_hash_order(found: Iterable[list[Sample]], seed: int, purpose: str) -> lis
 
 
 def take_counts(
-    found: Iterable[list[Sample]], counts: Mapping[Hashable, int], part_of: Callable[[Sample], Hashable]
-) -> tuple[list[Sample], list[list[Sample]], Counter[Hashable]]:
+    found: Iterable[list[Sample]], counts: Mapping[Part, int], part_of: Callable[[Sample], Part]
+) -> tuple[list[Sample], list[list[Sample]], Counter[Part]]:
     """Take whole groups, in order, until every part has its count; skip a group that would exceed a count.
 
     Args:

@@ -85,7 +85,8 @@ def sampling_weights(samples: Sequence[Sample], composed: float = 0.0) -> NDArra
     if composed and beside.any():
         real = np.array([not sample.fake for sample in samples])
         weights[real] = composed * weights[real] + (1 - composed) * 0.5 * beside[real] / beside.sum()
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def _as_they_come(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:

@@ -155,4 +155,4 @@ def _share(wrong: NDArray[np.bool_], weights: NDArray[np.float64], among: NDArra
 
 
 def _next_above(written: float) -> float:
-    return min(1.0, (math.floor(written * 10**DECIMALS + 0.5) + 1) / 10**DECIMALS)
+    return min(1.0, (math.floor(written * 10.0**DECIMALS + 0.5) + 1) / 10.0**DECIMALS)

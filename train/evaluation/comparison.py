@@ -14,24 +14,25 @@ from train.data.degrade import AS_FOUND
 from train.data.samples import LABELS, Sample
 from train.evaluation.metrics import Confusion, interval
 from train.recipes.studies import Paper, Study
+from train.run_record import RunRecord
 
 RULES = {"softmax": "the larger of two outputs decides", "sigmoid": "an output over 0.5 decides"}
 FIGURES = ("accuracy", "precision", "recall", "f1")
 
 
-def comparison(record: Mapping[str, Any], study: Study) -> str:
+def comparison(record: RunRecord, study: Study) -> str:
     """One run's test, decided as the study decided, beside what was published.
 
     Args:
         record: of the run, as run.json has it.
         study: of its recipe.
     """
-    found = confusion_of(record["own_rule"]["test"])
-    form = "as found" if record["format"] == AS_FOUND else "one format for all pictures"
-    epochs = f"{record['epochs']} of {record['recipe']['training']['epochs']} epochs"
+    found = confusion_of(record.own_rule["test"])
+    form = "as found" if record.format == AS_FOUND else "one format for all pictures"
+    epochs = f"{record.epochs} of {record.recipe['training']['epochs']} epochs"
     lines = [
-        f"{record['recipe']['name']}, {form}, seed {record['seed']}, {epochs}{_stopped(record)}",
-        f"test: {found.tn + found.fp} real, {found.tp + found.fn} fake; {RULES[record['recipe']['output']]}",
+        f"{record.name}, {form}, seed {record.seed}, {epochs}{_stopped(record)}",
+        f"test: {found.tn + found.fp} real, {found.tp + found.fn} fake; {RULES[record.recipe['output']]}",
         f"{'':18}{'published':>10}{'here':>10}   95 % interval",
     ]
     values = figures_of(found, study.positive)
@@ -51,15 +52,15 @@ def comparison(record: Mapping[str, Any], study: Study) -> str:
     return "\n".join(lines)
 
 
-def over_seeds(records: Sequence[Mapping[str, Any]], study: Study) -> str:
+def over_seeds(records: Sequence[RunRecord], study: Study) -> str:
     """Mean and standard deviation of each figure over runs that differ in their seed only."""
-    values = [figures_of(confusion_of(record["own_rule"]["test"]), study.positive) for record in records]
+    values = [figures_of(confusion_of(record.own_rule["test"]), study.positive) for record in records]
     parts = []
     for name in FIGURES:
-        column = [value[name] for value in values if value[name] is not None]
+        column = [figure for value in values if (figure := value[name]) is not None]
         if len(column) > 1:
             parts.append(f"{_title(name, study.positive)} {mean(column):.4f} ± {stdev(column):.4f}")
-    seeds = ", ".join(str(record["seed"]) for record in records)
+    seeds = ", ".join(str(record.seed) for record in records)
     return f"mean and standard deviation over seeds {seeds}: {', '.join(parts)}"
 
 
@@ -114,19 +115,19 @@ def _number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
-def _stopped(record: Mapping[str, Any]) -> str:
-    return ", stopped by hand" if record.get("partial") else ""
+def _stopped(record: RunRecord) -> str:
+    return ", stopped by hand" if record.partial else ""
 
 
-def _notes(record: Mapping[str, Any], study: Study) -> list[str]:
+def _notes(record: RunRecord, study: Study) -> list[str]:
     notes = [f"published on {study.on}"]
     if study.positive == "not said":
         notes.append("which class precision, recall and F1 are of is not said; here of fake")
     if study.remark:
         notes.append(study.remark)
-    if record.get("other_pictures"):
-        notes.append(record["other_pictures"])
-    random = [name for name, file in record["weights"].items() if not file]
+    if record.other_pictures:
+        notes.append(record.other_pictures)
+    random = [name for name, file in record.weights.items() if not file]
     if random:
         notes.append(f"{', '.join(random)} started from random weights: the study's from ImageNet's")
     return notes

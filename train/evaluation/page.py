@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,10 +21,11 @@ from scanner.result import Verdict
 from train.data.degrade import CONDITIONS, FAIR, TITLES
 from train.data.samples import LABELS, Sample
 from train.evaluation import page_charts as charts
-from train.evaluation.evaluate import CALLED_AT
+from train.evaluation.evaluate import DECISION_FPR
 from train.evaluation.figures import Evaluation, Row
 from train.evaluation.metrics import tpr_at_fpr
 from train.evaluation.mistakes import class_reports, worst_mistakes
+from train.run_record import RunRecord, read_record
 
 HTML = Path(__file__).parent / "html"
 # The rates that people ask for: of false alarms, with the threshold chosen on these very pictures.
@@ -112,7 +112,7 @@ def page(evaluation: Evaluation, card: Card, source: Source) -> str:
         reals=sorted(by_scope["reals"], key=lambda row: -(row.over_5 or 0)),
         hindsight=_hindsight(labels, p_fake),
         points=points,
-        called_at=CALLED_AT,
+        called_at=DECISION_FPR,
         verdicts=_verdicts(card, labels, p_fake),
         conditions=[(TITLES[name], evaluation.row("pooled", "all", name)) for name in CONDITIONS],
         fair=TITLES[FAIR],
@@ -131,14 +131,10 @@ def page(evaluation: Evaluation, card: Card, source: Source) -> str:
 
 
 def _of_the_run(record: Path | None) -> dict[str, Any]:
-    """The training's curves and the network's layers, where a run's record is at hand and has them."""
-    found: dict[str, Any] = {"histories": [], "layers": []}
-    if record is not None:
-        values = json.loads(record.read_text("utf-8"))
-        epochs = values.get("history") or []
-        found["histories"] = [(name, charts.history(epochs, name)) for name in ("loss", "accuracy") if epochs]
-        found["layers"] = values.get("layers") or []
-    return found
+    """Draw the curves of the training and list the network's layers, as far as a run's record has them."""
+    found = read_record(record) if record is not None else RunRecord()
+    names = ("loss", "accuracy") if found.history else ()
+    return {"histories": [(name, charts.history(found.history, name)) for name in names], "layers": found.layers}
 
 
 def _points(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) -> list[Point]:
@@ -172,7 +168,7 @@ def _verdicts(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]
 
 def _curves(evaluation: Evaluation, generators: Sequence[Row]) -> list[tuple[Row, Any]]:
     """The worst generators, each with its small ROC curve."""
-    own = {}
+    own: dict[str, list[int]] = {}
     for i, sample in enumerate(evaluation.scores.samples):
         if sample.fake:
             own.setdefault(sample.maker, []).append(i)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ BINS = 20
 _TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 _DASHED, _DOTTED = (0, (4, 2)), (0, (1, 2))
 
-Bools, Floats = NDArray[np.bool_], NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+Floats: TypeAlias = NDArray[np.float64]
 
 
 def roc(evaluation: Evaluation, points: Sequence[float]) -> Markup | str:
@@ -98,7 +99,7 @@ def histogram(labels: Bools, p_fake: Floats, band: tuple[float, float]) -> Marku
     top, bottom = (max(1, heights.max()) * 1.15 for heights in (up, down))
     chart.set(xlim=(0, 1), ylim=(-bottom, top))
     chart.yaxis.set_major_formatter(lambda y, _: f"{abs(y):,.0f}")
-    middle = {"ha": "center", "size": charts.TEXT}
+    middle: dict[str, Any] = {"ha": "center", "size": charts.TEXT}
     chart.text(0.5, top * 0.97, f"{labels.sum():,} fakes", va="top", color=charts.FAKE, **middle)
     chart.text(0.5, -bottom * 0.97, f"{(~labels).sum():,} reals", va="bottom", color=charts.REAL, **middle)
     for row, (name, x) in enumerate(zip(("uncertain", "fake"), band, strict=True)):
@@ -113,8 +114,9 @@ def histogram(labels: Bools, p_fake: Floats, band: tuple[float, float]) -> Marku
 
 def robustness(evaluation: Evaluation) -> Markup | str:
     """AUC under every condition: of all pictures, and of each generator; empty if a class is missing."""
-    pooled = {name: evaluation.row("pooled", "all", name).auc for name in TITLES}
-    if None in pooled.values():
+    areas = {name: evaluation.row("pooled", "all", name).auc for name in TITLES}
+    pooled = {name: area for name, area in areas.items() if area is not None}
+    if len(pooled) < len(areas):
         return ""
     chart = charts.axes("AUC against all reals", "", TALL)
     least = 1.0
@@ -161,7 +163,7 @@ def _rates(chart: Axes, labels: Bools) -> Axes:
     return chart
 
 
-def _curve(chart: Axes, labels: Bools, p_fake: Floats, **style: object) -> None:
+def _curve(chart: Axes, labels: Bools, p_fake: Floats, **style: Any) -> None:
     fpr, tpr = roc_curve(labels, p_fake)
     x, y = np.diff(fpr), np.diff(tpr)
     turns = np.ones(len(fpr), bool)  # what lies within a straight line need not be drawn

@@ -106,18 +106,19 @@ def reliability(
 
 def generators(file: Path, rows: Sequence[Row], title: str = "") -> None:
     """AUC of each generator against all reals, best first; `rows` must have one."""
-    rows = sorted(rows, key=lambda row: row.auc)
-    figure = Figure((7.5, 1.5 + 0.3 * len(rows)), layout="constrained")
+    measured = sorted(((row.auc, row) for row in rows if row.auc is not None), key=lambda pair: pair[0])
+    figure = Figure((7.5, 1.5 + 0.3 * len(measured)), layout="constrained")
     axes = _axes(figure, title, "AUC against all real pictures", "generator (set), n = fakes", grid=False)
     for seen, (told, colour) in KINDS.items():
-        own = [(y, row.auc) for y, row in enumerate(rows) if row.seen is seen]
-        if own:
-            axes.barh(*zip(*own, strict=True), color=colour, height=0.7, label=told)
-    for y, row in enumerate(rows):
-        axes.text(row.auc + 0.008, y, f"{row.auc:.3f}", va="center", fontsize="small", zorder=4, bbox=PLATE)
-    axes.set_yticks(range(len(rows)), [f"{row.name}, n = {row.n_fake}" for row in rows], fontsize="small")
+        bars = [(y, auc) for y, (auc, row) in enumerate(measured) if row.seen is seen]
+        if bars:
+            places, areas = zip(*bars, strict=True)
+            axes.barh(places, areas, color=colour, height=0.7, label=told)
+    for y, (auc, _) in enumerate(measured):
+        axes.text(auc + 0.008, y, f"{auc:.3f}", va="center", fontsize="small", zorder=4, bbox=PLATE)
+    axes.set_yticks(range(len(measured)), [f"{row.name}, n = {row.n_fake}" for _, row in measured], fontsize="small")
     axes.axvline(0.5, color="black", linewidth=0.8, linestyle=":", label="chance")
-    axes.set(xlim=(0, 1.12), ylim=(-0.6, len(rows) - 0.4))
+    axes.set(xlim=(0, 1.12), ylim=(-0.6, len(measured) - 0.4))
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     _save(figure, file)

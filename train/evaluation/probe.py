@@ -6,6 +6,7 @@ A detector whose figures are no better than a probe's has learned how the files 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ def of_file(crop: Picture) -> NDArray[np.float64]:
     """RGB uint8 (height, width, 3) -> (7,): sharpness at three scales, saturation, greyness, blocking, contrast."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float64)
     sharpness = []
-    level = grey
+    level: NDArray[Any] = grey
     for _ in range(3):
         sharpness.append(np.log1p(cv2.Laplacian(level, cv2.CV_64F).var()))
         level = cv2.resize(level, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)

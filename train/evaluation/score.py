@@ -69,7 +69,7 @@ def score_crops(detector: Detector, parts: Iterable[Crops]) -> Scores:
     found = [np.empty((len(CONDITIONS), 0))]
     for seen in parts:
         values = np.stack([p_fake(detector, regions) for regions in seen.regions])
-        judged = np.isfinite(values).all(axis=0)
+        judged = np.asarray(np.isfinite(values).all(axis=0), bool)
         found.append(values[:, judged])
         samples += [sample for sample, number in zip(seen.samples, judged, strict=True) if number]
         broken += [sample for sample, number in zip(seen.samples, judged, strict=True) if not number]

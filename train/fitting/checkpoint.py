@@ -129,7 +129,7 @@ class Checkpoint:
             raise FacescanError(f"{self._file}: a damaged checkpoint ({error}): --force starts anew") from error
 
 
-class EachEpoch(keras.callbacks.Callback):
+class EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type stubs
     """Restores a checkpoint when training begins and writes it after every epoch. Must come last of the callbacks.
 
     Args:

@@ -24,5 +24,9 @@ def fill(file: Path, blocks: Mapping[str, str]) -> None:
     text = file.read_text("utf-8")
     for name, block in blocks.items():
         pattern = rf"(<!-- {re.escape(name)} -->\n).*?(\n?<!-- end -->)"
-        text = re.sub(pattern, lambda found, block=block: f"{found[1]}{block}\n<!-- end -->", text, flags=re.DOTALL)
+
+        def filled(found: re.Match[str], block: str = block) -> str:
+            return f"{found[1]}{block}\n<!-- end -->"
+
+        text = re.sub(pattern, filled, text, flags=re.DOTALL)
     file.write_text(text, "utf-8")

@@ -66,7 +66,7 @@ def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
     kept = [tensor for tensor in graph.output if tensor.name == card.output.name]
-    needed, nodes = {card.output.name}, []
+    needed, nodes = {card.output.name}, list[onnx.NodeProto]()
     for node in reversed(graph.node):  # they are in the order of computation
         if needed.intersection(node.output):
             nodes.insert(0, node)
@@ -139,31 +139,51 @@ def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled], NDArray[np
 def _dense(
     node: onnx.NodeProto | None, nodes: dict[str, onnx.NodeProto], values: dict[str, NDArray[np.float32]]
 ) -> tuple[str, NDArray[np.float32], NDArray[np.float32]] | None:
-    """The input of a dense layer, its weights (channels, columns) and its bias (columns,)."""
+    """Take a dense layer apart.
+
+    Args:
+        node: the layer's last node: MatMul, Gemm, or Add after one of them.
+        nodes: of the graph, by the names of their outputs.
+        values: constants of the graph, by name.
+
+    Returns:
+        The name of its input, its weights (channels, columns) and its bias (columns,); None for another node.
+    """
     bias: NDArray[np.float32] | None = None
     if node is not None and node.op_type == "Add":
         constants = [name for name in node.input if name in values]
-        rest = [name for name in node.input if name not in values]
+        others = [name for name in node.input if name not in values]
         if len(constants) != 1:
             return None
-        bias, node = values[constants[0]], nodes.get(rest[0])
-    if node is None or node.op_type not in ("MatMul", "Gemm") or node.input[1] not in values:
+        bias, node = values[constants[0]], nodes.get(others[0])
+    product = _product(node, values)
+    if product is None or node is None:
         return None
-    weights = values[node.input[1]]
-    if node.op_type == "Gemm":
-        said = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-        if said.get("alpha", 1.0) != 1.0 or said.get("beta", 1.0) != 1.0 or said.get("transA", 0):
-            return None
-        weights = weights.T if said.get("transB", 0) else weights
-        if len(node.input) > 2:
-            if bias is not None or node.input[2] not in values:
-                return None
-            bias = values[node.input[2]]
-    if weights.ndim != 2:
+    weights, inner_bias = product
+    if inner_bias is not None and bias is not None:
         return None
     columns = weights.shape[1]
-    bias = np.zeros(columns, np.float32) if bias is None else bias
+    bias = next((one for one in (bias, inner_bias) if one is not None), np.zeros(columns, np.float32))
     return (node.input[0], weights, np.broadcast_to(bias.ravel(), columns)) if bias.size in (1, columns) else None
+
+
+def _product(
+    node: onnx.NodeProto | None, values: dict[str, NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None] | None:
+    """Return weights (channels, columns) and bias of a MatMul or Gemm by constants; None for anything else."""
+    if node is None or node.op_type not in ("MatMul", "Gemm") or node.input[1] not in values:
+        return None
+    weights, bias = values[node.input[1]], None
+    if node.op_type == "Gemm":
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0):
+            return None
+        weights = weights.T if attributes.get("transB", 0) else weights
+        if len(node.input) > 2:
+            if node.input[2] not in values:
+                return None
+            bias = values[node.input[2]]
+    return (weights, bias) if weights.ndim == 2 else None
 
 
 def _towards_fake(columns: int, card: Card) -> NDArray[np.float64] | None:
@@ -243,7 +263,9 @@ def _constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic] | np
 
 
 def _node(graph: onnx.GraphProto, operator: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
-    graph.node.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
+    node = helper.make_node(operator, list(inputs), [output], name=output)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+    graph.node.append(node)
     return output
 
 

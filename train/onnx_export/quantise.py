@@ -129,7 +129,7 @@ def _head(graph: onnx.ModelProto) -> list[str]:
     return [node.name for node in nodes[last:]]
 
 
-class _Feeds(CalibrationDataReader):
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no type stubs
     """The inputs as the scanner makes them."""
 
     def __init__(self, card: Card, regions: Sequence[Region]) -> None:
