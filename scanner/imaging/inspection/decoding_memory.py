@@ -1,4 +1,4 @@
-"""Estimates how much memory decoding a picture takes, from its header."""
+"""Estimate how much memory decoding a picture takes, from its header."""
 
 from __future__ import annotations
 
@@ -12,55 +12,63 @@ from scanner.imaging.formats.tiff import read_first_directory
 from scanner.imaging.inspection.avif_size import coded_pixels
 from scanner.imaging.inspection.header import Header
 
-# Bytes of a pixel of a plain picture (a JPEG, a PNG in colour), with all copies that decoding makes. Measured.
+# Bytes that decoding takes for each pixel of a plain picture (a JPEG, a PNG in colour), with all copies. Measured.
 PLAIN_PIXEL_BYTES = 6
-# Plain areas cost some formats nothing: a white WebP has 38 bytes at any size, an AVIF of 48 megapixels 1,200. Larger
-# pictures are refused if a byte stands for more pixels than in those: no face can be in them.
-_LARGE, _PIXELS_A_BYTE = 24_000_000, 50_000
-_BOXES = 4096  # bytes in which an AVIF says what it is made of
+# Plain areas need few bytes: a white WebP has 38 bytes at any size, an AVIF of 48 megapixels 1,200. Pictures above
+# these limits are refused: they are plainer than that, and no face can be in them.
+_MAX_PLAIN_PIXELS, _MAX_PIXELS_PER_BYTE = 24_000_000, 50_000
+_AVIF_BOXES_BYTES = 4096  # the boxes at the beginning of an AVIF, which say whether it has alpha
 
 
 def count_decoded_pixels(data: bytes, header: Header) -> int:
-    """Pixels that a decoder makes, which may be more than the picture has."""
+    """Return the pixels that a decoder produces, which may be more than the picture shows.
+
+    Args:
+        data: the file.
+        header: its header.
+    """
     pixels = max(header.width * header.height, header.tile_pixels)
     return max(pixels, coded_pixels(data)) if header.format == "avif" else pixels
 
 
 def is_implausibly_plain(pixels: int, size: int) -> bool:
-    """Whether so many pixels in so many bytes can only be there to cost memory."""
-    return pixels > _LARGE and pixels > _PIXELS_A_BYTE * size
+    """Tell whether a file of `size` bytes announces so many pixels that it can only be there to cost memory."""
+    return pixels > _MAX_PLAIN_PIXELS and pixels > _MAX_PIXELS_PER_BYTE * size
 
 
 def as_plain_pixels(memory: int) -> int:
-    """Pixels of a plain picture that take so much memory."""
+    """Convert bytes of memory to the pixels of a plain picture whose decoding takes as much."""
     return memory // PLAIN_PIXEL_BYTES
 
 
 def estimate_bytes(data: bytes, header: Header, pixels: int) -> int:
-    """Bytes that decoding takes at its peak, the picture included. Measured with OpenCV 5.0 at 16 megapixels.
+    """Estimate the peak of memory that decoding takes, the picture included. Measured with OpenCV 5.0, 16 megapixels.
 
     Args:
         data: the file.
-        header: what it says of itself.
-        pixels: that the decoder makes.
+        header: its header.
+        pixels: that the decoder produces, as `count_decoded_pixels` returns them.
+
+    Returns:
+        Bytes.
     """
     try:
-        return int(pixels * _PIXEL[header.format](data, header))
-    except (KeyError, struct.error, IndexError, ValueError):  # not decoded, or the header is cut
+        return int(pixels * _BYTES_PER_PIXEL[header.format](data, header))
+    except (KeyError, struct.error, IndexError, ValueError):  # a format that is not decoded, or the file ends early
         return pixels * PLAIN_PIXEL_BYTES
 
 
 def _jpeg(_: bytes, header: Header) -> float:
-    """Of several scans, all coefficients are kept until the last one."""
+    """Estimate a JPEG: a decoder holds all coefficients until the last of several scans."""
     jpeg = header.jpeg
     if jpeg is None:
         return PLAIN_PIXEL_BYTES
-    again = 0 if jpeg.has_end_mark else 6  # it is decoded again, to see what is missing
+    second_copy = 0 if jpeg.has_end_mark else 6  # a file without its end is decoded twice, to measure what is missing
     if len(jpeg.scans) < 2:
-        return PLAIN_PIXEL_BYTES + again
+        return PLAIN_PIXEL_BYTES + second_copy
     across, down = jpeg.block if len(jpeg.sampling) > 1 else (8, 8)
     samples = sum(h * v for h, v in jpeg.sampling) * 64 / (across * down) if len(jpeg.sampling) > 1 else 1
-    return max(PLAIN_PIXEL_BYTES, 3 + 2 * samples) + again
+    return max(PLAIN_PIXEL_BYTES, 3 + 2 * samples) + second_copy
 
 
 def _png(data: bytes, _: Header) -> float:
@@ -79,12 +87,12 @@ def _tiff(data: bytes, _: Header) -> float:
 
 
 def _avif(data: bytes, header: Header) -> float:
-    alpha = b"auxiliary:alpha" in data[:_BOXES]
+    alpha = b"auxiliary:alpha" in data[:_AVIF_BOXES_BYTES]
     return (47 if alpha else 27) if header.bits > 8 else (33 if alpha else 19)
 
 
-# Bytes of a pixel, by format.
-_PIXEL: dict[str, Callable[[bytes, Header], float]] = {
+# Bytes that decoding takes for each pixel, by format.
+_BYTES_PER_PIXEL: dict[str, Callable[[bytes, Header], float]] = {
     "jpeg": _jpeg,
     "png": _png,
     "gif": lambda *_: 9,
@@ -97,9 +105,9 @@ _PIXEL: dict[str, Callable[[bytes, Header], float]] = {
 
 
 def require(size: int) -> None:
-    """Try whether there is as much memory as decoding needs.
+    """Check that `size` bytes of memory can be allocated, since most decoders only say that they failed.
 
     Raises:
-        MemoryError: there is not.
+        MemoryError: they cannot.
     """
     np.empty(size, np.uint8)

@@ -1,8 +1,8 @@
-"""Tells how much of a JPEG was not decoded.
+"""Measure how much of a JPEG was not decoded.
 
-A decoder that runs out of data does not say so: it leaves the rest grey, or blurred. Therefore suspicious files are
-decoded again with some random bytes behind the data. A decoder that has all its pixels does not look at them; in one
-that lacks pixels, the picture changes from the first missing pixel on.
+A decoder that runs out of data does not say so: it leaves the rest grey or blurred. Therefore suspicious files are
+decoded again with random bytes behind their data. A decoder that has all its pixels ignores these bytes; if pixels are
+missing, the picture changes from the first missing pixel on.
 """
 
 from __future__ import annotations
@@ -24,36 +24,41 @@ from scanner.imaging.formats.jpeg_scans import (
     zero_filled_share,
 )
 
-# What libjpeg leaves where there were no data: zeros, which are the middle of each component. Of CMYK, OpenCV makes 65.
-_GREY = {1: 128, 3: 128, 4: 65}
-_FILLING = bytes(random.Random(0).choices(range(1, 255), k=256))  # noqa: S311 - no 0xFF: that would be a marker
-# Scans looked at one by one for the one that was cut: a hostile file has hundreds.
-_MOST_SCANS = 8
+# Level of the pixels for which libjpeg had no data, by number of components: the middle of each component, from which
+# OpenCV makes 65 if the components are CMYK.
+_FILLER_GREY = {1: 128, 3: 128, 4: 65}
+_RANDOM_BYTES = bytes(random.Random(0).choices(range(1, 255), k=256))  # noqa: S311 - no 0xFF: that would be a marker
+# Scans that are tried one by one, to find the one that was cut: a hostile file has hundreds.
+_MAX_TRIED_SCANS = 8
+# Coefficients of a block.
+_COEFFICIENTS = 64
+# Decoder of a JPEG's bytes; its pixels are (height, width, channels).
 Decode = Callable[[bytes], NDArray[Any]]
 _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def with_end_mark(data: bytes, jpeg: Jpeg) -> bytes:
-    """The file up to its last scan's data, and an end mark."""
+    """Return the file up to the end of its last scan, closed by an end marker."""
     return data if jpeg.has_end_mark else data[: jpeg.end] + END
 
 
 def has_filler_grey(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
-    """Whether places where the data may have run out have the colour that is left there.
+    """Tell whether blocks for which the data may have run out have the grey that libjpeg leaves there.
 
     Args:
         picture: decoded, in any orientation, uint8 (height, width, 3).
         data: the file.
-        jpeg: its scans.
+        jpeg: its frame header and scans.
     """
-    grey = _GREY.get(len(jpeg.sampling))
+    grey = _FILLER_GREY.get(len(jpeg.sampling))
     if jpeg.progressive or grey is None:
         return False
-    if len(jpeg.scans) == 1 and not restart_interval(data, jpeg):  # then it is the last block, in one of the corners
+    if len(jpeg.scans) == 1 and not restart_interval(data, jpeg):
+        # The last block would be missing, which lies in one of the corners, depending on the orientation.
         return any(_is_grey(picture, jpeg, row, column, grey) for row in (0, -1) for column in (0, -1))
     rows, columns = picture.shape[0] // 8, picture.shape[1] // 8
     blocks = np.ones((rows, columns), bool)
-    for channel, row, column in ((0, 4, 4), (1, 3, 3), (2, 5, 2), (0, 2, 5)):  # of every 8 by 8 pixels
+    for channel, row, column in ((0, 4, 4), (1, 3, 3), (2, 5, 2), (0, 2, 5)):  # a few samples of each block are enough
         blocks &= picture[row::8, column::8, channel][:rows, :columns] == grey
         if not blocks.any():
             return False
@@ -61,31 +66,44 @@ def has_filler_grey(picture: NDArray[Any], data: bytes, jpeg: Jpeg) -> bool:
 
 
 def _is_grey(picture: NDArray[Any], jpeg: Jpeg, row: int, column: int, grey: int) -> bool:
-    """Whether the block in a corner is grey, as far as it lies in the picture."""
-    if picture[row, column, 0] != grey:  # in almost every picture
+    """Tell whether the part of a corner's block that lies in the picture is grey.
+
+    Args:
+        picture: uint8 (height, width, 3).
+        jpeg: its frame header.
+        row: 0 for a corner at the top, -1 for one at the bottom.
+        column: 0 for a corner on the left, -1 for one on the right.
+        grey: the level, 0..255.
+    """
+    if picture[row, column, 0] != grey:  # true of almost every picture: return early
         return False
     side = min(4, *((length - 1) % size + 1 for length in (jpeg.width, jpeg.height) for size in jpeg.block))
     rows, columns = (slice(-side, None) if place else slice(0, side) for place in (row, column))
     return bool((picture[rows, columns] == grey).all())
 
 
-def _decoded(data: bytes) -> NDArray[Any]:
+def _decode_as_stored(data: bytes) -> NDArray[Any]:
+    """Decode a JPEG that was decoded before.
+
+    Raises:
+        MemoryError: the decoder refuses it. Bytes behind the data cannot make a file invalid, so memory ran out.
+    """
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
-    if pixels is None:  # it was taken before, and what comes behind the data cannot make it invalid
+    if pixels is None:
         raise MemoryError
     return pixels
 
 
-def missing_share(data: bytes, jpeg: Jpeg, decode: Decode = _decoded) -> float:
-    """Share of the picture (0..1) that was not decoded.
+def missing_share(data: bytes, jpeg: Jpeg, decode: Decode = _decode_as_stored) -> float:
+    """Measure the share of the picture (0..1) that was not decoded.
 
     Args:
-        data: a file that the decoder took.
-        jpeg: its scans.
-        decode: the decoder; its pixels are (height, width, channels).
+        data: a file that the decoder accepted.
+        jpeg: its frame header and scans.
+        decode: the decoder.
 
     Raises:
-        MemoryError: the decoder does not take it again.
+        MemoryError: the decoder does not accept the file again.
     """
     plain = decode(with_end_mark(data, jpeg))
     return max(
@@ -94,33 +112,59 @@ def missing_share(data: bytes, jpeg: Jpeg, decode: Decode = _decoded) -> float:
 
 
 def _cut_share(data: bytes, jpeg: Jpeg, plain: NDArray[Any], decode: Decode) -> float:
-    """Share of the picture (0..1) that is not in the scans because their data end too early."""
+    """Measure the share of the picture (0..1) that is missing in the scans because their data end too early.
+
+    Args:
+        data: the file.
+        jpeg: its frame header and scans.
+        plain: its pixels, (height, width, channels).
+        decode: the decoder.
+    """
     passes = jpeg.first_passes
-    if _unlike(data, jpeg, passes, plain, decode):
-        for scan in passes[: -_MOST_SCANS - 1 : -1]:  # it is the last one, unless there is a hole
-            if share := _unlike(data, jpeg, [scan], plain, decode):
-                return share * ((scan.last - scan.first + 1) / 64 if jpeg.progressive and scan.first else 1.0)
+    if _changed_share(data, jpeg, passes, plain, decode):
+        for scan in passes[: -_MAX_TRIED_SCANS - 1 : -1]:  # usually the last scan is cut
+            if share := _changed_share(data, jpeg, [scan], plain, decode):
+                partial = jpeg.progressive and scan.first
+                return share * ((scan.last - scan.first + 1) / _COEFFICIENTS if partial else 1.0)
     return 0.0
 
 
-def _unlike(data: bytes, jpeg: Jpeg, scans: list[Scan], plain: NDArray[Any], decode: Decode) -> float:
-    """Share of the picture that changes if something follows the data of these scans."""
+def _changed_share(data: bytes, jpeg: Jpeg, scans: list[Scan], plain: NDArray[Any], decode: Decode) -> float:
+    """Measure the share of the picture (0..1) that changes if random bytes follow the data of these scans.
+
+    Args:
+        data: the file.
+        jpeg: its frame header and scans.
+        scans: some of its scans, in order.
+        plain: pixels without random bytes, (height, width, channels).
+        decode: the decoder.
+    """
     pieces, at = [], 0
     for scan in scans:
         for _, end in scan.segments(data):
-            pieces += [data[at:end], _FILLING]
+            pieces += [data[at:end], _RANDOM_BYTES]
             at = end
     filled = decode(b"".join((*pieces, data[at : jpeg.end], END)))
     changed = _changed_blocks(plain, filled, jpeg.block)
     interval = restart_interval(data, jpeg) if len(jpeg.scans) == 1 else 0
     if not interval:
-        return _behind_changes(changed, changed.size)
+        return _share_behind_changes(changed, changed.size)
     wanted = -(-changed.size // interval)
-    return min(1.0, _behind_changes(changed, interval) + max(0, wanted - len(scans[0].segments(data))) / wanted)
+    missing = max(0, wanted - len(scans[0].segments(data))) / wanted
+    return min(1.0, _share_behind_changes(changed, interval) + missing)
 
 
 def _changed_blocks(one: NDArray[Any], other: NDArray[Any], block: tuple[int, int]) -> NDArray[Any]:
-    """Which blocks differ, row by row. Their edges are not looked at: colours are interpolated across them."""
+    """Find the blocks in which two pictures differ. Edges of blocks are ignored: colours are interpolated across them.
+
+    Args:
+        one: pixels, (height, width, channels).
+        other: pixels of the same shape.
+        block: width and height of a block, in pixels.
+
+    Returns:
+        A flag for each block, row by row; bool (n,).
+    """
     width, height = block
     columns = -(-one.shape[1] // width)
     differs = np.zeros(columns * width, bool)
@@ -132,8 +176,13 @@ def _changed_blocks(one: NDArray[Any], other: NDArray[Any], block: tuple[int, in
     return np.concatenate(changed)
 
 
-def _behind_changes(changed: NDArray[Any], interval: int) -> float:
-    """Share of the blocks from the first that changed to where coding begins anew: at the end, or every `interval`."""
+def _share_behind_changes(changed: NDArray[Any], interval: int) -> float:
+    """Measure the share of the blocks (0..1) from each first change up to the next restart.
+
+    Args:
+        changed: flags of the blocks, in coding order; bool (n,).
+        interval: blocks between two restarts; n if there are none.
+    """
     padded = np.zeros(-(-changed.size // interval) * interval, bool)
     padded[: changed.size] = changed
     behind = np.maximum.accumulate(padded.reshape(-1, interval), axis=1).ravel()[: changed.size]

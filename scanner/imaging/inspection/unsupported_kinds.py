@@ -1,4 +1,4 @@
-"""Names the kinds of pictures that OpenCV does not decode, so that nobody takes a whole file for a damaged one."""
+"""Name the kinds of pictures that OpenCV does not decode, so that no undamaged file is called damaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from scanner.imaging.formats.tiff import read_first_directory
 from scanner.imaging.inspection.header import Header
 
 _JPEG_LS = 0x37  # SOF55
-_PROCESSES = {
+_OLD_JPEG = 6  # compression of a TIFF
+# Names of the processes that OpenCV does not decode, by n of the SOFn marker.
+_PROCESS_NAMES = {
     3: "lossless_jpeg",
     5: "hierarchical_jpeg",
     6: "hierarchical_jpeg",
@@ -26,11 +28,11 @@ _PROCESSES = {
 
 
 def unsupported_reason(data: bytes, header: Header) -> str:
-    """The reason for a whole file that OpenCV refused: `unsupported_...`; empty if its kind is a usual one.
+    """Return the reason (`unsupported_...`) why OpenCV refused an undamaged file; empty if OpenCV reads the kind.
 
     Args:
         data: the file.
-        header: what it says of itself.
+        header: its header.
     """
     try:
         if header.format == "jpeg" and header.jpeg:
@@ -39,24 +41,29 @@ def unsupported_reason(data: bytes, header: Header) -> str:
             return read_bmp_header(data).unsupported_reason
         if header.format == "tiff":
             return _unsupported_tiff_reason(read_first_directory(data))
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError, ValueError):  # the file is cut
         pass
     return ""
 
 
 def unsupported_jpeg_reason(jpeg: Jpeg) -> str:
-    """What is unusual about a JPEG, as a reason; empty if nothing is."""
+    """Return the reason of a row why OpenCV does not decode a JPEG of this kind; empty if it does."""
     if jpeg.bits != 8:
         return f"unsupported_pixels:{jpeg.bits}bit"
-    if jpeg.process in _PROCESSES:
-        return f"unsupported_compression:{_PROCESSES[jpeg.process]}"
+    if jpeg.process in _PROCESS_NAMES:
+        return f"unsupported_compression:{_PROCESS_NAMES[jpeg.process]}"
     if len(jpeg.sampling) not in (1, 3, 4):
         return f"unsupported_pixels:{len(jpeg.sampling)}_channels"
     return ""
 
 
 def _unsupported_tiff_reason(numbers: dict[str, int]) -> str:
-    if numbers.get("compression") == 6:
+    """Return the reason of a row why OpenCV does not decode a TIFF; empty if it does.
+
+    Args:
+        numbers: as `tiff.read_first_directory` returns them.
+    """
+    if numbers.get("compression") == _OLD_JPEG:
         return "unsupported_compression:old_jpeg"
     if numbers.get("samples", 0) > 4:
         return f"unsupported_pixels:{numbers['samples']}_channels"
