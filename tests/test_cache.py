@@ -31,7 +31,7 @@ from scanner.cache.store import Cache
 from scanner.cli import main
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import Thresholds, choose
-from scanner.engine import examine, pipeline
+from scanner.engine import examine, versions
 from scanner.engine.pipeline import scan
 from scanner.engine.versions import scope
 from scanner.files import fingerprint
@@ -258,7 +258,7 @@ def test_what_cannot_change_a_row_does_not(tmp_path, look, other):
 def test_another_version_judges_anew(tmp_path, look, monkeypatch):
     file = write(tmp_path / "a", flat(128))
     look(file)
-    monkeypatch.setattr(pipeline, "ROWS_VERSION", pipeline.ROWS_VERSION + 1)
+    monkeypatch.setattr(versions, "ROWS_VERSION", versions.ROWS_VERSION + 1)
     assert from_cache(look(file)) == [False]
 
 
