@@ -18,17 +18,11 @@ from typing import Any, Self
 from scanner.cache.database import CacheDatabase
 from scanner.cache.row import MAX_ROW, file_checksum, from_text, row_checksum, scope_key, to_text
 from scanner.files.fingerprint import FileFingerprint, is_unchanged
+from scanner.reasons import Cause, Reason
 from scanner.result import Result, Verdict
 
 # About 1.1 GB. When a scan begins, what was stored first is dropped beyond it.
 MAX_ROWS = 2_000_000
-# Errors that follow from the content; others (memory, the file system, the model) may be gone next time.
-_LASTING = frozenset(
-    "empty not_an_image unsupported_format unsupported_pixels unsupported_compression implausible_size "
-    "too_many_pixels too_many_scans truncated corrupt too_long_for_ela git_lfs_pointer".split()
-)
-# Errors that follow from the content and the limits of the scan: with other limits there may be none.
-_LIMITED = frozenset({"decode_timeout", "decoder_crashed"})
 
 
 class Cache:
@@ -181,12 +175,12 @@ class Cache:
 
 
 def _lasts(result: Result) -> bool:
-    """Whether the row follows from the content."""
+    """Return whether another scan of the same content would make the same row, so that it may be cached."""
     if not result.sha256:
         return False
-    return result.verdict is not Verdict.ERROR or _is_limited(result) or result.reason.partition(":")[0] in _LASTING
+    return result.verdict is not Verdict.ERROR or Reason.of(result.reason).cause is not Cause.CIRCUMSTANCES
 
 
 def _is_limited(result: Result) -> bool:
-    """Whether the row follows from the limits of the scan as well."""
-    return result.verdict is Verdict.ERROR and result.reason in _LIMITED
+    """Return whether the row depends on the limits of time and memory as well."""
+    return result.verdict is Verdict.ERROR and Reason.of(result.reason).cause is Cause.LIMITS

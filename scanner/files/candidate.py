@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from scanner.files.beneath import LinkError
 from scanner.files.fingerprint import FileFingerprint
+from scanner.reasons import Reason
 
 STDIN = "-"
 
@@ -45,9 +46,9 @@ def trouble_of(error: Exception, path: str, missing: str) -> str:
         missing: the word if there is no such file.
     """
     if isinstance(error, LinkError):
-        return "not_a_file:link"
+        return f"{Reason.NOT_A_FILE}:link"
     if isinstance(error, FileNotFoundError):
-        return "broken_link" if os.path.islink(path) else missing
+        return Reason.BROKEN_LINK if os.path.islink(path) else missing
     if isinstance(error, PermissionError):
-        return "permission_denied"
-    return f"read_failed:{errno.errorcode.get(getattr(error, 'errno', None) or 0, 'invalid_name')}"
+        return Reason.PERMISSION_DENIED
+    return f"{Reason.READ_FAILED}:{errno.errorcode.get(getattr(error, 'errno', None) or 0, 'invalid_name')}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.findings import is_finding
 from scanner.printable import on_one_line
+from scanner.reasons import Reason
 from scanner.result import Result, Verdict, is_marked
 from scanner.sources.passed_over import PassedOver
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 # In the order of a picture's way. `wait` is ours, for the processes that do most of the others.
 STAGES = ("walk", "read", "cache", "decode", "provenance", "faces", "ela", "crop", "model", "explain", "write", "wait")
-# Reason of errors -> what makes them judgeable.
+# Reasons of errors that a command mends -> the command.
 _REMEDIES = {
-    "unsupported_format:heic": "HEIC pictures need pillow-heif: pip install pillow-heif",
-    "git_lfs_pointer": "Git LFS pointers stand for pictures that are not here: git lfs pull",
+    f"{Reason.UNSUPPORTED_FORMAT}:heic": "HEIC pictures need pillow-heif: pip install pillow-heif",
+    Reason.GIT_LFS_POINTER: "Git LFS pointers stand for pictures that are not here: git lfs pull",
 }
 _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
 

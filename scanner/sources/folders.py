@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from scanner.files.beneath import Folder, LinkError
 from scanner.files.candidate import Candidate, trouble_of
 from scanner.files.first_bytes import looks_like_a_picture
+from scanner.reasons import Reason
 from scanner.sources.once import Identity, Once, Walked, changed, identity_of
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.selection import Selection, skips, takes
@@ -176,7 +177,7 @@ class _Listing:
                 self._pass_over("vanished")
                 return None
         except (OSError, ValueError) as error:  # it may be a picture
-            return self._candidate(path, trouble_of(error, path, missing="vanished"))
+            return self._candidate(path, trouble_of(error, path, missing=Reason.VANISHED))
         return self._candidate(path, named=kind == _NAMED)
 
     def _looks(self, name: str) -> bool:
@@ -245,8 +246,8 @@ class _Listing:
 
 
 def _folder_trouble(error: Exception, path: str) -> str:
-    trouble = trouble_of(error, path, missing="vanished")
-    return trouble if isinstance(error, LinkError) else f"unreadable_folder:{trouble}"
+    trouble = trouble_of(error, path, missing=Reason.VANISHED)
+    return trouble if isinstance(error, LinkError) else f"{Reason.UNREADABLE_FOLDER}:{trouble}"
 
 
 def _is(ask: Callable[..., bool], follow: bool) -> bool:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from scanner.files.beneath import place_of
 from scanner.files.candidate import Candidate, trouble_of
 from scanner.files.url import is_url
+from scanner.reasons import Reason
 from scanner.settings import MAX_BYTES
 
 _KINDS = {
@@ -48,12 +49,12 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
             if reason := _not_a_file(status):
                 return None, None, reason
             if status.st_size > max_bytes:
-                return None, status.st_size, f"too_many_bytes:{status.st_size}"
+                return None, status.st_size, f"{Reason.TOO_MANY_BYTES}:{status.st_size}"
             content = _up_to(max_bytes, file, status.st_size)
     except (OSError, ValueError) as error:
-        return None, None, trouble_of(error, candidate.path, missing="vanished")
+        return None, None, trouble_of(error, candidate.path, missing=Reason.VANISHED)
     if content is None:
-        return None, None, f"too_many_bytes:over_{max_bytes}"
+        return None, None, f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}"
     return content, len(content), ""
 
 
@@ -62,9 +63,9 @@ def read_stdin(candidate: Candidate, max_bytes: int = MAX_BYTES) -> Candidate:
     try:
         content = _up_to(max_bytes, sys.stdin.buffer)
     except OSError as error:
-        return replace(candidate, trouble=trouble_of(error, candidate.path, missing="vanished"))
+        return replace(candidate, trouble=trouble_of(error, candidate.path, missing=Reason.VANISHED))
     if content is None:
-        return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
+        return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
     return replace(candidate, content=content)
 
 
@@ -89,4 +90,4 @@ def _up_to(max_bytes: int, stream: BinaryIO, size: int = 0) -> bytes | None:
 
 def _not_a_file(status: os.stat_result) -> str:
     kind = stat.S_IFMT(status.st_mode)
-    return "" if kind == stat.S_IFREG else f"not_a_file:{_KINDS.get(kind, 'unknown')}"
+    return "" if kind == stat.S_IFREG else f"{Reason.NOT_A_FILE}:{_KINDS.get(kind, 'unknown')}"

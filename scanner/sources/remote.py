@@ -14,6 +14,7 @@ from scanner.errors import FacescanError, first_line
 from scanner.files.candidate import Candidate, trouble_of
 from scanner.files.fingerprint import FileFingerprint, object_fingerprint
 from scanner.files.url import authority_of, scheme_of
+from scanner.reasons import Reason
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.selection import Selection, has_suffix, skips, takes
 
@@ -37,7 +38,7 @@ def objects(root: str, selection: Selection, passed: PassedOver) -> Iterator[Can
     """
     scheme = scheme_of(root)
     if scheme in _NO_STORES or scheme not in _fsspec(root).available_protocols():
-        yield Candidate(root, f"unsupported_scheme:{scheme}")
+        yield Candidate(root, f"{Reason.UNSUPPORTED_SCHEME}:{scheme}")
         return
     if ":" in authority_of(root).removeprefix(f"{scheme}://").rpartition("@")[0]:
         raise FacescanError(
@@ -50,7 +51,7 @@ def objects(root: str, selection: Selection, passed: PassedOver) -> Iterator[Can
     try:
         details = store.info(store._strip_protocol(root))
     except Exception as error:  # every store has its own
-        yield Candidate(root, _trouble_of(error, missing="not_found"))
+        yield Candidate(root, _trouble_of(error, missing=Reason.NOT_FOUND))
         return
     if details["type"] == "directory":
         yield from _walk(store, details["name"].strip("/"), root.rstrip("/"), "", selection, passed, depth=1)
@@ -74,19 +75,19 @@ def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
         with store.open(path, "rb", cache_type="none") as file:
             details = getattr(file, "details", None) or store.info(path)
             if details["type"] == "directory":
-                return replace(candidate, trouble="not_a_file:folder")
+                return replace(candidate, trouble=f"{Reason.NOT_A_FILE}:folder")
             if details["name"].strip("/") != path.strip("/"):  # s3fs takes what follows "?versionId=" off a name
-                return replace(candidate, trouble="read_failed:invalid_name")
+                return replace(candidate, trouble=f"{Reason.READ_FAILED}:invalid_name")
             size = details.get("size")
             if size is not None and size > max_bytes:
-                return replace(candidate, trouble=f"too_many_bytes:{size}", size=size)
+                return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:{size}", size=size)
             content = file.read(max_bytes + 1)
     except MemoryError:
-        return replace(candidate, trouble="out_of_memory")
+        return replace(candidate, trouble=Reason.OUT_OF_MEMORY)
     except Exception as error:  # every store and its library have their own
-        return replace(candidate, trouble=_trouble_of(error, missing="vanished"))
+        return replace(candidate, trouble=_trouble_of(error, missing=Reason.VANISHED))
     if len(content) > max_bytes:
-        return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
+        return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
     return replace(candidate, content=content, fingerprint=_fingerprint(url, details))
 
 
@@ -98,7 +99,7 @@ def _walk(
         listing = store.ls(folder, detail=True)
         store.invalidate_cache()  # it would keep every folder that it has ever listed
     except Exception as error:
-        yield Candidate(url, f"unreadable_folder:{_trouble_of(error, missing='vanished')}")
+        yield Candidate(url, f"{Reason.UNREADABLE_FOLDER}:{_trouble_of(error, missing=Reason.VANISHED)}")
         return
     entries = [(_name_of(entry, folder), entry) for entry in listing]
     for name, entry in sorted(entries, key=lambda named: os.fsencode(named[0])):
@@ -106,7 +107,7 @@ def _walk(
         path, path_below = f"{url}/{name}", f"{below}/{name}" if below else name
         if not name:
             if is_folder:  # two slashes in a row in an object's name: fsspec finds no way there
-                yield Candidate(f"{path}/", "unreadable_folder:read_failed:invalid_name")
+                yield Candidate(f"{path}/", f"{Reason.UNREADABLE_FOLDER}:{Reason.READ_FAILED}:invalid_name")
         elif why := skips(name, (path_below, path), selection):
             passed.add(why)
         elif is_folder:
@@ -155,4 +156,4 @@ def _trouble_of(error: Exception, missing: str) -> str:
     """As `trouble_of`; stores and their libraries have errors of their own besides the operating system's."""
     if isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "errno", None):
         return trouble_of(error, "", missing)
-    return f"read_failed:{type(error).__name__}"
+    return f"{Reason.READ_FAILED}:{type(error).__name__}"

@@ -11,6 +11,7 @@ from scanner.files.beneath import Place
 from scanner.files.candidate import STDIN, Candidate, trouble_of
 from scanner.files.first_bytes import looks_like_a_picture
 from scanner.files.url import is_url
+from scanner.reasons import Reason
 from scanner.sources.folders import Walk, files_below
 from scanner.sources.once import Once, Walked
 from scanner.sources.passed_over import PassedOver
@@ -58,7 +59,7 @@ def _below(root: str, walk: Walk) -> Iterator[Candidate]:
     try:
         status = os.stat(root)
     except (OSError, ValueError) as error:
-        yield Candidate(root, trouble_of(error, root, missing="not_found"))
+        yield Candidate(root, trouble_of(error, root, missing=Reason.NOT_FOUND))
         return
     if stat.S_ISDIR(status.st_mode):
         yield from _walk(root, walk)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.reasons import Reason
+
 _RGB, _BITFIELDS, _ALPHA_BITFIELDS = 0, 3, 6
 _COMPRESSIONS = {1: "rle8", 2: "rle4", 4: "jpeg", 5: "png", 11: "cmyk", 12: "cmyk_rle8", 13: "cmyk_rle4"}
 
@@ -56,8 +58,8 @@ class Bitmap:
     def unusual(self) -> str:
         """Why nobody decodes it, as a reason; empty if it is a usual one."""
         if self.compression in (4, 5, 11, 12, 13):
-            return f"unsupported_compression:{_COMPRESSIONS[self.compression]}"
-        return f"unsupported_pixels:{self.bits}bit" if self.bits not in (1, 4, 8, 16, 24, 32) else ""
+            return f"{Reason.UNSUPPORTED_COMPRESSION}:{_COMPRESSIONS[self.compression]}"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{self.bits}bit" if self.bits not in (1, 4, 8, 16, 24, 32) else ""
 
 
 def read_bitmap(data: bytes) -> Bitmap:

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
+from scanner.reasons import Reason
+
 _TAGS = {
     256: "width",
     257: "height",
@@ -120,17 +122,17 @@ def is_cut(data: bytes) -> bool:
 def refusal(numbers: dict[str, int]) -> str:
     """Why OpenCV 5.0 should not see the picture, which it would read wrong; a reason, or empty."""
     if numbers["colours"] == _LOGLUV:
-        return "unsupported_pixels:float32"
+        return f"{Reason.UNSUPPORTED_PIXELS}:float32"
     bits, kind = numbers["bits"], _NUMBERS.get(numbers["numbers"], "uint")
     if bits > 16 or kind == "float":  # it dies of some tiles of 64 bits
-        return f"unsupported_pixels:{kind}{bits}"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{kind}{bits}"
     if name := compression_name(numbers["compression"]):  # it shows black
-        return f"unsupported_compression:{name}"
+        return f"{Reason.UNSUPPORTED_COMPRESSION}:{name}"
     # Of these it shows what the memory held before.
     if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
-        return "corrupt"
+        return Reason.CORRUPT
     if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
-        return f"unsupported_pixels:{kind}{bits}_planes"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{kind}{bits}_planes"
     return ""
 
 

@@ -14,6 +14,7 @@ from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.gif_parts import gif_frames
 from scanner.imaging.formats.jpeg_scans import MAX_SCANS, Jpeg, read_jpeg
 from scanner.imaging.formats.png_parts import png_chunks, row_bytes
+from scanner.reasons import Reason
 
 # The formats facescan decodes. Others are named so that a row can say `unsupported_format:heic`.
 DECODABLE = frozenset({"jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"})
@@ -114,9 +115,9 @@ def _jpeg(data: bytes) -> Header:
         if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:  # JPEG-LS has the last
             jpeg = read_jpeg(data, at - 4)
             pixels, scans = jpeg.width * jpeg.height, len(jpeg.scans)
-            refusal = f"too_many_scans:over_{MAX_SCANS}" if scans > MAX_SCANS else ""
+            refusal = f"{Reason.TOO_MANY_SCANS}:over_{MAX_SCANS}" if scans > MAX_SCANS else ""
             if not refusal and scans * pixels > _MAX_PASSES:
-                refusal = f"too_many_scans:{scans}"
+                refusal = f"{Reason.TOO_MANY_SCANS}:{scans}"
             return Header("jpeg", jpeg.width, jpeg.height, jpeg.closed, refusal=refusal, jpeg=jpeg)
     return Header("jpeg")
 
@@ -159,7 +160,7 @@ def _png(data: bytes) -> Header:
 
 def implausible(pixels: int, size: int) -> str:
     """The reason of a file that cannot be what it claims: so many pixels in so many bytes."""
-    return f"implausible_size:{pixels}_pixels_in_{size}_bytes"
+    return f"{Reason.IMPLAUSIBLE_SIZE}:{pixels}_pixels_in_{size}_bytes"
 
 
 def _gif(data: bytes) -> Header:

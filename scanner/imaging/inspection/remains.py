@@ -19,6 +19,7 @@ from scanner.imaging.formats.jpeg_scans import missing_bands
 from scanner.imaging.formats.zero_runs import LEAST, zeros_in
 from scanner.imaging.inspection import jpeg_missing
 from scanner.imaging.inspection.header import Header
+from scanner.reasons import Reason
 
 # Share of a picture that may be missing without its being refused: ten blocks of the 1,024 of a portrait.
 TOLERATED = 0.01
@@ -49,7 +50,7 @@ class Remains:
 
 def truncated(share: float) -> str:
     """The reason of a picture of which a share (0..1) is missing."""
-    return f"truncated:{min(max(share, 0.001), 1.0):.2g}"
+    return f"{Reason.TRUNCATED}:{min(max(share, 0.001), 1.0):.2g}"
 
 
 def what_remains(data: bytes, header: Header) -> Remains | None:

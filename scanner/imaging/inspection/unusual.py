@@ -8,6 +8,7 @@ from scanner.imaging.formats.bitmap import read_bitmap
 from scanner.imaging.formats.jpeg_scans import Jpeg
 from scanner.imaging.formats.tiff import first_directory
 from scanner.imaging.inspection.header import Header
+from scanner.reasons import Reason
 
 _JPEG_LS = 0x37  # SOF55
 _PROCESSES = {
@@ -47,19 +48,19 @@ def unusual(data: bytes, header: Header) -> str:
 def unusual_jpeg(jpeg: Jpeg) -> str:
     """What is unusual about a JPEG, as a reason; empty if nothing is."""
     if jpeg.bits != 8:
-        return f"unsupported_pixels:{jpeg.bits}bit"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{jpeg.bits}bit"
     if jpeg.process in _PROCESSES:
-        return f"unsupported_compression:{_PROCESSES[jpeg.process]}"
+        return f"{Reason.UNSUPPORTED_COMPRESSION}:{_PROCESSES[jpeg.process]}"
     if len(jpeg.sampling) not in (1, 3, 4):
-        return f"unsupported_pixels:{len(jpeg.sampling)}_channels"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{len(jpeg.sampling)}_channels"
     return ""
 
 
 def _unusual_tiff(numbers: dict[str, int]) -> str:
     if numbers.get("compression") == 6:
-        return "unsupported_compression:old_jpeg"
+        return f"{Reason.UNSUPPORTED_COMPRESSION}:old_jpeg"
     if numbers.get("samples", 0) > 4:
-        return f"unsupported_pixels:{numbers['samples']}_channels"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{numbers['samples']}_channels"
     if numbers.get("bits", 8) not in (0, 1, 8, 16):
-        return f"unsupported_pixels:{numbers['bits']}bit"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{numbers['bits']}bit"
     return ""
