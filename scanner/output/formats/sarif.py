@@ -49,7 +49,7 @@ class Sarif:
         fail_on: which rows are findings, and so SARIF results; one of `scanner.findings.FAIL_ON`.
     """
 
-    cuttable: ClassVar[bool] = True
+    can_end_early: ClassVar[bool] = True
 
     def __init__(self, fail_on: str) -> None:
         self._fail_on = fail_on
@@ -60,7 +60,7 @@ class Sarif:
         self._upload = _UploadSize()
 
     @property
-    def note(self) -> str:
+    def omission_note(self) -> str:
         """Say how many findings and errors were omitted because of the upload limits; empty if none were."""
         omitted = [(self._omitted_findings, "findings"), (self._omitted_errors, "files that could not be judged")]
         counts = " and ".join(f"{count:,} {what}" for count, what in omitted if count)
@@ -104,8 +104,8 @@ class Sarif:
     def tail(self, summary: Mapping[str, Any], complete: bool) -> Iterator[str]:
         """Yield the list of files, the exit code and the notifications."""
         notifications = list(self._notifications)
-        if self.note:
-            text = self.note[0].upper() + self.note[1:]
+        if self.omission_note:
+            text = self.omission_note[0].upper() + self.omission_note[1:]
             omitted = {"descriptor": {"id": _LEFT_OUT, "index": 1}, "level": "warning", "message": {"text": text}}
             notifications.append("\n" + json_text(omitted))
         # The exit code of an interrupted scan is not known here.
