@@ -34,10 +34,15 @@ def version(verbose: bool) -> str:
 
 
 def about_cache(named: str | None, clear: bool) -> str:
-    """Describe what is in the cache; or, if `clear`, empty it and say what was in it."""
+    """Describe what is in the cache, or empty it.
+
+    Args:
+        named: file of `--cache`; None for the user's cache.
+        clear: whether to empty it.
+    """
     from datetime import UTC, datetime
 
-    from scanner.cache.database import cache_file, size_of
+    from scanner.cache.database import cache_file, disk_usage
     from scanner.cache.store import Cache
 
     file = named or cache_file()
@@ -55,7 +60,7 @@ def about_cache(named: str | None, clear: bool) -> str:
         [
             f"cache      {cache.file}",
             f"rows       {info['rows']:,}, of {info['files']:,} files",
-            f"size       {size_of(cache.file):,} bytes",
+            f"size       {disk_usage(cache.file):,} bytes",
             f"oldest     {when[0]}",
             f"newest     {when[1]}",
             *(f"model      {model}: {rows:,} rows" for model, rows in info["models"].items()),

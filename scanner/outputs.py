@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scanner.cache.database import cache_file, check_cache, files_of
+from scanner.cache.database import cache_file, check_cache, database_files
 from scanner.detector.card import Card
 from scanner.errors import FacescanError
 from scanner.files.url import is_url, scheme_of
 from scanner.output.destination import STDOUT, descriptor_of, replace_file
 from scanner.output.formats import format_of
 from scanner.output.overwrite import SUMMARY, check_replaceable
-from scanner.output.summary import Report
+from scanner.output.summary import Summary
 from scanner.output.writers import Writer
 
 
@@ -66,7 +66,7 @@ class Outputs:
         written = [file for file in (*self.out, self.summary, self.report) if file]
         paths = [*written, *(f"{file}.partial" for file in written), self.ela_dir, self.explain]
         if self.cache:
-            paths += files_of(os.path.realpath(self.cache))
+            paths += database_files(os.path.realpath(self.cache))
         return frozenset(os.path.realpath(path) for path in paths if path and path != STDOUT)
 
     def check(self, read: Mapping[str, str | None]) -> None:
@@ -121,7 +121,7 @@ class Outputs:
             raise
         return writers
 
-    def write_summary(self, report: Report) -> None:
+    def write_summary(self, summary: Summary) -> None:
         """Write the file of `--summary`, if it was asked for.
 
         Raises:
@@ -129,9 +129,9 @@ class Outputs:
         """
         if self.summary is None:
             return
-        text = report.as_markdown()
+        text = summary.as_markdown()
         if self.summary.lower().endswith(".json"):
-            text = json.dumps({"meta": report.meta, "summary": report.as_dict()}, indent=2) + "\n"
+            text = json.dumps({"meta": summary.meta, "summary": summary.as_dict()}, indent=2) + "\n"
         replace_file(self.summary, text.encode(), None if self.force else SUMMARY, "--summary")
 
     def _writers(self, meta: Mapping[str, Any], card: Card) -> Iterator[Writer]:

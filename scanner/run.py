@@ -24,18 +24,18 @@ from scanner.files.candidate import STDIN, Candidate
 from scanner.files.url import is_url
 from scanner.findings import is_notable, is_wanted
 from scanner.options.config import checked_roots
-from scanner.output.allowed import MOST_SHOWN, Allowed, find_allowed, how_to_allow
-from scanner.output.baseline import marked, print_warning, read_baseline
+from scanner.output.allowed import MAX_SHOWN, Allowed, allow_instructions, find_allowed
+from scanner.output.baseline import flag_known, print_warning, read_baseline
 from scanner.output.formats.rows import as_line
 from scanner.output.progress import Progress
-from scanner.output.summary import Report
+from scanner.output.summary import Summary
 from scanner.output.writers import Writer
 from scanner.outputs import Outputs
 from scanner.printable import on_one_line
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.settings import Settings
 from scanner.sources.lists import read_list
-from scanner.sources.once import Once
+from scanner.sources.once import Deduplicator
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
@@ -52,14 +52,14 @@ def run(options: Mapping[str, Any]) -> int:
     given = {name: value for name, value in options.items() if value is not None}
     outputs = Outputs.from_options(options)
     settings = Settings(**{"model": DEFAULT_MODEL} | _fields_of(Settings, given))
-    selection = Selection(**_fields_of(Selection, given), ours=outputs.own_files())
+    selection = Selection(**_fields_of(Selection, given), own_outputs=outputs.own_files())
     outputs.check({f"--{name.replace('_', '-')}": options[name] for name in ("files_from", "baseline", "model")})
     _check_list(options["files_from"])
     _check_device(settings)
     known, allowed_file = _known_findings(options)
     detector = Detector(find_model(settings.model), _device(settings), batch_size=settings.batch_size)
     thresholds = choose(detector.card, settings.threshold, settings.fpr)
-    report = Report(
+    summary = Summary(
         _meta(options, settings, selection, detector, thresholds, allowed_file),
         options["fail_on"],
         bool(options["exit_zero"]),
@@ -68,34 +68,34 @@ def run(options: Mapping[str, Any]) -> int:
         allow_empty=options["allow_empty"],
     )
     outputs.make_folders()
-    writers = outputs.open(report.meta, detector.card)
+    writers = outputs.open(summary.meta, detector.card)
     cache = Cache(outputs.cache, scope(detector, settings), limits=_limits(settings)) if outputs.cache else None
-    files = _candidates(options, selection, report.passed)
-    results = scan(files, detector, thresholds, settings, report.spent, cache, thumbnails=outputs.report is not None)
+    files = _candidates(options, selection, summary.passed_over)
+    results = scan(files, detector, thresholds, settings, summary.spent, cache, thumbnails=outputs.report is not None)
     if known is not None:
-        results = marked(results, known, options["fail_on"])
+        results = flag_known(results, known, options["fail_on"])
     try:
         with cache or nullcontext(), Interrupts() as interrupts, silent_libraries():
-            findings = _write_rows(results, writers, report, interrupts, _bar(options, selection, writers), options)
+            findings = _write_rows(results, writers, summary, interrupts, _bar(options, selection, writers), options)
         for writer in writers:
-            writer.finish(report.as_dict())
+            writer.finish(summary.as_dict())
     except BaseException as error:
-        _abandon(writers, report, error)
+        _abandon(writers, summary, error)
         raise
-    _print_notes(report, writers, findings)
-    outputs.write_summary(report)
+    _print_notes(summary, writers, findings)
+    outputs.write_summary(summary)
     if not options["quiet"]:
         from rich.console import Console
 
         with suppress(OSError, SystemExit):  # what rich raises if nobody reads standard error any more
-            report.render(Console(stderr=True, highlight=False))
-    return report.exit_code()
+            summary.render(Console(stderr=True, highlight=False))
+    return summary.exit_code()
 
 
 def _write_rows(
     results: Iterable[Result],
     writers: list[Writer],
-    report: Report,
+    summary: Summary,
     interrupts: Interrupts,
     bar: Progress,
     options: Mapping[str, Any],
@@ -111,7 +111,7 @@ def _write_rows(
     with bar:
         for result in results:
             started = time.perf_counter()
-            wanted, before = is_wanted(options["only"], result), report.findings
+            wanted, before = is_wanted(options["only"], result), summary.findings
             for writer in streams:
                 if wanted or writer.counts_all:
                     writer.write(result)
@@ -119,17 +119,17 @@ def _write_rows(
                 for writer in files:
                     if wanted or writer.counts_all:
                         writer.write(result)
-                report.add(result)
-            report.spent("write", time.perf_counter() - started)
-            if report.findings > before and len(findings) < MOST_SHOWN:
+                summary.add(result)
+            summary.spent("write", time.perf_counter() - started)
+            if summary.findings > before and len(findings) < MAX_SHOWN:
                 findings.append(result)
             if options["verbose"] and is_notable(result):
                 bar.say(as_line(result))
-            bar.update(report.findings)
+            bar.update(summary.findings)
     return findings
 
 
-def _abandon(writers: list[Writer], report: Report, error: BaseException) -> None:
+def _abandon(writers: list[Writer], summary: Summary, error: BaseException) -> None:
     """Close the outputs of a scan that ends early; rows that are done stay in ``.partial``.
 
     Raises:
@@ -137,22 +137,22 @@ def _abandon(writers: list[Writer], report: Report, error: BaseException) -> Non
     """
     with later():  # somebody in a hurry presses Ctrl-C twice
         for writer in writers:
-            writer.abandon(report.as_dict())
-    kept = ", ".join(writer.kept for writer in writers if writer.kept)
-    where = f", kept in {kept}" if kept else ""
-    if isinstance(error, NobodyReadsError) and kept:
-        raise NobodyReadsError(f"standard output was closed by its reader after {report.files} rows{where}") from error
+            writer.abandon(summary.as_dict())
+    recoverable = ", ".join(filter(None, (writer.recoverable_file for writer in writers)))
+    where = f", kept in {recoverable}" if recoverable else ""
+    if isinstance(error, NobodyReadsError) and recoverable:
+        raise NobodyReadsError(f"standard output was closed by its reader after {summary.files} rows{where}") from error
     if isinstance(error, KeyboardInterrupt):
-        raise InterruptionError(f"interrupted after {report.files} rows{where}") from error
+        raise InterruptionError(f"interrupted after {summary.files} rows{where}") from error
 
 
-def _print_notes(report: Report, writers: list[Writer], findings: list[Result]) -> None:
+def _print_notes(summary: Summary, writers: list[Writer], findings: list[Result]) -> None:
     """Print warnings, notes of outputs and, to pre-commit, how findings are allowed, on standard error."""
     with suppress(OSError):  # the scan is complete, whether anybody reads this or not
-        for note in (*report.warnings(), *filter(None, (writer.note for writer in writers))):
+        for note in (*summary.warnings(), *filter(None, (writer.omission_note for writer in writers))):
             click.echo(f"facescan: {on_one_line(note)}", err=True)
         if findings and os.environ.get("PRE_COMMIT"):  # pre-commit runs facescan, on somebody's commit
-            for line in how_to_allow(findings, report.findings, report.meta):
+            for line in allow_instructions(findings, summary.findings, summary.meta):
                 click.echo(on_one_line(line), err=True)
 
 
@@ -200,7 +200,7 @@ def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 def _candidates(
     options: Mapping[str, Any],
     selection: Selection,
-    passed: PassedOver,
+    passed_over: PassedOver,
     through: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Iterator[Candidate | None]:
     """Yield the files of all paths, then those of the list.
@@ -208,20 +208,20 @@ def _candidates(
     Args:
         options: of the command line.
         selection: which files below a root are taken.
-        passed: counts the others.
+        passed_over: counts the others.
         through: checks roots, and passes them on.
 
     Raises:
         FacescanError: the list cannot be read.
     """
-    once = Once(selection, options["paths"])
-    yield from candidates(through(options["paths"]), selection, True, once, passed)
+    deduplicator = Deduplicator(selection, options["paths"])
+    yield from candidates(through(options["paths"]), selection, True, deduplicator, passed_over)
     source = options["files_from"]
     if source:
         try:
             with nullcontext(sys.stdin.buffer) if source == STDIN else open(source, "rb") as stream:
                 names = checked_roots(read_list(stream, options["null"], source), options["config"])
-                yield from candidates(through(names), selection, False, once, passed)
+                yield from candidates(through(names), selection, False, deduplicator, passed_over)
         except OSError as error:
             raise FacescanError(f"--files-from {source}: {error.strerror}") from error
 
@@ -236,7 +236,7 @@ def _meta(
 ) -> dict[str, Any]:
     """Collect what outputs say of the run: tool, model, device, thresholds, settings, configuration, allow list."""
     card = detector.card
-    chosen = {name: value for name, value in asdict(selection).items() if name != "ours"}
+    chosen = {name: value for name, value in asdict(selection).items() if name != "own_outputs"}
     only = {"only": sorted(options["only"]) if options["only"] else None}
     meta: dict[str, Any] = {
         "schema": SCHEMA_VERSION,

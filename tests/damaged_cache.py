@@ -104,7 +104,7 @@ def outcomes(ground: Ground, seeds: range) -> Iterator[tuple[int, str]]:
 
 def _outcome(ground: Ground, first: tuple[int, str, str], again: tuple[int, str, str]) -> str:
     for code, rows, said in (first, again):
-        if "is no cache of facescan" in said and code == 2 and not rows:
+        if "is not a cache of facescan" in said and code == 2 and not rows:
             return "refused"
         if (code, rows) != ground.rows[:2]:
             return f"wrong: exit code {code}, {'other' if rows else 'no'} rows, {said.strip()}"

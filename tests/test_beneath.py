@@ -22,7 +22,7 @@ from scanner.files.candidate import Candidate
 from scanner.files.fingerprint import file_fingerprint, is_unchanged
 from scanner.result import Result
 from scanner.settings import Settings
-from scanner.sources.once import Once
+from scanner.sources.once import Deduplicator
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.read import read
 from scanner.sources.selection import Selection
@@ -37,7 +37,7 @@ PNG, SECRET = encode(scene(), "PNG"), encode(scene(50, 40), "PNG")
 @pytest.fixture(params=[True, False], ids=["descriptors", "paths"])
 def here(tmp_path, monkeypatch, request) -> Path:
     """The folder we stand in: up/ is scanned, private/ is not. Also as on systems without folder descriptors."""
-    monkeypatch.setattr(beneath, "BY_DESCRIPTOR", request.param and beneath.BY_DESCRIPTOR)
+    monkeypatch.setattr(beneath, "HAS_DIR_FD", request.param and beneath.HAS_DIR_FD)
     for name in ("up/a.png", "up/b", "up/c/d.png", "up/c/e/f.png", "up/c/e/g", "up/z.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(PNG)
@@ -85,7 +85,7 @@ def test_what_was_found_is_not_read_through_a_link(here, name, target, links, ro
 @pytest.mark.parametrize(("name", "target", "links"), SWAPS)
 def test_a_link_that_appears_while_folders_are_walked_is_no_way_out(here, name, target, links):
     passed = PassedOver()
-    walking = candidates(["up"], Selection(), passed=passed)
+    walking = candidates(["up"], Selection(), passed_over=passed)
     found = [next(walking)]
     swap(name, target)
     found += walking
@@ -211,14 +211,14 @@ def test_no_descriptor_is_left_open(here, brightness):
 
 def test_paths_that_are_longer_than_paths_may_be_end_the_walk_with_a_row(tmp_path):
     """Whoever goes down folder by folder gets there, as `rm -r` does; nobody could open it by its path."""
-    if not beneath.BY_DESCRIPTOR:
+    if not beneath.HAS_DIR_FD:
         pytest.skip("needs folder descriptors")
     name, top = 200 * "d", os.open(tmp_path, os.O_RDONLY)
     folders = [top]
     for _ in range(30):
         os.mkdir(name, dir_fd=folders[-1])
         folders.append(os.open(name, os.O_RDONLY, dir_fd=folders[-1]))
-    (last,) = [one for one in candidates([str(tmp_path)], Selection(), once=Once(Selection())) if one]
+    (last,) = [one for one in candidates([str(tmp_path)], Selection(), deduplicator=Deduplicator(Selection())) if one]
     assert last.trouble == "unreadable_folder:read_failed:ENAMETOOLONG"
     for folder in reversed(folders[:-1]):
         os.rmdir(name, dir_fd=folder)

@@ -236,7 +236,7 @@ def test_a_working_directory_that_is_gone(here, capfd, monkeypatch, arguments):
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert main([argument.format(here / "fake.png") for argument in arguments]) == 2
-    says = "facescan: the working directory: No such file or directory; change to one that is there\n"
+    says = "facescan: the working directory: No such file or directory; change to a folder that exists\n"
     assert capfd.readouterr() == ("", says)
 
 

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
-from scanner.sources.lists import LONGEST_NAME, read_list
+from scanner.sources.lists import MAX_NAME_BYTES, read_list
 
 
 class Trickle(io.RawIOBase):
@@ -112,11 +112,11 @@ def test_what_is_no_list_of_lines_ends_the_run_before_anything_is_scanned(text, 
 
 
 @pytest.mark.parametrize("null", [False, True])
-@pytest.mark.parametrize("length", [LONGEST_NAME - 1, LONGEST_NAME, LONGEST_NAME + 1, 200_000])
+@pytest.mark.parametrize("length", [MAX_NAME_BYTES - 1, MAX_NAME_BYTES, MAX_NAME_BYTES + 1, 200_000])
 def test_a_name_is_cut_where_no_system_would_open_it(null, length):
     end = b"\0" if null else b"\r\n"
     text = end.join([b"a", length * b"x", b"b", length * b"y"])
-    expected = ["a", min(length, LONGEST_NAME) * "x", "b", min(length, LONGEST_NAME) * "y"]
+    expected = ["a", min(length, MAX_NAME_BYTES) * "x", "b", min(length, MAX_NAME_BYTES) * "y"]
     assert list(read_list(io.BytesIO(text), null)) == expected
     chunks = [text[at : at + 5000] for at in range(0, len(text), 5000)]
     assert list(read_list(io.BufferedReader(Trickle(chunks)), null)) == expected
@@ -158,4 +158,4 @@ def test_a_line_of_150_mb_takes_neither_time_nor_memory(tmp_path):
         check=False,
         preexec_fn=limit,
     )
-    assert (done.stdout, done.stderr) == (f"[{LONGEST_NAME}, 5]\n".encode(), b"")
+    assert (done.stdout, done.stderr) == (f"[{MAX_NAME_BYTES}, 5]\n".encode(), b"")

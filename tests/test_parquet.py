@@ -154,7 +154,7 @@ def test_a_scan_that_is_interrupted_leaves_a_file_that_can_be_read(tmp_path):
         writer.write(ROW)
     writer.abandon({"files": 300})
     assert not (tmp_path / "r.parquet").exists()
-    assert writer.kept == writer.partial
+    assert writer.recoverable_file == writer.partial
     file = pq.ParquetFile(tmp_path / "r.parquet.partial")
     assert file.read().num_rows == 300
     assert json.loads(file.metadata.metadata[b"facescan.summary"]) == {"files": 300}
@@ -182,11 +182,11 @@ def test_a_full_disk_is_told_of_without_a_promise(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "GROUP_ROWS", 256)
     writer = Writer(str(tmp_path / "r.parquet"), "parquet", META)
     with full_disk(6000):
-        with pytest.raises(FacescanError, match=r"File too large; its \d+ rows are lost, but for the cache$"):
+        with pytest.raises(FacescanError, match=r"File too large; its \d+ rows are lost, except in the cache$"):
             for i in range(2000):
                 writer.write(Result(f"{i * 7919 % 1000}", Verdict.REAL, i / 2000))
         writer.abandon({})
-    assert writer.kept == ""
+    assert writer.recoverable_file == ""
 
 
 def test_a_disk_that_has_room_again_gets_the_end(tmp_path):
@@ -195,7 +195,7 @@ def test_a_disk_that_has_room_again_gets_the_end(tmp_path):
     with full_disk(1000), pytest.raises(FacescanError, match="File too large"):
         writer.finish({})
     writer.abandon({})
-    assert pq.read_table(writer.kept).num_rows == 1
+    assert pq.read_table(writer.recoverable_file).num_rows == 1
 
 
 def test_standard_output_is_a_pipe_or_a_file(here, facescan, toy):

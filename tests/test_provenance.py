@@ -371,7 +371,7 @@ def test_people_are_told(here, capfd):
     row = next(line for line in streams.out.splitlines() if "marked.png" in line)
     assert row.endswith("./marked.png  (marked as generated: Stable Diffusion web UI)")
     assert row in streams.err  # --verbose names it
-    assert "\nmarked     1 say in their own metadata that they were generated\n" in streams.err
+    assert "\nmarked     1 pictures whose metadata say that they were generated\n" in streams.err
     assert json.loads(Path("s.json").read_text())["summary"]["marked"] == 1
     assert main(["plain.jpg", "--no-cache", "--summary", "s.json"]) == 0
     assert "marked" not in capfd.readouterr().err

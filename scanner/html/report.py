@@ -27,7 +27,7 @@ from scanner.html.scan_charts import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
 from scanner.output.formats.rows import as_object
 from scanner.output.overwrite import REPORT
-from scanner.output.summary import shares
+from scanner.output.summary import stage_shares
 from scanner.output.writers import Writer
 from scanner.printable import on_one_line
 from scanner.result import GENERATED, Result, Verdict
@@ -71,8 +71,8 @@ class ReportWriter(Writer):
 class ReportPage:
     """What stands in a report: a `scanner.output.formats.Format`."""
 
-    cuttable: ClassVar[bool] = True
-    note = ""
+    can_end_early: ClassVar[bool] = True
+    omission_note = ""
 
     def __init__(self, path: str, card: Card) -> None:
         charts.axes("", "")  # find out now, not after the scan, whether there is what draws them
@@ -125,7 +125,7 @@ class ReportPage:
             card=self._card,
             summary=summary,
             passed_over=in_words(summary["passed_over"]),
-            stages=shares(summary["stage_seconds"]),
+            stages=stage_shares(summary["stage_seconds"]),
             verdicts=VERDICTS,
             generated=GENERATED,
             scores=scores(self._scores, thresholds) if self._scores.bins else "",

@@ -18,6 +18,7 @@ from scanner.imaging.inspection.header import DECODABLE, Header, implausible_siz
 from scanner.imaging.inspection.unsupported_kinds import unsupported_reason
 from scanner.imaging.orientation import read_orientation, turn_upright
 from scanner.imaging.transparency import hides_second_picture
+from scanner.reasons import Reason
 from scanner.settings import MAX_PIXELS
 from scanner.system.allocator import lacks_memory
 
@@ -76,13 +77,13 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None =
         OverBudgetError: there is no room; nothing was decoded.
     """
     if not data:
-        return Decoded("", reason="empty")
+        return Decoded("", reason=Reason.EMPTY)
     header = read_header(data)
     if not header.format:
-        return Decoded("", reason="git_lfs_pointer" if data.startswith(_GIT_LFS) else "not_an_image")
+        return Decoded("", reason=Reason.GIT_LFS_POINTER if data.startswith(_GIT_LFS) else Reason.NOT_AN_IMAGE)
     announced = decoding_memory.count_decoded_pixels(data, header)
     if announced > max_pixels:
-        return Decoded(header.format, reason=f"too_many_pixels:{announced}")
+        return Decoded(header.format, reason=f"{Reason.TOO_MANY_PIXELS}:{announced}")
     if decoding_memory.is_implausibly_plain(announced, len(data)):
         return Decoded(header.format, reason=implausible_size_reason(announced, len(data)))
     needed = decoding_memory.estimate_bytes(data, header, announced)
@@ -91,8 +92,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None =
     if header.format == "heic":
         return _decode_heic(data, header, max_pixels, needed)
     if header.format not in DECODABLE:
-        return Decoded(header.format, reason=f"unsupported_format:{header.format}")
-    failure = "corrupt" if header.complete else "truncated"
+        return Decoded(header.format, reason=f"{Reason.UNSUPPORTED_FORMAT}:{header.format}")
+    failure = Reason.CORRUPT if header.complete else Reason.TRUNCATED
     if not (header.width and header.height):
         return Decoded(header.format, reason=failure)
     if header.refusal:
@@ -113,7 +114,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None =
         missing = left.missing_if_refused or left.missing
         return Decoded(header.format, reason=truncated_reason(missing) if missing else failure)
     if pixels.dtype not in (np.uint8, np.uint16):
-        return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
+        return Decoded(header.format, reason=f"{Reason.UNSUPPORTED_PIXELS}:{pixels.dtype}")
     damage = left.damage
     if header.format == "jpeg":
         missing, damage = decoder_input.assess_jpeg(data, header, pixels, libjpeg_warnings.take())
@@ -265,18 +266,18 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> D
     try:
         import pillow_heif
     except ImportError:
-        return Decoded("heic", reason="unsupported_format:heic")
+        return Decoded("heic", reason=f"{Reason.UNSUPPORTED_FORMAT}:heic")
     left = prepare_decoder_input(data, header)
     if left is None:
-        return Decoded("heic", reason="truncated")
+        return Decoded("heic", reason=Reason.TRUNCATED)
     try:
         heif = pillow_heif.open_heif(left.data, convert_hdr_to_8bit=True)
         width, height = heif.size
         if width * height > max_pixels:
-            return Decoded("heic", reason=f"too_many_pixels:{width * height}")
+            return Decoded("heic", reason=f"{Reason.TOO_MANY_PIXELS}:{width * height}")
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
         decoding_memory.require(needed)
-        return Decoded("heic", reason="corrupt" if header.complete else truncated_reason(left.missing_if_refused))
+        return Decoded("heic", reason=Reason.CORRUPT if header.complete else truncated_reason(left.missing_if_refused))
     pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
     return _shown(np.ascontiguousarray(pixels), data, "heic", left.damage)

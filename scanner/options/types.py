@@ -1,4 +1,4 @@
-"""Parses the values of options that click has no type for: sizes, shares, words, parts."""
+"""Defines types of option values that click lacks: sizes, fractions, lists of words, parts of a scan."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4
 
 
 class Share(click.FloatRange):
-    """Parses a number from 0 to 1. Refuses "nan", which click takes for a number that is in every range."""
+    """Parses a number from 0 to 1. Refuses "nan", which click accepts in every range."""
 
     def __init__(self) -> None:
         super().__init__(0, 1)
@@ -44,7 +44,9 @@ class Share(click.FloatRange):
 
 
 class Lines(click.types.StringParamType):
-    """Takes the texts of a repeatable option; in an environment variable each has a line, as names may hold spaces."""
+    """Takes the values of a repeatable option. A variable has one value a line, because file names may contain
+    spaces.
+    """
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return [line for line in rv.split("\n") if line]

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.reasons import Reason
+
 _RGB, _BITFIELDS, _CMYK, _ALPHA_BITFIELDS = 0, 3, 11, 6  # compression: BI_RGB, ...
 _COMPRESSION_NAMES = {1: "rle8", 2: "rle4", 4: "jpeg", 5: "png", 11: "cmyk", 12: "cmyk_rle8", 13: "cmyk_rle4"}
 _UNSUPPORTED_COMPRESSIONS = (4, 5, 11, 12, 13)
@@ -63,8 +65,8 @@ class BmpHeader:
     def unsupported_reason(self) -> str:
         """Return the reason of a row why no decoder here reads such a BMP; empty if one does."""
         if self.compression in _UNSUPPORTED_COMPRESSIONS:
-            return f"unsupported_compression:{_COMPRESSION_NAMES[self.compression]}"
-        return f"unsupported_pixels:{self.bits}bit" if self.bits not in (1, 4, 8, 16, 24, 32) else ""
+            return f"{Reason.UNSUPPORTED_COMPRESSION}:{_COMPRESSION_NAMES[self.compression]}"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{self.bits}bit" if self.bits not in (1, 4, 8, 16, 24, 32) else ""
 
 
 def read_bmp_header(data: bytes) -> BmpHeader:

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
+from scanner.reasons import Reason
+
 _TAGS = {
     256: "width",
     257: "height",
@@ -160,22 +162,22 @@ def opencv_refusal(numbers: dict[str, int]) -> str:
         numbers: as `read_first_directory` returns them.
     """
     if numbers["photometric"] == _LOGLUV:
-        return "unsupported_pixels:float32"
+        return f"{Reason.UNSUPPORTED_PIXELS}:float32"
     bits, kind = numbers["bits"], _SAMPLE_FORMATS.get(numbers["sample_format"], "uint")
     if bits > 16 or kind == "float":  # OpenCV crashes on some tiles of 64 bits
-        return f"unsupported_pixels:{kind}{bits}"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{kind}{bits}"
     if name := compression_name(numbers["compression"]):  # OpenCV shows black
-        return f"unsupported_compression:{name}"
+        return f"{Reason.UNSUPPORTED_COMPRESSION}:{name}"
     return _uninitialised_reason(numbers, kind)
 
 
 def _uninitialised_reason(numbers: dict[str, int], kind: str) -> str:
     """Return the reason of a picture in which OpenCV 5.0 shows uninitialised memory; empty if it shows none."""
     if numbers["photometric"] == _RGB and not numbers["samples"]:  # OpenCV assumes three samples, libtiff one
-        return "corrupt"
+        return Reason.CORRUPT
     separate = numbers["planar_configuration"] == _SEPARATE_PLANES and numbers["samples"] > 1
     if numbers["bits"] > 8 and separate and numbers["photometric"] <= _RGB:
-        return f"unsupported_pixels:{kind}{numbers['bits']}_planes"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{kind}{numbers['bits']}_planes"
     return ""
 
 

@@ -19,6 +19,7 @@ from scanner.imaging.formats.jpeg_scans import Jpeg, missing_coefficients
 from scanner.imaging.formats.zero_runs import MIN_RUN, count_zeros
 from scanner.imaging.inspection import missing_jpeg_pixels
 from scanner.imaging.inspection.header import Header
+from scanner.reasons import Reason
 
 # Share of a picture that may be missing without the picture being refused: ten of the 1,024 blocks of a portrait.
 MAX_MISSING_SHARE = 0.01
@@ -51,7 +52,7 @@ class DecoderInput:
 
 def truncated_reason(share: float) -> str:
     """Return the reason of a row for a picture of which a share (0..1) is missing."""
-    return f"truncated:{min(max(share, 0.001), 1.0):.2g}"
+    return f"{Reason.TRUNCATED}:{min(max(share, 0.001), 1.0):.2g}"
 
 
 def prepare_decoder_input(data: bytes, header: Header) -> DecoderInput | None:

@@ -14,6 +14,7 @@ from scanner.imaging.formats.boxes import boxes
 from scanner.imaging.formats.gif_parts import gif_frames
 from scanner.imaging.formats.jpeg_scans import MAX_SCANS, Jpeg, read_jpeg
 from scanner.imaging.formats.png_parts import png_chunks, unpacked_bytes
+from scanner.reasons import Reason
 
 # The formats that facescan decodes. Others have a name so that a row can say `unsupported_format:psd`.
 DECODABLE = frozenset({"jpeg", "png", "webp", "gif", "bmp", "tiff", "avif"})
@@ -124,9 +125,9 @@ def _jpeg(data: bytes) -> Header:
         if marker in _FRAME_MARKERS:
             jpeg = read_jpeg(data, at - 4)
             pixels, scans = jpeg.width * jpeg.height, len(jpeg.scans)
-            refusal = f"too_many_scans:over_{MAX_SCANS}" if scans > MAX_SCANS else ""
+            refusal = f"{Reason.TOO_MANY_SCANS}:over_{MAX_SCANS}" if scans > MAX_SCANS else ""
             if not refusal and scans * pixels > _MAX_SCANNED_PIXELS:
-                refusal = f"too_many_scans:{scans}"
+                refusal = f"{Reason.TOO_MANY_SCANS}:{scans}"
             return Header("jpeg", jpeg.width, jpeg.height, jpeg.has_end_mark, refusal=refusal, jpeg=jpeg)
     return Header("jpeg")
 
@@ -175,7 +176,7 @@ def _png(data: bytes) -> Header:
 
 def implausible_size_reason(pixels: int, size: int) -> str:
     """Return the reason of a row for a file that announces too many or too few pixels for its bytes."""
-    return f"implausible_size:{pixels}_pixels_in_{size}_bytes"
+    return f"{Reason.IMPLAUSIBLE_SIZE}:{pixels}_pixels_in_{size}_bytes"
 
 
 def _gif(data: bytes) -> Header:

@@ -8,6 +8,7 @@ from scanner.imaging.formats.bmp import read_bmp_header
 from scanner.imaging.formats.jpeg_scans import Jpeg
 from scanner.imaging.formats.tiff import read_first_directory
 from scanner.imaging.inspection.header import Header
+from scanner.reasons import Reason
 
 _JPEG_LS = 0x37  # SOF55
 _OLD_JPEG = 6  # compression of a TIFF
@@ -49,11 +50,11 @@ def unsupported_reason(data: bytes, header: Header) -> str:
 def unsupported_jpeg_reason(jpeg: Jpeg) -> str:
     """Return the reason of a row why OpenCV does not decode a JPEG of this kind; empty if it does."""
     if jpeg.bits != 8:
-        return f"unsupported_pixels:{jpeg.bits}bit"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{jpeg.bits}bit"
     if jpeg.process in _PROCESS_NAMES:
-        return f"unsupported_compression:{_PROCESS_NAMES[jpeg.process]}"
+        return f"{Reason.UNSUPPORTED_COMPRESSION}:{_PROCESS_NAMES[jpeg.process]}"
     if len(jpeg.sampling) not in (1, 3, 4):
-        return f"unsupported_pixels:{len(jpeg.sampling)}_channels"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{len(jpeg.sampling)}_channels"
     return ""
 
 
@@ -64,9 +65,9 @@ def _unsupported_tiff_reason(numbers: dict[str, int]) -> str:
         numbers: as `tiff.read_first_directory` returns them.
     """
     if numbers.get("compression") == _OLD_JPEG:
-        return "unsupported_compression:old_jpeg"
+        return f"{Reason.UNSUPPORTED_COMPRESSION}:old_jpeg"
     if numbers.get("samples", 0) > 4:
-        return f"unsupported_pixels:{numbers['samples']}_channels"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{numbers['samples']}_channels"
     if numbers.get("bits", 8) not in (0, 1, 8, 16):
-        return f"unsupported_pixels:{numbers['bits']}bit"
+        return f"{Reason.UNSUPPORTED_PIXELS}:{numbers['bits']}bit"
     return ""
