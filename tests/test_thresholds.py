@@ -93,6 +93,7 @@ def faces(*scores: float | None, tight: int | None = None) -> tuple[Face, ...]:
         (faces(*[0.1] * MAX_FACES, None), "uncertain", f"too_many_faces:{MAX_FACES + 1}"),
         (faces(*[0.1] * MAX_FACES, None, tight=0), "uncertain", f"too_many_faces:{MAX_FACES + 1}"),
         (faces(*[0.1] * 5, None), "real", "face:0"),
+        (faces(*[0.1] * 5, *[None] * MAX_FACES), "real", "face:0"),
         (faces(*[0.1] * (MAX_FACES - 1), 0.8, *[None] * 9), "fake", f"face:{MAX_FACES - 1}"),
         ((), "real", "image"),
     ],
