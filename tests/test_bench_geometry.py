@@ -36,9 +36,9 @@ def table(*arguments: str) -> list[dict[str, str]]:
 
 def test_two_pictures_turned(portraits, tmp_path):
     out = tmp_path / "table.csv"
-    control, *turned = table(str(portraits), "--only", "turned by", "--csv", str(out))
+    control, *turned = table(str(portraits), "--only", "by 90", "--only", "by 180", "--csv", str(out))
     assert control["change"] == "control: saved as PNG"
-    assert [row["change"] for row in turned] == [f"turned by {degrees} degrees" for degrees in (90, 180, 270)]
+    assert [row["change"] for row in turned] == [f"turned by {degrees} degrees" for degrees in (90, 180)]
     for row in (control, *turned):
         assert (row["fakes"], row["stay fake"], row["reals"], row["turn fake"]) == ("1", "1", "1", "0")
     with out.open(newline="") as lines:

@@ -115,7 +115,7 @@ def changed(portraits: Sequence[Portrait], names: Sequence[str], program: Sequen
 @click.option("--model", default="default", show_default=True, help="A bundled name, or an ONNX file.")
 @click.option("--count", type=click.IntRange(1), help="Pictures of each class.  [default: all]")
 @click.option("--seed", type=int, default=7, show_default=True, help="Of the choice of pictures.")
-@click.option("--only", metavar="WORD", help="Only changes whose name has this word in it.")
+@click.option("--only", multiple=True, metavar="WORD", help="Only changes whose name has this word in it; repeatable.")
 @click.option("--csv", "table", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here, too.")
 @click.option("--facescan", help="The command to measure.  [default: that of this checkout]")
 def command(
@@ -123,7 +123,7 @@ def command(
     model: str,
     count: int | None,
     seed: int,
-    only: str | None,
+    only: tuple[str, ...],
     table: Path | None,
     facescan: str | None,
 ) -> None:
@@ -131,7 +131,7 @@ def command(
 
     Counts fakes that are called fake, and reals that are called real, before they are changed.
     """
-    names = [name for name in CHANGES if name == CONTROL or only is None or only in name]
+    names = [name for name in CHANGES if name == CONTROL or not only or any(word in name for word in only)]
     program = shlex.split(facescan) if facescan else [sys.executable, "-m", "scanner"]
     try:
         portraits = draw([sample for folder in data for sample in read_samples(folder)], count, seed)
