@@ -12,14 +12,15 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from scanner.detector.card import read_card
+from scanner.detector.card import Card, CropSpec, read_card
 from scanner.detector.model import BUNDLED, FACE_FINDER, Detector, bundled_models, find_model, normalise, prepare
 from scanner.errors import FacescanError
 from tests.onnx_models import SIZE, card, input_card, metadata, write_model
-from tests.pictures import noise
+from tests.pictures import difference, noise
 
 HEIGHT, WIDTH = SIZE
 ELA = input_card("ela", ela={"quality": 90, "alpha": 80, "beta": -30})
+SQUARE = input_card(size=[64, 64])
 CENTRED = {"range": [-1, 1], "mean": [0.1, -0.2, 0.3], "std": [0.5, 0.6, 0.7]}
 IMAGENET = {"color": "BGR", "range": [0, 255], "mean": [103.939, 116.779, 123.68]}
 
@@ -185,6 +186,52 @@ def test_a_face_is_cut_out_with_its_margin(tmp_path, astronaut):
     # 50 and half of it on each side is 100, about the centre (225, 120).
     cut = astronaut[70:170, 175:275]
     assert np.array_equal(region, cv2.resize(cut, (50, 50), interpolation=cv2.INTER_AREA))
+
+
+@pytest.fixture
+def upright_card(tmp_path) -> Card:
+    """A card of a model that looks at faces, with a margin, and levels them from 15 degrees on."""
+    return Detector(write_model(tmp_path / "m.onnx", source="face", margin=0.25, inputs=[SQUARE])).card
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_that_lies_turned_by_quarters_is_seen_upright(upright_card, astronaut, quarters):
+    turned = np.ascontiguousarray(np.rot90(astronaut, -quarters))
+    # The same square of 80 x 80 pixels, as it lies in the turned picture.
+    x, y, side, end = 180, 80, 80, len(astronaut)
+    boxes = {
+        1: (end - y - side, x, side, side),
+        2: (end - x - side, end - y - side, side, side),
+        3: (y, end - x - side, side, side),
+    }
+    expected = prepare(astronaut, (x, y, side, side), upright_card)[0]
+    assert np.array_equal(prepare(turned, boxes[quarters], upright_card, turn=90 * quarters)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("turn", "level", "as_it_is"), [(14, 15, True), (16, 15, False), (16, 20, True), (3, 2, False)]
+)
+def test_heads_are_levelled_from_the_tilt_that_the_card_names(upright_card, astronaut, turn, level, as_it_is):
+    card = replace(upright_card, crop=CropSpec(level=level))
+    tilted, upright = (prepare(astronaut, (180, 80, 80, 80), card, turn=t)[0] for t in (turn, 0))
+    assert np.array_equal(tilted, upright) == as_it_is
+
+
+def test_a_tilted_head_is_seen_as_if_it_were_level(upright_card, astronaut):
+    box = (180, 80, 80, 80)
+    matrix = cv2.getRotationMatrix2D((220, 120), -30, 1)
+    tilted = cv2.warpAffine(astronaut, matrix, (512, 512), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    level = prepare(astronaut, box, upright_card)[0]
+    assert difference(prepare(tilted, box, upright_card, turn=30)[0], level) < 4
+    assert difference(prepare(tilted, box, upright_card)[0], level) > 20
+
+
+def test_error_levels_of_a_turned_face_are_those_of_the_picture_as_it_lies(tmp_path, astronaut):
+    """The JPEG blocks lie where they lay when the file was saved, though the face is brought upright."""
+    file = write_model(tmp_path / "m.onnx", source="face", inputs=[ELA | {"size": [43, 43]}])
+    (region,) = prepare(astronaut, (181, 67, 43, 43), Detector(file).card, turn=90)
+    whole = tensor(astronaut, ELA, "uint8")[0]
+    assert np.array_equal(region, np.rot90(whole[67:110, 181:224]))
 
 
 def test_error_levels_of_a_face_are_those_of_the_whole_picture(tmp_path, astronaut):

@@ -128,8 +128,8 @@ class Examiner:
             first = Frame(0, picture)
             faces = self._faces(first)
             lap("faces")
-            if max(picture.shape) > MAX_SIDE and self.elas:
-                return Examined(replace(row, reason=f"too_long_for_ela:{max(picture.shape)}"), seconds=seconds)
+            if reason := self._why_no_levels(picture):
+                return Examined(replace(row, reason=reason), seconds=seconds)
             levels = {quality: error_levels(picture, quality) for quality in self._qualities(picture)}
             if wants_ela(settings) and decoded.format == "jpeg" and row.provenance:
                 row = replace(row, provenance={**row.provenance, "double_compression": double_compression(content)})
@@ -145,6 +145,8 @@ class Examiner:
                 content, decoded.format, settings.frames, picture, settings.max_pixels, room
             ):
                 lap("decode")
+                if reason := self._why_no_levels(frame.picture):
+                    return Examined(replace(row, reason=reason), seconds=seconds)
                 faces = self._faces(frame)
                 lap("faces")
                 looks.append(self._look(frame, faces, {}, kept))
@@ -243,6 +245,11 @@ class Examiner:
             with suppress(Exception):  # a bug, a library's, or no memory: the verdict stands without
                 self.evidence.keep(kept, frame.number, frame.picture, faces)
         return _Looked(judged, small, regions)
+
+    def _why_no_levels(self, picture: Picture) -> str:
+        """Return the reason if the model looks at error levels, and the picture is too long to have any; else empty."""
+        longest = max(picture.shape)
+        return f"too_long_for_ela:{longest}" if self.elas and longest > MAX_SIDE else ""
 
     def _reports_ela(self, picture: Picture) -> bool:
         """Whether figures of Error Level Analysis were asked for and can be had."""
