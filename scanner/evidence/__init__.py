@@ -20,7 +20,7 @@ from scanner.evidence.drawing import FADED, VERDICTS, frame
 from scanner.evidence.ela_file import save_map, saved_map
 from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.png import fingerprint, save_png, saved_png
-from scanner.evidence.sheet import Captions, Seen, draw_sheet
+from scanner.evidence.sheet import Captions, ShownFace, draw_sheet
 from scanner.examined import Examined, PendingEvidence, View
 from scanner.findings import NOTABLE, is_notable
 from scanner.imaging.crop import Box, Cut, shrink
@@ -170,7 +170,7 @@ class Evidence:
         chosen = _chosen_faces(row, frame)
         regions = [prepare(picture, box, card, turn=turn) for _, box, _, turn in chosen]
         heats = heat_maps(detector, regions, self.batch_size, self.settings.timeout * _SHARE)
-        seen = []
+        faces = []
         for (number, box, p_fake, turn), region, heat in zip(chosen, regions, heats, strict=True):
             inputs = {spec.content: pixels for spec, pixels in zip(card.inputs, region, strict=True)}
             cut = None if box is None else cut_for(card, picture, box, turn)
@@ -180,13 +180,13 @@ class Evidence:
                 size = inputs["ela"].shape[1::-1]
                 pixels = cut.of(picture, *size) if cut else shrink(picture, *size)
             levels = inputs["ela"] if "ela" in inputs else _levels(picture, cut)
-            seen.append(Seen(number, p_fake, pixels, levels, heat))
+            faces.append(ShownFace(number, p_fake, pixels, levels, heat))
         qualities = detector.elas or {QUALITY}
         unit = _CONTRIBUTED if card.activation else _COVERED
         captions = Captions(
             f"{card.name} {card.version}", detector.sha256, unit, min(qualities), self.settings.min_face
         )
-        return draw_sheet(row, frame, picture, seen, self.thresholds, captions)
+        return draw_sheet(row, frame, picture, faces, self.thresholds, captions)
 
 
 def _chosen_faces(row: Result, frame: int) -> list[tuple[int, Box | None, float, int]]:
