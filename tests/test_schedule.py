@@ -93,7 +93,7 @@ def test_a_suspect_that_is_good_after_all_frees_those_of_the_same_content():
     schedule.put_back([second])
     again.position = 0
     assert numbers(again) == [[0]]
-    assert schedule.special([again]) is None
+    assert schedule.next_exclusive_task([again]) is None
     schedule.acquit(first)
     work = schedule.next_work([])
     assert (numbers(work), work.suspect) == ([[1]], False)
@@ -118,8 +118,8 @@ def test_a_suspect_waits_while_its_content_is_decoded_elsewhere():
     elsewhere.position = 3
     copy = Task(4, Candidate("copy.jpg"), sha256=tasks[3].sha256)
     suspect(schedule, copy)
-    assert schedule.special([elsewhere]) is None
-    assert schedule.special([]) is copy
+    assert schedule.next_exclusive_task([elsewhere]) is None
+    assert schedule.next_exclusive_task([]) is copy
 
 
 def test_a_content_that_ended_a_process_is_left_to_a_process_of_its_own():
@@ -142,8 +142,8 @@ def test_large_pictures_wait_for_room_and_the_largest_for_all_of_it():
     first = schedule.next_work([])
     second = schedule.next_work([first])
     assert numbers(first, second) == [[0], [1]]
-    assert schedule.special([first, second]) is None
-    assert schedule.special([second]) is None
+    assert schedule.next_exclusive_task([first, second]) is None
+    assert schedule.next_exclusive_task([second]) is None
     assert numbers(schedule.next_work([])) == [[2]]
 
 
@@ -153,5 +153,5 @@ def test_a_large_picture_whose_process_was_killed_waits_for_room_again():
     schedule.postpone(task, 5000)
     schedule.next_work([])
     assert schedule.blame(task, 3, "out_of_memory") == []
-    assert schedule.special([Work((Task(9, Candidate("other.jpg"), pixels=10),))]) is None
+    assert schedule.next_exclusive_task([Work((Task(9, Candidate("other.jpg"), pixels=10),))]) is None
     assert schedule.next_work([]).pixels == 5000

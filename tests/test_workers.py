@@ -242,7 +242,7 @@ def test_large_pictures_wait_for_room(tmp_path, brightness, monkeypatch):
         return decoded
 
     monkeypatch.setattr(examine, "decode", logged)
-    monkeypatch.setattr(workers, "ROOM", 1000)
+    monkeypatch.setattr(workers, "PIXELS_PER_WORKER", 1000)
     sides = [20, 20, 50, 20, 50, 36, 36, 36, 20, 20, 20, 100, 20, 36, 36]
     files = [tmp_path / f"{i:02}.png" for i in range(len(sides))]
     for file, side in zip(files, sides, strict=True):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scanner.cache.store import Cache
+from scanner.engine.examiners import Examiners
 from scanner.engine.reorder_buffer import ReorderBuffer
-from scanner.engine.workers import Workers
 from scanner.examined import Examined
 from scanner.files.candidate import STDIN, Candidate
 from scanner.files.fingerprint import FileFingerprint, file_fingerprint
@@ -18,7 +18,6 @@ from scanner.result import Result, Verdict
 from scanner.sources.read import read_stdin
 
 if TYPE_CHECKING:
-    from scanner.engine.ray_workers import RayWorkers
     from scanner.evidence import Evidence
 
 # Seconds that a row which is ready may wait, at most, while candidates keep coming.
@@ -42,7 +41,7 @@ class Arrival:
 
 def in_order(
     candidates: Iterable[Candidate | None],
-    examiners: Workers | RayWorkers,
+    examiners: Examiners,
     look_up: Callable[[Candidate], Arrival],
     max_in_flight: int,
     spent: Callable[[str, float], None],
@@ -82,7 +81,7 @@ def in_order(
 class _Flight:
     """Owns the candidates in flight: those that are examined, and those whose outcomes wait for an earlier one."""
 
-    def __init__(self, examiners: Workers | RayWorkers, spent: Callable[[str, float], None]) -> None:
+    def __init__(self, examiners: Examiners, spent: Callable[[str, float], None]) -> None:
         self._examiners = examiners
         self._spent = spent
         self._outcomes = ReorderBuffer[Examined]()

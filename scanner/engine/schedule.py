@@ -1,4 +1,4 @@
-"""Which picture a worker process examines next, and what becomes of those at which a process ended.
+"""Decides which picture a worker process examines next, and what becomes of those at which a process ended.
 
     put --> waiting ---- in a chunk ----> at a process --------------> examined
                ^                           |        |
@@ -31,13 +31,13 @@ class Task:
     """A candidate, and what became of it so far.
 
     Attributes:
-        number: of the candidate, for whoever put it.
+        number: that the outcome is returned with.
         candidate: to examine.
-        sha256: of its content, in hexadecimal, once a process has read it; else empty.
-        size: bytes of its content, likewise; else None.
-        pixels: of a picture that needs room; 0 for all others.
-        deaths: processes that ended at it.
-        later: whether its process leaves it undecoded, because another one is at the same content.
+        sha256: of the content, in hexadecimal, once a process has read it; else empty.
+        size: of the content in bytes, once a process has read it; else None.
+        pixels: that the picture counts for, if it is larger than a worker's budget; 0 for all others.
+        deaths: number of processes that ended at the task.
+        later: whether its process leaves the task undecoded, because another one is at the same content.
     """
 
     number: int
@@ -57,7 +57,7 @@ class Work:
         tasks: a chunk; or one alone, if it is large or a suspect.
         suspect: whether a process has ended at its one task.
         asks: whether the process waits for an answer before it decodes.
-        position: of the task that is being decoded; None before the first one.
+        position: index of the task that is being decoded; None before the first one.
     """
 
     tasks: tuple[Task, ...]
@@ -81,14 +81,14 @@ class Work:
 
 
 class Schedule:
-    """Owns the queues of what no process has.
+    """Owns the queues of the tasks that no process has.
 
     Args:
-        room: pixels that large pictures may have together, unless there is only one.
+        pixels: budget of large pictures that are decoded at the same time. One alone may exceed it.
     """
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, pixels: int) -> None:
+        self.pixels = pixels
         self.pace = CHUNK_SECONDS  # seconds a picture takes; a running mean
         self._waiting: deque[Task] = deque()
         self._large: deque[Task] = deque()
@@ -115,17 +115,17 @@ class Schedule:
         """Add a new task."""
         self._waiting.append(task)
 
-    def special(self, underway: Sequence[Work]) -> Task | None:
-        """Return the next task that needs a process of its own: a large one if there is room, or else a suspect.
+    def next_exclusive_task(self, underway: Sequence[Work]) -> Task | None:
+        """Return the next task that needs a process to itself: a large one if it fits the budget, or else a suspect.
 
         A suspect may hold its process up for long. So while other tasks wait, there is one suspect underway at most,
         and never two of the same content, which would show no more than one.
 
         Args:
-            underway: what the processes are at.
+            underway: the work that each process is at.
         """
         used = sum(work.pixels for work in underway)
-        if self._large and (not used or used + self._large[0].pixels <= self.room):
+        if self._large and (not used or used + self._large[0].pixels <= self.pixels):
             return self._large[0]
         if self._waiting and any(work.suspect for work in underway):
             return None
@@ -134,7 +134,7 @@ class Schedule:
 
     def next_work(self, underway: Sequence[Work]) -> Work:
         """Take the next tasks for a process that has none. There have to be some."""
-        if task := self.special(underway):
+        if task := self.next_exclusive_task(underway):
             (self._large if task.pixels else self._suspects).remove(task)
             return Work((task,), suspect=self._is_suspect(task))
         return self.next_chunk()
@@ -150,7 +150,7 @@ class Schedule:
             self._queue(task).appendleft(task)
 
     def postpone(self, task: Task, pixels: int) -> None:
-        """Have a picture wait until there is room for so many pixels."""
+        """Have a picture wait until so many pixels fit the budget."""
         task.pixels = pixels
         self._large.append(task)
 
@@ -163,7 +163,7 @@ class Schedule:
         return bool(self._deaths[task.sha256]) and not work.suspect
 
     def acquit(self, task: Task) -> None:
-        """Note that a task was examined without trouble: suspects of the same content are none."""
+        """Note that a task was examined without trouble: other tasks of the same content are suspects no more."""
         if self._deaths.pop(task.sha256, 0):
             self._waiting.extendleft(reversed(self._take_suspects(task.sha256)))
 

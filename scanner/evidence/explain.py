@@ -1,7 +1,8 @@
-"""Where a detector looked: what each place of a region did to the score.
+"""Finds out where a detector looked: how much each place of a region moved the score.
 
-A model whose card names an `activation` says it itself. Of any other, places are covered in turn, and the score is
-watched: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", arXiv:1311.2901 (2013), section 4.2.
+A model whose card names an `activation` computes that itself. For others, places are covered in turn, and the change of
+the score is measured: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", arXiv:1311.2901
+(2013), section 4.2.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region
 
-# Places a side, and the part of a side that is covered round each: neighbours overlap by half.
+# Places along a side, and the part of the side that is covered around each: neighbours overlap by half.
 GRID = 8
 PATCH = 0.25
 
-# Log-odds of fake by place (h, w): above 0 it spoke for fake.
+# Log-odds of fake by place (h, w): what raised the score is above 0.
 HeatMap = NDArray[np.float64]
 
 
@@ -29,8 +30,8 @@ def heat_maps(detector: Detector, regions: Sequence[Region], batch_size: int, se
     Args:
         detector: that scored them.
         regions: made by `model.prepare`.
-        batch_size: regions shown to it at once.
-        seconds: after which no further region is begun, nor one gone on with.
+        batch_size: regions that it scores at once.
+        seconds: that all maps may take.
 
     Raises:
         FacescanError: the model fails.
@@ -48,9 +49,9 @@ def occlusion(detector: Detector, region: Region, batch_size: int, deadline: flo
     surface shows there.
 
     Args:
-        detector: any.
-        region: one.
-        batch_size: regions shown to it at once.
+        detector: that scored the region.
+        region: made by `model.prepare`.
+        batch_size: regions that it scores at once.
         deadline: of `time.monotonic`.
 
     Raises:
@@ -73,7 +74,7 @@ def occlusion(detector: Detector, region: Region, batch_size: int, deadline: flo
 
 
 def _cover(pixels: NDArray[np.uint8], number: int, card: Card) -> NDArray[np.uint8]:
-    """What to cover an input with: (3,) uint8."""
+    """Return the colour to cover an input with, (3,) uint8."""
     spec = card.inputs[number]
     if spec.content == "ela":  # where nothing changes, the level is 0
         return np.full(3, min(255, abs(round(spec.ela["beta"]))), np.uint8)
@@ -82,7 +83,7 @@ def _cover(pixels: NDArray[np.uint8], number: int, card: Card) -> NDArray[np.uin
 
 
 def _covered(pixels: NDArray[np.uint8], place: tuple[int, int], cover: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy with a patch round the centre of a place."""
+    """Return a copy of an input with a patch of the colour `cover` around the centre of a place, (row, column)."""
     patched = pixels.copy()
     rows, columns = (
         slice(max(0, round(side * (centre - PATCH / 2))), round(side * (centre + PATCH / 2)))

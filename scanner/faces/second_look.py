@@ -151,7 +151,7 @@ def _found_in(view: View, seen: Detections, sure: float) -> Spot:
         seen: the faces in it; there must be one.
         sure: the best score in any direction.
     """
-    turn = same_direction(round(view.turn))
+    turn = normalise_degrees(round(view.turn))
     (centre,) = view.in_picture(_centres(seen))
     sides = seen.boxes[0, 2:][::-1] if round(turn / 90) % 2 else seen.boxes[0, 2:]
     size = sides.astype(np.float64) * (view.side / view.pixels)
