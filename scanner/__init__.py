@@ -1,4 +1,8 @@
-"""facescan: tells real faces from fake ones in bulk, offline."""
+"""facescan tells real faces from fake ones in bulk, offline.
+
+This folder holds the command, the wiring of one scan, and the vocabulary that every room may import: results, reasons,
+findings, settings and errors. Each room is a folder below; pyproject.toml says which room may import which.
+"""
 
 import os
 

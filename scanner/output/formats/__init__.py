@@ -1,4 +1,7 @@
-"""What an output is made of: the bytes before, of, and after its rows, by format."""
+"""Turns rows into the bytes of each output format, with what stands before and after them.
+
+`Format` is what every format keeps; one module a format. Imports `detector` and the vocabulary.
+"""
 
 from __future__ import annotations
 
