@@ -7,19 +7,20 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 MANUAL = ROOT / "scanner" / "README.md"
 TRAINING = ROOT / "train" / "README.md"
+TESTS = ROOT / "tests" / "README.md"
 # Every document that people read, whoever writes it.
 DOCUMENTS = (
     README,
     MANUAL,
     TRAINING,
-    ROOT / "tests" / "README.md",
+    TESTS,
     ROOT / ".github" / "CONTRIBUTING.md",
     ROOT / ".github" / "SECURITY.md",
     ROOT / "CHANGELOG.md",
@@ -68,6 +69,12 @@ def rooms(package: str) -> str:
     return "\n".join(_room(folder) for folder in _folders(ROOT / package))
 
 
+def helpers() -> str:
+    """List the modules beside the tests, each with the first line of its docstring."""
+    files = sorted(file for file in TESTS.parent.glob("*.py") if not file.name.startswith(("test_", "__")))
+    return _listed(files) + "\n"
+
+
 # Document and name of a block -> what writes it.
 BLOCKS: dict[tuple[Path, str], Callable[[], str]] = {
     (README, "transcript"): transcript,
@@ -75,6 +82,7 @@ BLOCKS: dict[tuple[Path, str], Callable[[], str]] = {
     (MANUAL, "rooms"): lambda: rooms("scanner"),
     (TRAINING, "recipes"): lambda: facescan("list", module="train.cli"),
     (TRAINING, "rooms"): lambda: rooms("train"),
+    (TESTS, "helpers"): helpers,
 }
 
 
@@ -91,8 +99,11 @@ def _room(folder: Path) -> str:
     """List one room: its docstring in one paragraph, then its modules."""
     paragraph = " ".join(_docstring(folder / "__init__.py").split())
     modules = sorted(file for file in folder.glob("*.py") if file.stem not in ("__init__", "__main__"))
-    lines = [f"- `{file.name}`: {_docstring(file).splitlines()[0]}" for file in modules]
-    return "\n".join([f"**{folder.relative_to(ROOT).as_posix()}/** {paragraph}", "", *lines, ""])
+    return f"**{folder.relative_to(ROOT).as_posix()}/** {paragraph}\n\n{_listed(modules)}\n"
+
+
+def _listed(files: Iterable[Path]) -> str:
+    return "\n".join(f"- `{file.name}`: {_docstring(file).splitlines()[0]}" for file in files)
 
 
 def _docstring(file: Path) -> str:
