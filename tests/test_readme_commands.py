@@ -25,7 +25,7 @@ NOT_HERE = {
     ".ci/run": "runs these tests",
     "ruff ": "rewrites this checkout; .ci/run checks it",
     "mypy ": "takes a minute; .ci/run runs it",
-    "lint-imports ": "takes a minute; .pre-commit-config.yaml runs it",
+    "lint-imports ": "checks this checkout, not the folder of these tests; .ci/run runs it",
     "python -m tests.": "takes hours",
     "HOST:PORT": "needs a cluster; tests/test_ray_engine.py has one of its own",
     " --data ": "trains or measures a network; tests/train does so on a few small pictures",
