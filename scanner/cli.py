@@ -20,6 +20,7 @@ from scanner.findings import FAIL_ON, ONLY
 from scanner.memory_check import check_memory
 from scanner.options.completion import models
 from scanner.options.config import ENV_PREFIX, Configuration
+from scanner.options.groups import OPTION_GROUPS
 from scanner.options.parsing import ConfiguredCommand, print_out
 from scanner.options.types import FileLines, Lines, Part, Share, Size, Words
 from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
@@ -31,69 +32,75 @@ EXIT_CODE = click.IntRange(0, 255)
 
 @click.command(
     cls=ConfiguredCommand,
+    groups=OPTION_GROUPS,
     context_settings={
         "auto_envvar_prefix": ENV_PREFIX,
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },
-    epilog="Exit codes: 0 nothing found; 1 findings; 2 wrong usage, a model or output failure, files that could not be "
-    "read, or nothing scanned; 130 interrupted; 141 the reader of standard output has closed it. Every option can also "
-    "be set as FACESCAN_<OPTION> and in [tool.facescan] of a file that --config names; a pyproject.toml in the "
-    "project's folders may set those that neither write nor silence.",
+    epilog="Exit codes: 0 no findings; 1 findings; 2 wrong usage, a model or output that failed, files that could not "
+    "be judged, or nothing scanned; 130 interrupted; 141 standard output was closed early, as by head.\n\n"
+    "Every option can also be set by a variable, FACESCAN_<OPTION>, or in [tool.facescan] of the file given with "
+    "--config. A pyproject.toml in the project's folders may only set options that neither write files nor hide "
+    "findings.",
 )
 @click.argument("paths", nargs=-1, type=click.Path())
-# What to write
 @click.option(
     "-o",
     "--out",
     type=FileLines(),
     multiple=True,
     metavar="FILE",
-    help="Write .csv, .json, .jsonl, .parquet or .sarif; repeatable; - is standard output.",
+    help="Write rows to FILE: .csv, .json, .jsonl, .parquet or .sarif; - is standard output. Repeatable.",
 )
 @click.option(
     "--format",
     type=click.Choice(["csv", "json", "jsonl", "parquet", "sarif", "text"]),
-    help="Of standard output and of other suffixes.",
+    help="Format of standard output, and of files whose suffix does not tell it.",
 )
 @click.option(
     "--only",
     type=Words(ONLY),
     metavar="VERDICTS",
-    help="Write only rows with these verdicts, such as fake,uncertain,error; all are counted.",
+    help="Write only rows with these verdicts, such as fake,uncertain,error. All rows are counted.",
 )
-@click.option("--excel", is_flag=True, help="Write CSV for a spreadsheet: cells that it would execute are guarded.")
-@click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to a .json or .md file.")
+@click.option("--excel", is_flag=True, help="Write CSV for spreadsheets: cells that would run as formulas are guarded.")
+@click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to FILE: .json or .md.")
 @click.option(
     "--report",
     type=click.Path(),
     metavar="FILE",
-    help="Write a page to look at: .html, with thumbnails of the findings.",
+    help="Write an HTML page with charts and thumbnails of the findings.",
 )
 @click.option("--force", is_flag=True, help="Let outputs replace files that facescan did not write.")
-@click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
+@click.option("--ela", is_flag=True, help="Add Error Level Analysis to JSON, JSON Lines and Parquet.")
 @click.option(
     "--ela-dir",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Save the Error Level Analysis maps there; implies --ela.",
+    help="Save Error Level Analysis maps in DIR. Implies --ela.",
 )
 @click.option(
     "--explain",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Save a sheet there for each finding, uncertain ones too, and for each file named here: why.",
+    help="Save a sheet in DIR that explains the verdict, for each fake or uncertain picture and for each file named "
+    "on the command line.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
-# How to judge
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no summary.")
+@click.option("-v", "--verbose", is_flag=True, help="Print findings and errors on standard error as they come.")
 @click.option(
-    "--model", shell_complete=models, metavar="NAME|FILE", help="A bundled model, or an ONNX file with a facescan card."
+    "--model",
+    shell_complete=models,
+    metavar="NAME|FILE",
+    help="Use this bundled model, or ONNX file with a facescan card.",
 )
-@click.option("--threshold", type=Share(), metavar="P", help="Call it fake from this p_fake on.")
-@click.option("--fpr", type=Share(), metavar="RATE", help="Take the model's threshold for this false-alarm rate.")
+@click.option("--threshold", type=Share(), metavar="P", help="Call a picture fake if its p_fake is P or more.")
+@click.option("--fpr", type=Share(), metavar="RATE", help="Use the model's threshold for this rate of false alarms.")
 @click.option(
-    "--region", type=click.Choice(["face", "image"]), help="Judge faces or whole pictures; else as the model says."
+    "--region",
+    type=click.Choice(["face", "image"]),
+    help="Score each face, or the whole picture.  [default: the model's choice]",
 )
 @click.option(
     "--min-face",
@@ -101,7 +108,7 @@ EXIT_CODE = click.IntRange(0, 255)
     default=MIN_FACE,
     show_default=True,
     metavar="PX",
-    help="Judge no smaller face.",
+    help="Ignore faces smaller than PX pixels.",
 )
 @click.option(
     "--frames",
@@ -109,123 +116,152 @@ EXIT_CODE = click.IntRange(0, 255)
     default=FRAMES,
     show_default=True,
     metavar="N",
-    help="Judge up to N frames of an animation, or pages of a document.",
+    help="Judge at most N frames of an animation, or pages of a document.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(FAIL_ON),
     default="fake",
     show_default=True,
-    help="What is a finding (exit code 1): fake; or uncertain, too; or unreadable files, too; or fake and what says "
-    "itself that it was generated; or nothing.",
+    help="What counts as a finding (exit code 1). uncertain: fake or uncertain pictures; error: these and files that "
+    "could not be judged; provenance: fake pictures and those whose metadata say that they were generated.",
 )
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
-@click.option("--exit-code", type=EXIT_CODE, metavar="N", help="Exit with N, not 1, if there are findings.")
+@click.option(
+    "--exit-zero", is_flag=True, help="Exit with 0 even if there are findings or files that could not be judged."
+)
+@click.option("--exit-code", type=EXIT_CODE, metavar="N", help="Exit with N instead of 1 if there are findings.")
 @click.option(
     "--exit-code-errors",
     type=EXIT_CODE,
     metavar="N",
-    help="Exit with N, not 2, if files could not be judged, also if there are findings.",
+    help="Exit with N if some files could not be judged, whether or not there are findings.",
 )
 @click.option(
     "--baseline",
     type=click.Path(),
     metavar="FILE",
-    help="An earlier .csv, .json or .jsonl: its findings, by content, count no more.",
+    help="Do not count findings that are already in FILE, an earlier .csv, .json or .jsonl. Pictures are compared by "
+    "content.",
 )
-# Which files
 @click.option(
     "--files-from",
     type=click.Path(),
     metavar="LIST",
-    help="Also scan the files and folders named in LIST; - is standard input.",
+    help="Also scan the files and folders named in LIST, one a line; - is standard input.",
 )
-@click.option("-0", "--null", is_flag=True, help="Names in LIST end with a NUL byte, not with a line end.")
+@click.option("-0", "--null", is_flag=True, help="Names in LIST end with a NUL byte instead of a line end.")
 @click.option(
-    "--include", type=Lines(), multiple=True, metavar="GLOB", help="In folders, take what matches, whatever its suffix."
+    "--include",
+    type=Lines(),
+    multiple=True,
+    metavar="GLOB",
+    help="In folders, scan only files that match, pictures or not. Repeatable.",
 )
 @click.option(
-    "--exclude", type=Lines(), multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
+    "--exclude",
+    type=Lines(),
+    multiple=True,
+    metavar="GLOB",
+    help="In folders, skip files and folders that match. Repeatable.",
 )
-@click.option("--force-exclude", is_flag=True, help="Apply --exclude to files named explicitly, too.")
+@click.option("--force-exclude", is_flag=True, help="Apply --exclude to files named on the command line, too.")
 @click.option(
     "--by",
     type=click.Choice(BY),
     default=BY[0],
     show_default=True,
-    help="What makes a file in a folder a picture: its suffix or its first bytes; or its suffix alone.",
+    help="Recognise pictures in folders by suffix or first bytes (content), or by suffix alone.",
 )
-@click.option("--max-depth", type=click.IntRange(min=1), metavar="N", help="1 is the files directly in a folder.")
-@click.option("--hidden", is_flag=True, help="Also enter and take names that begin with a dot.")
-@click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
-@click.option("--allow-empty", is_flag=True, help="Exit with 0, not with 2, if there is nothing to scan.")
-@click.option("--shard", type=Part(), metavar="I/N", help="Take the I-th of N parts of the files, as N machines would.")
-@click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Refuse larger files unread.  [default: 100M]")
 @click.option(
-    "--max-pixels", type=Size(1000), default=MAX_PIXELS, help="Refuse larger pictures undecoded.  [default: 200M]"
+    "--max-depth",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Enter folders N levels deep; 1 scans only the files directly in a folder.",
+)
+@click.option("--hidden", is_flag=True, help="Also scan files and folders whose names begin with a dot.")
+@click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
+@click.option("--allow-empty", is_flag=True, help="Exit with 0 instead of 2 if there is nothing to scan.")
+@click.option(
+    "--shard", type=Part(), metavar="I/N", help="Scan only part I of N, to divide the files among N machines."
+)
+@click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Do not read larger files.  [default: 100M]")
+@click.option(
+    "--max-pixels", type=Size(1000), default=MAX_PIXELS, help="Do not decode pictures of more pixels.  [default: 200M]"
 )
 @click.option(
     "--timeout",
     type=click.IntRange(min=1),
     default=TIMEOUT,
     metavar="S",
-    help="Give up a picture after that many seconds.  [default: 60]",
+    help="Give up on a picture after S seconds.  [default: 60]",
 )
 @click.option(
     "--max-memory",
     type=Size(1024),
     default=MAX_MEMORY,
-    help="Give up a picture that takes more (Linux).  [default: 4G]",
+    help="Give up on a picture that needs more memory (Linux).  [default: 4G]",
 )
-# How to run
 @click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where models run."
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Run the model on the CPU or on an NVIDIA GPU (cuda); auto takes the GPU if it works.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Faces scored at once.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each processor.")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Score N faces at once.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Use N processes.  [default: one for each processor]"
+)
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Work on this machine, or on a Ray cluster's processors.",
+    help="Work on this machine, or on a Ray cluster.",
 )
-@click.option("--ray-address", metavar="ADDR", help="Of the cluster; else RAY_ADDRESS, or one on this machine.")
-@click.option("--cache", type=click.Path(), metavar="FILE", help="Keep rows there, not in the user's cache directory.")
-@click.option("--no-cache", is_flag=True, help="Judge everything anew, and keep nothing.")
 @click.option(
-    "--cache-info", is_flag=True, allow_from_autoenv=False, help="Show what is in the cache, and scan nothing."
+    "--ray-address",
+    metavar="ADDR",
+    help="Address of the Ray cluster.  [default: RAY_ADDRESS, or a cluster on this machine]",
 )
-@click.option("--cache-clear", is_flag=True, allow_from_autoenv=False, help="Empty the cache, and scan nothing.")
+@click.option(
+    "--cache", type=click.Path(), metavar="FILE", help="Keep the cache in FILE instead of the user's cache directory."
+)
+@click.option("--no-cache", is_flag=True, help="Judge every file again: neither read nor write the cache.")
+@click.option(
+    "--cache-info", is_flag=True, allow_from_autoenv=False, help="Show where the cache is and what it holds, and exit."
+)
+@click.option("--cache-clear", is_flag=True, allow_from_autoenv=False, help="Empty the cache, and exit.")
 @click.option(
     "--list-models",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Show the models and what they are (not) for, as text or --format json, and scan nothing.",
+    help="Show the models and what they are (not) for, as text or --format json, and exit.",
 )
 @click.option(
     "--config",
     type=click.Path(),
     metavar="FILE",
-    help="Read [tool.facescan] here, not in the project's pyproject.toml, and trust it with every option.",
+    help="Read [tool.facescan] from FILE instead of the project's pyproject.toml. FILE may set every option.",
 )
 @click.option(
     "--isolated",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Read no configuration file, and no variable whose name begins with FACESCAN_.",
+    help="Read no configuration file, and no variable that begins with FACESCAN_.",
 )
 @click.option(
     "--version",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Show the version; with -v also runtimes, providers and models.",
+    help="Show the version, and exit; with -v also the runtimes, providers and models.",
 )
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Tell real faces from fake ones in PATHS: files, folders, or - for a picture on standard input.
 
-    Writes one row for every picture. Without --out, rows for people go to standard output.
+    Every picture gets one row: a verdict, the probability that it is fake, and more. Without --out, short rows are
+    printed on the terminal.
     """
     check_memory()
     if options["version"]:

@@ -20,6 +20,7 @@ from scanner import __version__
 from scanner.cli import command, main
 from scanner.detector.model import Detector, bundled_models, find_model
 from scanner.imaging.decode import decode
+from scanner.options.groups import OPTION_GROUPS
 from tests.conftest import clean_environment, write_toy
 from tests.pictures import encode, png_chunk, png_that_announces, scene
 
@@ -315,6 +316,15 @@ def test_help_names_every_option_and_loads_nothing_heavy(facescan, tmp_path):
     assert not {"numpy", "cv2", "onnxruntime", "scanner.cache.store", "rich", "tqdm", "tensorflow"} & set(
         done.stderr.split()
     )
+
+
+def test_help_shows_every_option_below_a_heading(facescan):
+    shown = facescan("--help").stdout.decode()
+    headings = re.findall(r"^(\w.*):$", shown, re.MULTILINE)
+    assert headings == list(OPTION_GROUPS), "an option is in no group of scanner/options/groups.py"
+    below = dict(zip(headings, re.split(r"^\w.*:$", shown, flags=re.MULTILINE)[1:], strict=True))
+    for heading, names in OPTION_GROUPS.items():
+        assert re.findall(r"^  (?:-\w, )?--([\w-]+)", below[heading], re.MULTILINE) == names.split()
 
 
 def test_a_scan_needs_neither_tensorflow_nor_a_network(here, toy):

@@ -30,7 +30,7 @@ from scanner.result import Ela, Face, Result, Verdict
 from tests.conftest import clean_environment
 from tests.outputs import YESTERDAY
 from tests.pictures import encode, scene
-from tests.readme_blocks import README
+from tests.readme_blocks import MANUAL, ROOT
 from tests.test_writers import META, ROW, full_disk, results, write
 
 FULL = Result(
@@ -120,7 +120,7 @@ def test_every_field_of_a_row_has_a_column():
     assert set(COLUMNS) <= set(parquet.SCHEMA.names)
     for column in parquet.SCHEMA:
         told = column.type if pa.types.is_primitive(column.type) else ""
-        assert f"| `{column.name}` | {told}" in README.read_text("utf-8")
+        assert f"| `{column.name}` | {told}" in MANUAL.read_text("utf-8")
 
 
 def test_what_a_file_says_of_itself_is_json():
@@ -169,7 +169,7 @@ def test_a_scan_that_is_killed_leaves_none_and_costs_no_old_file(tmp_path):
         writer = Writer("r.parquet", "parquet", META)
         writer.write(ROW)
         os.kill(os.getpid(), signal.SIGKILL)"""
-    environment = os.environ | {"PYTHONPATH": str(README.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "r.parquet").read_text() == YESTERDAY

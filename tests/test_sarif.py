@@ -25,7 +25,7 @@ from scanner.reasons import Reason
 from scanner.result import Face, Result, Verdict
 from tests.pictures import encode, scene
 from tests.provenance_cases import SETTINGS, png
-from tests.readme_blocks import README, block
+from tests.readme_blocks import MANUAL, block
 from tests.test_writers import META, names, write
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs the extra dev")
@@ -226,7 +226,7 @@ def test_findings_of_the_baseline_are_unchanged(here):
 
 
 def test_every_reason_of_the_readme_has_a_rule():
-    table = README.read_text("utf-8").split("## The contract of a row")[1].split("\n## ")[0]
+    table = MANUAL.read_text("utf-8").split("## The contract of a row")[1].split("\n## ")[0]
     cells = re.findall(r"^\| `error`, .*? \| (.*) \|$", table, re.MULTILINE)
     assert len(cells) == 3
     assert {reason for cell in cells for reason in re.findall(r"`([a-z_]+)", cell)} == set(Reason)
@@ -304,7 +304,7 @@ def test_standard_output_and_both_suffixes(here, facescan, toy):
 
 
 def test_the_workflow_of_the_readme_writes_what_it_uploads(here, facescan, toy):
-    workflow = block("workflow", README.read_text("utf-8"))
+    workflow = block("workflow", MANUAL.read_text("utf-8"))
     (command,) = re.findall(r"- run: facescan (.*)$", workflow, re.MULTILINE)
     (uploaded,) = re.findall(r"sarif_file: (.*)$", workflow, re.MULTILINE)
     done = facescan(*command.split(), FACESCAN_MODEL=str(toy))

@@ -1,4 +1,4 @@
-"""Caches rows in an SQLite database that survives damage.
+"""Keeps the rows of earlier scans in an SQLite database that survives damage.
 
 Imports `files` and the vocabulary.
 """

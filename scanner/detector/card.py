@@ -144,7 +144,8 @@ def read_card(metadata: Mapping[str, str], file: str) -> Card:
         card, wrong = _build({key: value for key, value in values.items() if key in known})
     if card is None:
         raise FacescanError(
-            f"{file}: not a facescan model: {'; '.join(map(_short, wrong))}; see README, 'The contract of a model file'"
+            f"{file}: not a facescan model: {'; '.join(map(_short, wrong))}; "
+            "see 'The contract of a model file' in scanner/README.md"
         )
     return card
 

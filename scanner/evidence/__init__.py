@@ -1,8 +1,9 @@
-"""Makes what is wanted of a picture besides its row: a thumbnail for reports, and a sheet that says why.
+"""Draws what goes with a row: a thumbnail for reports, and a sheet that explains the verdict.
 
-Both are made of the pixels that were judged, in the process that decoded them. For a row that is known already, the
-same content is decoded once more, but not judged again; a sheet or a map of error levels that an earlier scan saved is
-used as it is.
+Both are made of the pixels that were judged, in the process that decoded them. If the row is known already, the content
+is decoded again, but not judged again; a sheet or a map of error levels that exists already stays.
+
+Imports `detector`, `imaging`, `output`, `examined` and the vocabulary.
 """
 
 from __future__ import annotations

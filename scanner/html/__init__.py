@@ -1,6 +1,8 @@
-"""Pages: Jinja2 templates that hold everything they need, in one look for all of them.
+"""Renders HTML pages from Jinja2 templates. A page holds everything it needs, and all pages look alike.
 
-A page of your own is a template that begins with ``{% extends "base.html.j2" %}``; that file says how to go on.
+To add a page, write a template that begins with ``{% extends "base.html.j2" %}``; that file says what it may fill in.
+
+Imports `output`, `sources`, `files`, `detector` and the vocabulary.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from scanner.options.config import ENV_PREFIX, Configuration, for_click, read_co
 
 # Options that only the command line sets.
 ACTIONS = frozenset({"version", "cache_info", "cache_clear", "list_models", "isolated"})
+# Columns of an option and its value in the help; a longer one has its help text on the next line.
+_OPTION_WIDTH = 26
 
 
 def print_out(text: str) -> None:
@@ -69,7 +71,35 @@ class Command(click.Command):
         return [option for option in options if not (option.is_flag or option.multiple or option.count)]
 
 
-class ConfiguredCommand(Command):
+class GroupedCommand(Command):
+    """Shows the options below headings in its help, with the help texts of all groups in one column."""
+
+    def __init__(self, *args: Any, groups: Mapping[str, str], **kwargs: Any) -> None:
+        """Create the command.
+
+        Args:
+            args: positional arguments of `click.Command`.
+            groups: heading -> names of its options, without leading dashes and with blanks between them. Options that
+                are in no group come last.
+            kwargs: other arguments of `click.Command`.
+        """
+        super().__init__(*args, **kwargs)
+        self._groups = groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group as a section of its own."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        rows = {max(option.opts, key=len).lstrip("-"): option.get_help_record(ctx) for option in options}
+        sections = {heading: [rows.pop(name) for name in names.split()] for heading, names in self._groups.items()}
+        sections["Other options"] = list(rows.values())
+        for heading, section in sections.items():
+            lines = [(row[0].ljust(_OPTION_WIDTH), row[1]) for row in section if row]
+            if lines:
+                with formatter.section(heading):
+                    formatter.write_dl(lines, _OPTION_WIDTH)
+
+
+class ConfiguredCommand(GroupedCommand):
     """Takes options also from a configuration file and, unless --isolated is given, from variables.
 
     It needs the options `config`, `isolated` and `model` and the argument `paths`. The context's `obj` is the

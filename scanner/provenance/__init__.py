@@ -1,7 +1,9 @@
-"""What a file itself says of where it comes from: marks of generators, editors and cameras; how it was saved.
+"""Reads what a file says about where it comes from: marks of generators, editors and cameras, and how it was saved.
 
-All of it is evidence beside p_fake and never in it. It is easily forged, and lost whenever a picture is saved anew:
-that there is none says nothing.
+This is evidence beside p_fake and never part of it. Marks are easily forged, and lost whenever a picture is saved
+again: a picture without marks proves nothing.
+
+Imports `imaging` and the vocabulary.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scanner.provenance.jpeg_tables import LADDER, ZIGZAG, quality, quantisation_tables
 
 # Logarithm of how much more likely the coefficients are after two savings than after one. What was saved once, or at
-# first at a higher quality, seldom gets there; see the README.
+# first at a higher quality, seldom gets there; see scanner/README.md.
 ENOUGH = 80.0
 # What one frequency may add: several have to agree. In drawings and gradients a single one says whatever one likes.
 _MOST = ENOUGH / 4

@@ -1,4 +1,4 @@
-"""Every detector that can be trained here, its paper, its hyper-parameters and its published figures.
+"""Describes every detector that can be trained: its paper, its settings and its published figures.
 
 One module a study; `schema` says what a recipe is. Imports the scanner's cards only.
 """

@@ -1,4 +1,7 @@
-"""Defines the formats of outputs: each makes the bytes before, of, and after the rows."""
+"""Turns rows into the bytes of each output format, with what stands before and after them.
+
+`Format` is what every format keeps; one module a format. Imports `detector` and the vocabulary.
+"""
 
 from __future__ import annotations
 
