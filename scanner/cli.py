@@ -40,7 +40,7 @@ EXIT_CODE = click.IntRange(0, 255)
     },
     epilog="Exit codes: 0 no findings; 1 findings; 2 wrong usage, a model or output that failed, files that could not "
     "be judged, or nothing scanned; 130 interrupted; 141 standard output was closed early, as by head.\n\n"
-    "Every option can also be set by a variable, FACESCAN_<OPTION>, or in [tool.facescan] of the file given with "
+    "Options can also be set by variables, FACESCAN_<OPTION>, or in [tool.facescan] of the file given with "
     "--config. A pyproject.toml in the project's folders may only set options that neither write files nor hide "
     "findings.",
 )

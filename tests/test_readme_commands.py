@@ -147,6 +147,16 @@ def test_the_configuration_of_the_manual_is_taken(here: Path) -> None:
     assert '"configured": ["exclude", "fpr", "fail-on"]' in " ".join(done.stdout.split()), done.stderr
 
 
+def test_the_queries_of_the_manual_are_answered(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    run("facescan ./uploads --threshold 0 --out results.parquet", here)
+    monkeypatch.chdir(here)
+    (queries,) = fenced("sql", MANUAL)
+    findings, metadata = (duckdb.sql(query).fetchall() for query in re.findall(r"SELECT .*?;", queries))
+    assert len(findings) == 3
+    assert "facescan.model" in dict(metadata)
+
+
 @pytest.mark.parametrize("document", [README, MANUAL], ids=["README", "manual"])
 def test_the_hook_is_that_of_the_example_which_is_tried(document: Path) -> None:
     hooks = [text for text in fenced("yaml", document) if text.startswith("repos:")]
