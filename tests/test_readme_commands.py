@@ -157,6 +157,15 @@ def test_the_queries_of_the_manual_are_answered(here: Path, monkeypatch: pytest.
     assert "facescan.model" in dict(metadata)
 
 
+def test_the_library_does_what_the_readme_shows(here: Path) -> None:
+    (program,) = fenced("python", README)
+    (here / "program.py").write_text(program)
+    done = run(f"{sys.executable} program.py", here)
+    assert re.findall(r"^uploads/(\S+) \w+$", done.stdout, re.MULTILINE) == ["fake.jpg", "hash", "sub/cat.jpg"], (
+        done.stderr
+    )
+
+
 @pytest.mark.parametrize("document", [README, MANUAL], ids=["README", "manual"])
 def test_the_hook_is_that_of_the_example_which_is_tried(document: Path) -> None:
     hooks = [text for text in fenced("yaml", document) if text.startswith("repos:")]
