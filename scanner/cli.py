@@ -1,4 +1,6 @@
-"""Options -> Settings, and exit codes. Everything heavy is imported when a scan begins, so that --help is instant."""
+"""Parses the command line, and returns exit codes. Imports everything heavy when a scan begins, so that --help is
+instant.
+"""
 
 from __future__ import annotations
 
@@ -282,14 +284,14 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         raise FacescanError("standard input is closed: name files, or say what - is to read")
     for pair in (("threshold", "fpr"), ("exit_zero", "exit_code"), ("exit_zero", "exit_code_errors")):
         _settle(ctx, options, *pair)
-    _tell(ctx.obj, options["verbose"])
+    _report_configuration(ctx.obj, options["verbose"])
     # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
     from scanner.run import run
 
     try:
         return run(options | {"config": ctx.obj})
-    except OSError as error:  # click would take a broken pipe for its own
+    except OSError as error:  # click would handle a broken pipe as one of its own
         raise FacescanError(cause_of(error)) from error
 
 
@@ -297,7 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; click's own codes do not leak through."""
     _open_standard_streams()
     if threading.current_thread() is threading.main_thread():
-        for number in ending_signals():  # all of them interrupt, as Ctrl-C does: what is done is kept
+        for number in ending_signals():  # all of them interrupt as Ctrl-C does, and finished rows are kept
             signal.signal(number, signal.default_int_handler)
     try:
         code = command.main(argv, prog_name="facescan", standalone_mode=False)
@@ -313,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", InterruptionError.exit_code)
     except OSError as error:
         return _fail(cause_of(error), FacescanError.exit_code)
-    except SystemExit as end:  # click has shown what completes a line
+    except SystemExit as end:  # click has printed completions
         return FacescanError.exit_code if end.code else 0
     except Exception as error:
         return _fail_internally(error)
@@ -323,7 +325,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> int:
-    """Show the cards of the models; the exit code is 2 if one of them cannot be used."""
+    """Print the cards of the models; return exit code 2 if one of them cannot be used.
+
+    Args:
+        ctx: of the command.
+        chosen: value of --model.
+        format: value of --format.
+    """
     from scanner.output.list_models import show
 
     if format not in (None, "text", "json") and ctx.get_parameter_source("format") is ParameterSource.COMMANDLINE:
@@ -336,7 +344,16 @@ def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> i
 
 
 def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
-    """Two options exclude each other, but one on the command line overrules the other in a file."""
+    """Resolve two options that exclude each other: the command line overrules variables, and these overrule files.
+
+    Args:
+        ctx: of the command.
+        options: values by name; the overruled option becomes None.
+        pair: names of the options.
+
+    Raises:
+        click.UsageError: both have the same source.
+    """
     if any(options[name] is None or options[name] is False for name in pair):
         return
     order = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP]
@@ -347,8 +364,8 @@ def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
     options[max(ranks, key=ranks.__getitem__)] = None
 
 
-def _tell(configuration: Configuration, verbose: bool) -> None:
-    """Say where options come from that nobody sees on the command line, and which of them do not count."""
+def _report_configuration(configuration: Configuration, verbose: bool) -> None:
+    """Print warnings about the configuration and, if `verbose`, which options a file sets."""
     lines = [f"warning: {warning}" for warning in configuration.warnings]
     if verbose and configuration.file:
         lines.append(f"configuration from {configuration.file}: {', '.join(configuration.table or ())}")
@@ -357,19 +374,21 @@ def _tell(configuration: Configuration, verbose: bool) -> None:
 
 
 def _say(message: str) -> None:
+    """Print a message on standard error; do nothing if standard error is closed."""
     from scanner.printable import on_one_line
 
-    with suppress(OSError):  # nobody may be reading
+    with suppress(OSError):  # standard error may be closed
         click.echo(f"facescan: {on_one_line(message)}", err=True)
 
 
 def _fail(message: str, code: int) -> int:
+    """Print an error and return its exit code."""
     _say(message)
     return code
 
 
 def _fail_internally(error: Exception) -> int:
-    """What nobody thought of is not a finding, which Python's own exit code would say."""
+    """Report a bug of facescan with exit code 2: Python's own exit code would mean findings."""
     if os.environ.get("FACESCAN_TRACEBACK"):
         with suppress(OSError):
             traceback.print_exception(error)
@@ -378,18 +397,23 @@ def _fail_internally(error: Exception) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Daemons may close them. Their numbers would go to our own files, and libraries would print into those."""
+    """Open standard streams that are closed, as daemons leave them.
+
+    Otherwise their numbers would go to facescan's own files, and libraries would print into those.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _abandon_closed_streams() -> None:
-    """Python flushes the standard streams when it ends, and has an exit code of its own if it cannot."""
+    """Redirect standard streams that cannot be flushed: otherwise Python would fail at exit, with an exit code of
+    its own.
+    """
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()

@@ -22,16 +22,16 @@ from scanner.output.writers import Writer
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Everything that one run writes.
+    """Holds the paths of everything that one run writes.
 
     Attributes:
         out: files for rows, or `STDOUT`; empty for lines on standard output.
-        format: of standard output and of files with another suffix; None for the default.
-        report: HTML file; None for none, as for the others.
-        summary: JSON or Markdown file.
-        ela_dir: folder for maps of error levels.
-        explain: folder for sheets that explain scores.
-        cache: SQLite file of the cache.
+        format: of standard output, and of files with an unknown suffix; None for the default.
+        report: HTML file; None for none.
+        summary: JSON or Markdown file; None for none.
+        ela_dir: folder for maps of error levels; None for none.
+        explain: folder for sheets that explain scores; None for none.
+        cache: SQLite file of the cache; None for none.
         excel: whether CSV files are for a spreadsheet.
         force: whether files that facescan did not write may be replaced.
         fail_on: which rows are findings; one of `scanner.findings.FAIL_ON`.
@@ -50,7 +50,7 @@ class Outputs:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Outputs:
-        """Take the outputs from the options of the command line."""
+        """Make an instance from the options of the command line."""
         return cls(
             # /dev/stdout is standard output as much as - is.
             out=tuple(STDOUT if descriptor_of(out) == 1 else out for out in options["out"]),
@@ -62,7 +62,7 @@ class Outputs:
         )
 
     def own_files(self) -> frozenset[str]:
-        """Return the real paths of what this run writes, which must not become its input."""
+        """Return the real paths of everything that this run writes, which must not become its input."""
         written = [file for file in (*self.out, self.summary, self.report) if file]
         paths = [*written, *(f"{file}.partial" for file in written), self.ela_dir, self.explain]
         if self.cache:
@@ -70,13 +70,13 @@ class Outputs:
         return frozenset(os.path.realpath(path) for path in paths if path and path != STDOUT)
 
     def check(self, read: Mapping[str, str | None]) -> None:
-        """Refuse, before anything is opened, what cannot be written in the end.
+        """Fail before anything is opened if an output cannot be written in the end.
 
         Args:
-            read: files that this run reads, by the option that names them; None if it is not given.
+            read: files that this run reads, by the option that names them; None for options that are not given.
 
         Raises:
-            FacescanError: a file is no local one, is named twice, has an unknown suffix, or may not be replaced.
+            FacescanError: a path is a URL, is named twice, has an unknown suffix, or may not be replaced.
         """
         self._check_local(read)
         self._check_distinct(read)
@@ -100,7 +100,7 @@ class Outputs:
                     raise FacescanError(f"{option} {folder}: {error.strerror}") from error
 
     def open(self, meta: Mapping[str, Any], card: Card) -> list[Writer]:
-        """Open and begin every output; or, if one of them cannot be opened, none: rows of earlier runs are still there.
+        """Open and begin every output. If one cannot be opened, none begins, and rows of earlier runs stay.
 
         Args:
             meta: tool, model, device, thresholds and settings, for the head of the outputs.
@@ -135,15 +135,16 @@ class Outputs:
         replace_file(self.summary, text.encode(), None if self.force else SUMMARY, "--summary")
 
     def _writers(self, meta: Mapping[str, Any], card: Card) -> Iterator[Writer]:
+        """Yield a writer for each output."""
         outs = self.out or (STDOUT,)
         on_stdout = self.format or ("csv" if self.out else "text")
         formats = [format_of(out, on_stdout if out == STDOUT else self.format) for out in outs]
         if sys.stdout.isatty() and ("parquet", STDOUT) in zip(formats, outs, strict=True):
-            raise FacescanError("--format parquet: not onto a terminal; use --out FILE, or a pipe")
+            raise FacescanError("--format parquet: cannot be shown on a terminal; use --out FILE, or a pipe")
         for out, form in zip(outs, formats, strict=True):
             color = out == STDOUT and _wants_color()
             yield Writer(out, form, meta, self.excel, color, self.fail_on, self.force)
-        if self.report is not None:  # only then does it cost time to load what a page takes
+        if self.report is not None:  # imported here, because loading Jinja2 and Matplotlib takes time
             from scanner.html.charts import keep_fonts
             from scanner.html.report import ReportWriter
 
@@ -151,7 +152,7 @@ class Outputs:
             yield ReportWriter(self.report, card, meta, self.force)
 
     def _check_local(self, read: Mapping[str, str | None]) -> None:
-        """Refuse URLs: only what is scanned may be one."""
+        """Refuse URLs: only scanned files may be URLs."""
         written: list[tuple[str, str | None]] = [("--out", out) for out in self.out]
         written += [
             (f"--{name.replace('_', '-')}", getattr(self, name))
@@ -160,17 +161,17 @@ class Outputs:
         for option, path in written:
             if path and is_url(path):
                 raise FacescanError(
-                    f"{option} {path}: only local files are written; name one, and copy it to "
+                    f"{option} {path}: cannot write to a URL; write a local file, and copy it to "
                     f"{scheme_of(path)}:// afterwards"
                 )
         for option, path in read.items():
             if path and is_url(path):
-                raise FacescanError(
-                    f"{option} {path}: only local files are read; fetch it first, and name the local file"
-                )
+                raise FacescanError(f"{option} {path}: cannot read a URL; download it first, and name the local file")
 
     def _check_distinct(self, read: Mapping[str, str | None]) -> None:
-        """Refuse two outputs in one place. Outputs may replace what was read, at the end; the cache may not."""
+        """Refuse two outputs with the same path. Outputs may replace files that were read, at the end; the cache
+        may not.
+        """
         outs = [("--out", out) for out in self.out]
         cache = ("--cache", self.cache)
         others = [
@@ -183,30 +184,31 @@ class Outputs:
             options: dict[str, str] = {}
             for option, path in group:
                 if path:
-                    descriptor = descriptor_of(path)  # two of them may lead to one terminal or log
+                    descriptor = descriptor_of(path)  # two descriptors may lead to the same terminal or log
                     place = os.path.realpath(path) if descriptor is None else f"descriptor {descriptor}"
                     if place in options:
-                        raise FacescanError(f"{option} {path}: that is {options[place]}, too")
+                        raise FacescanError(f"{option} {path}: is the same file as {options[place]}; name another")
                     options[place] = f"{option} {path}"
 
     def _check_summary(self) -> None:
+        """Fail if the summary cannot be written."""
         file = self.summary
         if file is None:
             return
         if os.path.splitext(file)[1].lower() not in (".json", ".md"):
             raise FacescanError(f"--summary {file}: unknown suffix; use .json or .md")
         if os.path.isdir(file):
-            raise FacescanError(f"--summary {file}: that is a folder")
+            raise FacescanError(f"--summary {file}: is a folder; name a file")
         if not os.path.isdir(os.path.dirname(os.path.realpath(file))):
-            raise FacescanError(f"--summary {file}: there is no such folder")
+            raise FacescanError(f"--summary {file}: its folder does not exist")
         if not os.access(os.path.dirname(os.path.realpath(file)), os.W_OK):
-            raise FacescanError(f"--summary {file}: its folder cannot be written to")
+            raise FacescanError(f"--summary {file}: no permission to write to its folder")
         if descriptor_of(file) is None:
             check_replaceable(file, None if self.force else SUMMARY, "--summary")
 
 
 def _wants_color() -> bool:
-    """Whether standard output is coloured: on a terminal, as no-color.org and force-color.org ask for."""
+    """Return whether standard output is coloured: on a terminal, or as no-color.org and force-color.org define."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()

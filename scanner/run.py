@@ -1,4 +1,6 @@
-"""Runs one scan: options in, outputs written, exit code out. Wires the stages together; decides nothing itself."""
+"""Runs one scan: takes options, writes outputs, returns the exit code. Connects the stages and decides nothing
+itself.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,11 @@ from scanner.system.quiet import silent_libraries
 def run(options: Mapping[str, Any]) -> int:
     """Scan as the command line's options say, and return the exit code.
 
+    Args:
+        options: by parameter name, as click passes them, and `config`, the `Configuration`.
+
     Raises:
-        FacescanError: for trouble with the run, an interruption included; rows that are done stay in ``.partial``.
+        FacescanError: the scan failed or was interrupted; finished rows stay in ``.partial``.
     """
     given = {name: value for name, value in options.items() if value is not None}
     outputs = Outputs.from_options(options)
@@ -100,13 +105,21 @@ def _write_rows(
     bar: Progress,
     options: Mapping[str, Any],
 ) -> list[Result]:
-    """Write and count every result. Files and counts agree at any interruption.
+    """Write and count every result. Files and counts agree whenever the scan is interrupted.
+
+    Args:
+        results: of the scan.
+        writers: all outputs.
+        summary: counts the results.
+        interrupts: are held back while a row is written to files and counted.
+        bar: shows progress.
+        options: of the command line.
 
     Returns:
-        the first findings, as many as a message names.
+        The first findings, `MAX_SHOWN` at most.
     """
     findings: list[Result] = []
-    streams = [writer for writer in writers if not writer.partial]  # these may block, on a reader that takes its time
+    streams = [writer for writer in writers if not writer.partial]  # these may block while their reader is slow
     files = [writer for writer in writers if writer.partial]
     with bar:
         for result in results:
@@ -130,12 +143,17 @@ def _write_rows(
 
 
 def _abandon(writers: list[Writer], summary: Summary, error: BaseException) -> None:
-    """Close the outputs of a scan that ends early; rows that are done stay in ``.partial``.
+    """Close the outputs of a scan that ends early; finished rows stay in ``.partial``.
+
+    Args:
+        writers: all outputs.
+        summary: of the rows so far.
+        error: that ended the scan.
 
     Raises:
-        InterruptionError, NobodyReadsError: in place of the error, to name the files that have the rows.
+        InterruptionError, NobodyReadsError: replaces the error, to name the files with the rows.
     """
-    with later():  # somebody in a hurry presses Ctrl-C twice
+    with later():  # somebody may press Ctrl-C twice
         for writer in writers:
             writer.abandon(summary.as_dict())
     recoverable = ", ".join(filter(None, (writer.recoverable_file for writer in writers)))
@@ -147,17 +165,25 @@ def _abandon(writers: list[Writer], summary: Summary, error: BaseException) -> N
 
 
 def _print_notes(summary: Summary, writers: list[Writer], findings: list[Result]) -> None:
-    """Print warnings, notes of outputs and, to pre-commit, how findings are allowed, on standard error."""
-    with suppress(OSError):  # the scan is complete, whether anybody reads this or not
+    """Print warnings and messages about omitted rows on standard error; and, under pre-commit, how to allow findings.
+
+    Args:
+        summary: of the scan.
+        writers: all outputs.
+        findings: the first findings.
+    """
+    with suppress(OSError):  # the scan is complete even if standard error is closed
         for note in (*summary.warnings(), *filter(None, (writer.omission_note for writer in writers))):
             click.echo(f"facescan: {on_one_line(note)}", err=True)
-        if findings and os.environ.get("PRE_COMMIT"):  # pre-commit runs facescan, on somebody's commit
+        if findings and os.environ.get("PRE_COMMIT"):  # which pre-commit sets
             for line in allow_instructions(findings, summary.findings, summary.meta):
                 click.echo(on_one_line(line), err=True)
 
 
 def _known_findings(options: Mapping[str, Any]) -> tuple[frozenset[str] | None, str]:
-    """Return hashes of findings that do not count, and the `.facescanignore` in use; None and empty without any."""
+    """Return the hashes of findings that do not count, and the path of the `.facescanignore` in use; None and
+    empty without.
+    """
     allowed = Allowed() if options["isolated"] else find_allowed(options["paths"])
     for warning in allowed.warnings:
         print_warning(warning)
@@ -167,17 +193,17 @@ def _known_findings(options: Mapping[str, Any]) -> tuple[frozenset[str] | None, 
 
 
 def _bar(options: Mapping[str, Any], selection: Selection, writers: list[Writer]) -> Progress:
-    """Make the progress bar, with a total if the candidates can be counted without reading what is read once only."""
-    # Rows on the terminal are progress enough, and a bar would run through them.
+    """Make the progress bar, with a total if the candidates can be listed twice."""
+    # Rows on the terminal show the progress, and a bar would be drawn between them.
     shown = not options["quiet"] and not (sys.stdout.isatty() and any(writer.on_stdout for writer in writers))
-    # Standard input and pipes belong to the scan.
+    # Standard input and pipes can be read once only, by the scan.
     source = options["files_from"]
     countable = STDIN not in options["paths"] and (source is None or os.path.isfile(source))
     return Progress(_candidates(options, selection, PassedOver(), _local) if countable else None, shown)
 
 
 def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
-    """Pass roots through, but no URL: listing one costs time, and money.
+    """Yield the roots, but refuse URLs: listing one costs time and money.
 
     Raises:
         FacescanError: there is a URL.
@@ -189,11 +215,12 @@ def _local(roots: Iterable[str | None]) -> Iterator[str | None]:
 
 
 def _limits(settings: Settings) -> tuple[int, int]:
-    """Return what decides whether a row of trouble is still true: seconds and bytes that a picture may take."""
+    """Return the limits that cached errors depend on: seconds and bytes that a picture may take."""
     return settings.timeout, settings.max_memory
 
 
 def _fields_of(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values for the fields of a dataclass, as far as they are given."""
     return {field.name: given[field.name] for field in fields(kind) if field.name in given}
 
 
@@ -208,7 +235,7 @@ def _candidates(
     Args:
         options: of the command line.
         selection: which files below a root are taken.
-        passed_over: counts the others.
+        passed_over: counts skipped files.
         through: checks roots, and passes them on.
 
     Raises:
@@ -234,7 +261,16 @@ def _meta(
     thresholds: Thresholds,
     allowed_file: str,
 ) -> dict[str, Any]:
-    """Collect what outputs say of the run: tool, model, device, thresholds, settings, configuration, allow list."""
+    """Return what outputs say about the run: tool, model, device, thresholds, settings, configuration, allow list.
+
+    Args:
+        options: of the command line.
+        settings: of the scan.
+        selection: which files below a root are taken.
+        detector: that scores.
+        thresholds: in use.
+        allowed_file: path of the `.facescanignore` in use; empty for none.
+    """
     card = detector.card
     chosen = {name: value for name, value in asdict(selection).items() if name != "own_outputs"}
     only = {"only": sorted(options["only"]) if options["only"] else None}
@@ -251,7 +287,7 @@ def _meta(
 
 
 def _check_device(settings: Settings) -> None:
-    """Find out now, not when outputs are open, that the engine or the sheets cannot have the device.
+    """Fail before outputs are opened if the engine or the explanation sheets cannot use the device.
 
     Raises:
         FacescanError: Ray is not installed, or a GPU is asked for where none is used.
@@ -260,18 +296,20 @@ def _check_device(settings: Settings) -> None:
         import scanner.engine.ray_workers  # noqa: F401
 
         if settings.device == "cuda":
-            raise FacescanError("--engine ray judges on processors, not on GPUs: leave --device cuda out")
+            raise FacescanError("--engine ray runs on processors, not on GPUs; omit --device cuda")
     if settings.explain is not None and settings.device == "cuda":
-        raise FacescanError("--explain looks on processors, not on GPUs: leave --device cuda out")
+        raise FacescanError("--explain runs on processors, not on GPUs; omit --device cuda")
 
 
 def _device(settings: Settings) -> str:
-    """Return the device to judge on: processes that make sheets have no GPU, nor have those of a cluster."""
+    """Return the device to score on. Processes that make explanation sheets have no GPU, nor have those of a Ray
+    cluster.
+    """
     return "cpu" if settings.explain is not None or settings.engine == "ray" else settings.device
 
 
 def _check_list(file: str | None) -> None:
-    """Find out now, not when all else is scanned, that a list cannot be opened. A pipe can be opened once only."""
+    """Fail before the scan if a list cannot be opened. A pipe is not tried: it can be opened once only."""
     try:
         if file and file != STDIN and not stat.S_ISFIFO(os.stat(file).st_mode):
             open(file, "rb").close()

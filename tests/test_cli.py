@@ -220,7 +220,7 @@ def test_errors_that_are_known_have_no_code_of_their_own(here):
             ["x", "--out", "r.xml"],
             "unknown suffix '.xml'; use .csv, .json, .jsonl, .parquet or .sarif, or say --format",
         ),
-        (["x", "--out", "r.csv", "--out", "./r.csv"], "--out ./r.csv: that is --out r.csv, too"),
+        (["x", "--out", "r.csv", "--out", "./r.csv"], "--out ./r.csv: is the same file as --out r.csv; name another"),
         (["x", "--threshold", "NaN"], "NaN is not in the range 0<=x<=1."),
     ],
 )

@@ -90,7 +90,7 @@ def rows_in(file: Path) -> list[str]:
             "--out uploads: unknown suffix ''; use .csv, .json, .jsonl, .parquet or .sarif, or say --format",
         ),
         ("--report uploads/none/r.html", "--report uploads/none/r.html: No such file or directory"),
-        ("--summary folder.json", "--summary folder.json: that is a folder"),
+        ("--summary folder.json", "--summary folder.json: is a folder; name a file"),
     ],
 )
 def test_what_can_be_known_before_the_scan_is_said_then_and_costs_no_rows(here, capfd, arguments, says):
@@ -151,7 +151,7 @@ def test_a_cache_whose_disk_fills_in_mid_run_costs_a_warning(small, capfd):
     ("arguments", "says"),
     [
         (["-o", "locked/r.csv"], "--out locked/r.csv: Read-only file system"),
-        (["-o", "r.csv", "--summary", "locked/s.md"], "--summary locked/s.md: its folder cannot be written to"),
+        (["-o", "r.csv", "--summary", "locked/s.md"], "--summary locked/s.md: no permission to write to its folder"),
         (["-o", "r.csv", "--ela-dir", "locked/maps"], "--ela-dir locked/maps: Read-only file system"),
         (["-o", "r.csv", "--explain", "locked/why"], "--explain locked/why: Read-only file system"),
     ],

@@ -212,7 +212,7 @@ def test_a_terminal_gets_no_bytes(here, toy):
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 2
-    assert done.stderr == b"facescan: --format parquet: not onto a terminal; use --out FILE, or a pipe\n"
+    assert done.stderr == b"facescan: --format parquet: cannot be shown on a terminal; use --out FILE, or a pipe\n"
 
 
 def test_without_pyarrow_it_says_what_to_install(here):

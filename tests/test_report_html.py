@@ -311,7 +311,7 @@ def test_a_report_says_how_many_thumbnails_it_has_no_room_for(tmp_path, monkeypa
 
 
 def test_findings_are_listed_however_many_others_are_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(report_module, "LISTED", 2)
+    monkeypatch.setattr(report_module, "MAX_OTHER_ROWS", 2)
     monkeypatch.setattr(report_module, "BLOCK", 3)
     rows = [row(f"{i}.jpg", p) for i, p in enumerate([0.1, 0.9, 0.1, 0.1, 0.9, 0.1, 0.5])]
     page = Page(write(tmp_path / "r.html", rows))
@@ -460,10 +460,16 @@ def here(tmp_path, toy, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--report", "r.html", "-o", "./r.html", "--format", "csv"], "--report r.html: that is --out ./r.html, too"),
+        (
+            ["--report", "r.html", "-o", "./r.html", "--format", "csv"],
+            "--report r.html: is the same file as --out ./r.html; name another",
+        ),
         (["--report", "r.txt"], "--report r.txt: unknown suffix; use .html"),
         (["--report", "-"], "--report -: unknown suffix; use .html"),
-        (["--report", "r.html", "--cache", "r.html"], "--report r.html: that is --cache r.html, too"),
+        (
+            ["--report", "r.html", "--cache", "r.html"],
+            "--report r.html: is the same file as --cache r.html; name another",
+        ),
         (["--report", "nowhere/r.html"], "--report nowhere/r.html: No such file or directory"),
     ],
 )

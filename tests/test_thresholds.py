@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.detector.card import Card
-from scanner.detector.thresholds import Thresholds, choose, decided
+from scanner.detector.thresholds import Thresholds, apply_thresholds, choose
 from scanner.errors import FacescanError
 from scanner.result import MAX_FACES, Face, Result, Verdict
 from tests.conftest import TOY_CARD
@@ -100,5 +100,5 @@ def faces(*scores: float | None, tight: int | None = None) -> tuple[Face, ...]:
 )
 def test_a_low_score_is_real_only_where_all_faces_could_be_judged(found, verdict, reason):
     highest = max((face.p_fake for face in found if face.p_fake is not None), default=0.1)
-    row = decided(Result("a.png", Verdict.ERROR, highest, faces=found), choose(card()))
+    row = apply_thresholds(Result("a.png", Verdict.ERROR, highest, faces=found), choose(card()))
     assert (row.verdict, row.reason) == (verdict, reason)

@@ -101,7 +101,7 @@ class Examiner:
         except FacescanError:
             raise
         except Exception as error:  # a bug, or a library's: it costs this picture its verdict, not the others theirs
-            reason = "out_of_memory" if lacks_memory(error) else f"{Reason.INTERNAL_ERROR}:{type(error).__name__}"
+            reason = Reason.OUT_OF_MEMORY if lacks_memory(error) else f"{Reason.INTERNAL_ERROR}:{type(error).__name__}"
             examined.result = replace(examined.result, verdict=Verdict.ERROR, reason=reason)
         return examined
 

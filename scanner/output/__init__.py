@@ -1,4 +1,4 @@
-"""Writes rows in every format, and the summary; recognises findings that are allowed or already known.
+"""Writes rows in every format, and the summary; knows which findings are allowed or known.
 
 Imports `options`, `detector`, `sources`, `files`, `imaging` and the vocabulary.
 """

@@ -108,22 +108,22 @@ def _read_listed_model(name: str, used: bool) -> ListedModel:
     )
 
 
-def _json_value(told: Any) -> Any:
+def _json_value(card: Any) -> Any:
     """Convert a dataclass to JSON values, whatever people have put into a card: infinities and "not a number" become
     None.
 
     Raises:
         RecursionError: the card is nested too deeply.
     """
-    return json.loads(json.dumps(asdict(told)), parse_constant=lambda _: None)
+    return json.loads(json.dumps(asdict(card)), parse_constant=lambda _: None)
 
 
 def _not_for(name: str) -> tuple[str, ...]:
     """Return the list below "Not for" in a bundled model's description, without its links."""
     text = LONG_CARDS.read_text("utf-8") if LONG_CARDS.is_file() else ""
-    own = re.search(rf"^## {re.escape(name)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    told = re.search(r"^### Not for$(.*?)(?=^#|\Z)", own[1], re.MULTILINE | re.DOTALL) if own else None
-    items = re.findall(r"^- (.*?)(?=^- |\Z)", told[1], re.MULTILINE | re.DOTALL) if told else []
+    model = re.search(rf"^## {re.escape(name)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    section = re.search(r"^### Not for$(.*?)(?=^#|\Z)", model[1], re.MULTILINE | re.DOTALL) if model else None
+    items = re.findall(r"^- (.*?)(?=^- |\Z)", section[1], re.MULTILINE | re.DOTALL) if section else []
     return tuple(re.sub(r"\[(.*?)\]\(.*?\)", r"\1", " ".join(item.split())) for item in items)
 
 
@@ -194,9 +194,9 @@ def _figures(card: Card) -> str:
     shares = {"tpr_5": "fakes found at 5 % false alarms", "tpr_1": "at 1 %", "uncertain": "uncertain", "wrong": "wrong"}
     numbers = found if isinstance(found, dict) else {}
     numbers = {key: n for key, n in numbers.items() if isinstance(n, (int, float)) and math.isfinite(n)}
-    told = [f"AUC {numbers['auc']:.3f}"] if "auc" in numbers else []
-    told += [f"{text} {100 * numbers[key]:.0f} %" for key, text in shares.items() if key in numbers]
-    if not told:
+    figures = [f"AUC {numbers['auc']:.3f}"] if "auc" in numbers else []
+    figures += [f"{text} {100 * numbers[key]:.0f} %" for key, text in shares.items() if key in numbers]
+    if not figures:
         return "none in its card"
     number = f" ({numbers['n']:,.0f} held-out pictures)" if "n" in numbers else ""
-    return f"{', '.join(told)}{number}; of {_UNKNOWN.get(card.task, _UNKNOWN_FAKES)} it may find far fewer"
+    return f"{', '.join(figures)}{number}; of {_UNKNOWN.get(card.task, _UNKNOWN_FAKES)} it may find far fewer"

@@ -109,10 +109,10 @@ class Summary:
         """Return the stage that limits the speed of the scan; empty if nothing was done."""
         if not self.files:
             return ""
-        ours = {"walk", "cache", "write"} | ({"model"} if self.meta["device"]["used"] != "cpu" else set())
-        theirs = set(STAGES) - ours - {"wait"}
-        waited = self.stages["wait"] > sum(self.stages[stage] for stage in ours)
-        return max(theirs if waited else ours, key=self.stages.__getitem__)
+        main_process = {"walk", "cache", "write"} | ({"model"} if self.meta["device"]["used"] != "cpu" else set())
+        workers = set(STAGES) - main_process - {"wait"}
+        waited = self.stages["wait"] > sum(self.stages[stage] for stage in main_process)
+        return max(workers if waited else main_process, key=self.stages.__getitem__)
 
     @property
     def files(self) -> int:

@@ -96,9 +96,11 @@ class Parquet:
 
     def head(self, meta: Mapping[str, Any]) -> bytes:
         """Return the file's magic number, and take the metadata."""
-        told = {f"facescan.{key}": json_text(value) for key, value in ({"schema": SCHEMA_VERSION} | dict(meta)).items()}
+        metadata = {
+            f"facescan.{key}": json_text(value) for key, value in ({"schema": SCHEMA_VERSION} | dict(meta)).items()
+        }
         self._writer = pq.ParquetWriter(
-            self._file, SCHEMA.with_metadata(_utf8(told)), compression="zstd", use_dictionary=_REPEATED
+            self._file, SCHEMA.with_metadata(_utf8(metadata)), compression="zstd", use_dictionary=_REPEATED
         )
         return self._file.take()
 
@@ -150,9 +152,9 @@ def record(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _utf8(told: Mapping[str, str]) -> dict[str, bytes]:
+def _utf8(metadata: Mapping[str, str]) -> dict[str, bytes]:
     """Encode metadata; file names among the settings that are not UTF-8 are escaped as JSON does."""
-    return {key: text.encode("utf-8", "backslashreplace") for key, text in told.items()}
+    return {key: text.encode("utf-8", "backslashreplace") for key, text in metadata.items()}
 
 
 class _Buffer:
