@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Width and height of a chart in pixels.
 TALL, SMALL = (420, 300), (230, 165)
-# Of the histogram.
+# Bins of the histogram.
 BINS = 20
 # Ticks of the false-positive rate; the smallest are left out if there are too few reals.
 _TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)

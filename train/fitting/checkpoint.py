@@ -61,7 +61,7 @@ class Checkpoint:
             about = json.loads(str(content["about"]))
         if about["identity"] != self._identity:
             raise FacescanError(
-                f"{self._file}: belongs to a run with another recipe, seed or pictures: --force starts anew, "
+                f"{self._file}: belongs to a run with another recipe, seed or pictures: --force starts again, "
                 "or --out names another folder"
             )
         return Progress(tuple(about["history"]), about["stopped"], about["finished"])
@@ -140,7 +140,7 @@ class Checkpoint:
         try:
             return np.load(self._file, allow_pickle=False)
         except (OSError, ValueError, BadZipFile) as error:
-            raise FacescanError(f"{self._file}: a damaged checkpoint ({error}): --force starts anew") from error
+            raise FacescanError(f"{self._file}: a damaged checkpoint ({error}): --force starts again") from error
 
 
 class EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type stubs
