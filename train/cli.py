@@ -338,7 +338,7 @@ def evaluate(
     if known:
         click.echo(
             f"facescan-train: WARNING: the model was trained on {len(known)} of these {len(samples)} pictures: the "
-            "figures below are no test of it; --run RUN/run.json keeps to the pictures that its run kept for the test",
+            "figures below are no test of it; --run RUN/run.json evaluates only the pictures held out for the test",
             err=True,
         )
     evaluation = measured_on(detector, samples)

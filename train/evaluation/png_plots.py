@@ -117,8 +117,8 @@ def generators(file: Path, rows: Sequence[Row], title: str = "") -> None:
     measured = sorted(((row.auc, row) for row in rows if row.auc is not None), key=lambda pair: pair[0])
     figure = Figure((7.5, 1.5 + 0.3 * len(measured)), layout="constrained")
     axes = _axes(figure, title, "AUC against all real pictures", "generator (set), n = fakes", grid=False)
-    for seen, (label, colour) in BARS.items():
-        bars = [(y, auc) for y, (auc, row) in enumerate(measured) if row.seen is seen]
+    for trained_on, (label, colour) in BARS.items():
+        bars = [(y, auc) for y, (auc, row) in enumerate(measured) if row.seen is trained_on]
         if bars:
             places, areas = zip(*bars, strict=True)
             axes.barh(places, areas, color=colour, height=0.7, label=label)

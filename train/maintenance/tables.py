@@ -79,9 +79,9 @@ def _by_name(rows: list[dict[str, Any]], scope: str) -> list[tuple[Any, ...]]:
     titles = {True: "other pictures", None: "partly", False: "never"}
     return [
         (row["name"], word, row["n_real"] + row["n_fake"], *(figure(row[key]) for key in BY_NAME))
-        for seen, word in titles.items()
+        for trained_on, word in titles.items()
         for row in rows
-        if row["scope"] == scope and row["seen"] is seen
+        if row["scope"] == scope and row["seen"] is trained_on
     ]
 
 

@@ -65,7 +65,7 @@ def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     """Return a copy of the model that computes the score only."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
-    kept = [tensor for tensor in graph.output if tensor.name == card.output.name]
+    scores = [tensor for tensor in graph.output if tensor.name == card.output.name]
     needed, nodes = {card.output.name}, list[onnx.NodeProto]()
     for node in reversed(graph.node):  # they are in the order of computation
         if needed.intersection(node.output):
@@ -73,7 +73,7 @@ def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
             needed.update(node.input)
             needed.update(name for inner in _inner(node) for name in inner.input)
     tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
-    for field, values in ((graph.output, kept), (graph.node, nodes), (graph.initializer, tensors)):
+    for field, values in ((graph.output, scores), (graph.node, nodes), (graph.initializer, tensors)):
         copies = [type(value).FromString(value.SerializeToString()) for value in values]
         del field[:]
         field.extend(copies)

@@ -131,8 +131,8 @@ def write_card(file: Path, card: Card, out: Path | None = None) -> None:
     draft = out.with_name(f".{out.name}.partial")
     try:
         graph = onnx.load_model(file)
-        kept = {prop.key: prop.value for prop in graph.metadata_props if not prop.key.startswith(PREFIX)}
-        onnx.helper.set_model_props(graph, kept | card.to_metadata())
+        foreign = {prop.key: prop.value for prop in graph.metadata_props if not prop.key.startswith(PREFIX)}
+        onnx.helper.set_model_props(graph, foreign | card.to_metadata())
         draft.write_bytes(graph.SerializeToString())
         Detector(draft)
         os.replace(draft, out)

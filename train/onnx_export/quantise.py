@@ -30,7 +30,7 @@ from train.onnx_export.card import save
 
 # Regions in a batch when the ranges of the activations are measured.
 BATCH = 16
-# Operators that are quantised. The last one and all after it stay fp32: 256 steps are too few for a score.
+# Operators that are quantised. The last one and all that follows stay fp32: 256 steps are too few for a score.
 LAYERS = ("Conv", "Gemm", "MatMul")
 
 
