@@ -1,1 +1,1 @@
-"""Builds the networks, one per file: `build(size, weights, **options)` returns a Keras model with its last layer."""
+"""The networks, one builder per file: `build(size, weights, **options) -> keras.Model`, with its last layer."""

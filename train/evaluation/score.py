@@ -126,7 +126,7 @@ def _score_all_faces(detector: Detector, samples: Sequence[Sample]) -> Scores:
 
 
 def p_fake(detector: Detector, regions: Sequence[Region]) -> NDArray[np.float64]:
-    """Return the probabilities of n regions, (n,), with the four decimals that the scanner writes."""
+    """Probabilities, (n,), with the four decimals that the scanner writes."""
     size = detector.batch or BATCH
     parts = [np.empty(0)]
     for start in range(0, len(regions), size):

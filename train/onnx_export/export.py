@@ -58,7 +58,7 @@ def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: 
         detector = Detector(draft)
         scores = np.concatenate([detector.logits(regions[:1]), detector.logits(regions[1:])])
         difference = float(np.abs(_p_fake(scores) - _p_fake(logits(model, regions, recipe))).max())
-        if not difference <= TOLERANCE:  # NaN fails, too
+        if not difference <= TOLERANCE:  # not a number fails too
             raise FacescanError(f"{file.name}: ONNX and Keras differ by {difference:.2g}, more than {TOLERANCE:g}")
         os.replace(draft, file)
     return difference

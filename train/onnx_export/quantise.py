@@ -37,7 +37,7 @@ LAYERS = ("Conv", "Gemm", "MatMul")
 def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
     """Write the int8 version of an exported detector.
 
-    The quantisation is static, with pairs of QuantizeLinear and DequantizeLinear, and weights by channel. Weights have 7
+    The quantisation is static, with pairs of QuantizeLinear and DequantizeLinear, and weights by channel, of 7
     bits: with 8, sums of two products overflow 16 bits on processors without VNNI, and a MobileNet's AUC fell by 0.028
     instead of 0.003. Ranges are the minimum and maximum; percentiles and entropy gave the same AUC in six times the
     time.

@@ -1,4 +1,4 @@
-"""Lists every detector that can be trained here, with its paper, its hyper-parameters and its published figures.
+"""Every detector that can be trained here, its paper, its hyper-parameters and its published figures.
 
 There is one module for each study; `schema` defines a recipe. Imports the scanner's cards only.
 """
