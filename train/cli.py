@@ -1,4 +1,7 @@
-"""facescan-train: options and exit codes. TensorFlow and the like are imported when a command needs them."""
+"""Defines the command facescan-train: options and exit codes.
+
+TensorFlow and other large libraries are imported only by the commands that need them.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,11 @@ if TYPE_CHECKING:
     from train.recipes.schema import Recipe
 
 USAGE_ERROR, INTERRUPTED, NOBODY_READS = 2, 130, NobodyReadsError.exit_code
-# What training needs besides: the names that are imported, and what to install where one is missing.
+# Modules that only training imports, and what to install if one of them is missing.
 TRAINING = {"keras", "onnx", "sklearn", "tensorflow", "tf2onnx"}
 PACKAGES = dict.fromkeys(TRAINING, "tensorflow keras tf2onnx onnx scikit-learn matplotlib")
-PACKAGES["matplotlib"] = "matplotlib"  # evaluate needs nothing else
-# Other backends of Keras.
+PACKAGES["matplotlib"] = "matplotlib"  # all that evaluate needs
+# Backends of Keras besides TensorFlow.
 BACKENDS = {"jax", "torch"}
 
 DATA = click.option(
@@ -47,13 +50,13 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 class Commands(click.Group):
-    """Every command refuses an option that takes one value and is given two."""
+    """Groups commands of which each refuses a repeated option that takes one value."""
 
     command_class = Command
 
 
 def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Names that a shell offers."""
+    """Return the names of recipes that a shell completes."""
     from train.recipes import RECIPES
 
     return [name for name in RECIPES if name.startswith(incomplete)]
@@ -99,7 +102,7 @@ def list_recipes(recipe: str | None, form: str) -> None:
 
 
 def _training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that `fit` and `reproduce` share."""
+    """Add the options that `fit` and `reproduce` share."""
     options = (
         click.argument("recipe", shell_complete=recipes),
         DATA,
@@ -323,7 +326,7 @@ def evaluate(
     from train.outputs import FIGURES, PAGE, PREDICTIONS, check_output
 
     keep_fonts()
-    # What would fail in the end fails now.
+    # Errors that would appear after the work are found before it.
     if plots is not None:
         import train.evaluation.png_plots  # noqa: F401
     if html is not None:
@@ -346,7 +349,7 @@ def evaluate(
     if known:
         click.echo(
             f"facescan-train: WARNING: the model was trained on {len(known)} of these {len(samples)} pictures: the "
-            "figures below are no test of it; --run RUN/run.json keeps to the pictures that its run kept for the test",
+            "figures below are no test of it; --run RUN/run.json evaluates only the pictures held out for the test",
             err=True,
         )
     evaluation = measured_on(detector, samples)
@@ -455,13 +458,13 @@ def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
 
 @contextmanager
 def _quiet_import() -> Iterator[None]:
-    """TensorFlow tells of GPUs that it does not find, when it is imported and later.
+    """Silence TensorFlow, which reports missing GPUs when it is imported and later, and switch oneDNN on.
 
-    And it leaves oneDNN off on processors without instructions for networks, where training gains by it, too: see
-    train/EXPERIMENTS.md.
+    TensorFlow leaves oneDNN off on processors without instructions for networks, where it makes training faster, too
+    (train/EXPERIMENTS.md).
 
     Raises:
-        FacescanError: Keras is told to use a backend that cannot train.
+        FacescanError: KERAS_BACKEND names a backend that cannot train.
     """
     backend = os.environ.get("KERAS_BACKEND")
     if backend and backend not in {"tensorflow"} | BACKENDS:
@@ -485,10 +488,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return USAGE_ERROR
     except (BrokenPipeError, NobodyReadsError, SystemExit) as error:
-        if isinstance(error, SystemExit) and not error.code:  # click has shown what completes a line
+        if isinstance(error, SystemExit) and not error.code:  # click has printed completions
             return 0
-        # Click itself ends with 1 where nobody reads standard output any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it ends
+        # Click itself exits with 1 if nobody reads standard output any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more at its exit
         return NOBODY_READS
     except FacescanError as error:
         click.echo(f"facescan-train: {error}", err=True)
@@ -500,12 +503,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = PACKAGES.get(package, f"{package}, or unset KERAS_BACKEND")
         click.echo(f"facescan-train: {package} is missing: pip install {wanted}", err=True)
         return USAGE_ERROR
-    except OSError as error:  # a disk that is full, a folder that went away
+    except OSError as error:  # a full disk, a deleted folder
         click.echo(f"facescan-train: {cause_of(error)}", err=True)
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except Exception as error:  # a bug, or a library's
+    except Exception as error:  # a bug of ours or of a library
         return _fail_internally(error)
     return 0
 

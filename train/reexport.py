@@ -153,7 +153,7 @@ def export_smaller(
 
 
 def recalibrate(file: Path, validation: Crops) -> None:
-    """Find calibration, operating points and uncertain band of a file anew, and write them into its card."""
+    """Calibrate a file again, and write calibration, operating points and uncertain band into its card."""
     calibrate_file(file, validation, training_facts(Detector(file).card).get("sets", ()))
 
 

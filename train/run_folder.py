@@ -76,7 +76,7 @@ def run_checkpoints(recipe: Recipe, out: Path, plan: Plan, hashed: str) -> list[
     elif is_finished(out):
         raise FacescanError(f"{out}: holds a finished run: --force replaces it, --out names another folder")
     elif not plan.resume and any(file.exists() for file in files):
-        raise FacescanError(f"{out}: holds a run that was stopped: --resume continues it, --force starts anew")
+        raise FacescanError(f"{out}: holds a run that was stopped: --resume continues it, --force starts again")
     made_by = {key: value for key, value in _non_default(recipe).items() if key in TRAINED_BY}
     values = json.dumps([made_by, plan.seed, plan.weights, plan.left_out, plan.format, hashed], sort_keys=True)
     identity = hashlib.sha256(values.encode()).hexdigest()

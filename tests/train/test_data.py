@@ -204,7 +204,7 @@ def test_pictures_that_cannot_be_decoded_are_named(index, recipe):
 def test_many_crops_lie_in_a_file(index, recipe, monkeypatch, tmp_path):
     samples, changes = read_samples(index), list(conditions(recipe.card()).values())[:2]
     in_memory = crops(samples, recipe.card(), changes)
-    monkeypatch.setattr(data, "IN_MEMORY", 1000)
+    monkeypatch.setattr(data, "MAX_BYTES_IN_MEMORY", 1000)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     in_a_file = crops(samples, recipe.card(), changes)
     assert in_a_file.samples == in_memory.samples
@@ -215,7 +215,7 @@ def test_many_crops_lie_in_a_file(index, recipe, monkeypatch, tmp_path):
 
 def test_where_there_is_no_room_for_crops_it_says_how_much_is_needed(index, recipe, monkeypatch, tmp_path):
     (tmp_path / "small").mkdir()
-    monkeypatch.setattr(data, "IN_MEMORY", 1000)
+    monkeypatch.setattr(data, "MAX_BYTES_IN_MEMORY", 1000)
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=100k", "none") as small:
         monkeypatch.setattr(tempfile, "tempdir", str(small))
         with pytest.raises(FacescanError, match=r"no room for 0.0 GB .*: set TMPDIR"):

@@ -24,11 +24,11 @@ DROPOUT = 0.5
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None], *, backbone: str, classes: int) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, classes): softmax, or sigmoid of a single one.
+    """Build the network: (n, height, width, 3) float32 in, (n, classes) softmax or, of one class, sigmoid out.
 
     Args:
-        size: height, width.
-        weights: of the backbone: a file without the top, or None for random ones.
+        size: height and width of the input in pixels.
+        weights: by backbone; a file without the top, or None for random ones.
         backbone: one of `BACKBONES`.
         classes: 1 or 2.
     """
@@ -42,7 +42,7 @@ def build(size: tuple[int, int], weights: Mapping[str, str | None], *, backbone:
 
 
 def features(backbone: str, pixels: keras.KerasTensor, weights: str | None, prefix: str = "") -> keras.KerasTensor:
-    """(n, height, width, 3) -> (n, channels of the last convolution), the mean over the picture.
+    """Average the last map of a backbone: (n, height, width, 3) in, (n, channels of the last convolution) out.
 
     Args:
         backbone: one of `BACKBONES`.

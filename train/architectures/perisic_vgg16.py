@@ -16,11 +16,11 @@ DROPOUT = 0.4
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 1) sigmoid.
+    """Build the network: (n, height, width, 3) float32 in, (n, 1) sigmoid out.
 
     Args:
-        size: height, width.
-        weights: of `vgg16`: a file without the top, or None for random ones.
+        size: height and width of the input in pixels.
+        weights: by backbone; of `vgg16` a file without the top, or None for random ones.
     """
     pixels = keras.Input((*size, 3), name="pixels")
     base = keras.applications.VGG16(

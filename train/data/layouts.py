@@ -119,7 +119,10 @@ def _read_index(index: Path) -> list[Sample]:
 
 
 def _columns(index: Path, header: Iterable[str | None]) -> dict[str, str]:
-    """Map `path`, `label` and the optional columns that the index has to its own names of them.
+    """Find the columns of an index.
+
+    Returns:
+        The index's name of each column that it has, by `path`, `label` and `OPTIONAL_COLUMNS`.
 
     Raises:
         FacescanError: there is no column of paths, or none of labels.

@@ -1,4 +1,4 @@
-"""A study's published figures beside those of runs here, as text for the screen."""
+"""Compares a study's published figures with those of runs here, as text for the screen."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FIGURES = ("accuracy", "precision", "recall", "f1")
 
 
 def comparison(record: RunRecord, study: Study) -> str:
-    """One run's test, decided as the study decided, beside what was published.
+    """Compare the test of one run, by the study's own rule, with the published figures.
 
     Args:
-        record: of the run, as run.json has it.
+        record: of the run.
         study: of its recipe.
     """
     found = confusion_of(record.own_rule["test"])
@@ -53,7 +53,7 @@ def comparison(record: RunRecord, study: Study) -> str:
 
 
 def over_seeds(records: Sequence[RunRecord], study: Study) -> str:
-    """Mean and standard deviation of each figure over runs that differ in their seed only."""
+    """Give mean and standard deviation of each figure over runs that differ in their seed only."""
     values = [figures_of(confusion_of(record.own_rule["test"]), study.positive) for record in records]
     parts = []
     for name in FIGURES:
@@ -65,25 +65,30 @@ def over_seeds(records: Sequence[RunRecord], study: Study) -> str:
 
 
 def other_pictures(samples: Iterable[Sample], paper: Paper) -> str:
-    """How the pictures differ from the study's, by their numbers and names; empty if they do not."""
+    """Say how the pictures differ from the study's, by their numbers and names; empty if they do not."""
     parts = Counter(_part(sample, paper) for sample in samples)
     if dict(parts) == dict(paper.pictures):
         return ""
 
-    def told(counts: Mapping[str, int]) -> str:
+    def listed(counts: Mapping[str, int]) -> str:
         return ", ".join(f"{number:,} {part}" for part, number in counts.items())
 
     here = dict(sorted(parts.items(), reverse=True))
-    return f"not the study's pictures: here {told(here)}; there {told(paper.pictures)}"
+    return f"not the study's pictures: here {listed(here)}; there {listed(paper.pictures)}"
 
 
 def confusion_of(figures: Mapping[str, Any]) -> Confusion:
-    """The matrix that run.json has."""
+    """Return the confusion matrix among the figures of a run.json."""
     return Confusion(*(figures[key] for key in ("tp", "fp", "tn", "fn")))
 
 
 def figures_of(found: Confusion, positive: str) -> dict[str, float | None]:
-    """Accuracy, precision, recall and F1 of the class that the study's are of; of fake where it does not say."""
+    """Return accuracy, precision, recall and F1 with the study's positive class.
+
+    Args:
+        found: fake is positive.
+        positive: as in `Study`; fake is taken if the study does not say.
+    """
     if positive == "both columns":
         return {"accuracy": found.accuracy, "precision": None, "recall": None, "f1": found.accuracy}
     turned = Confusion(found.tn, found.fn, found.tp, found.fp) if positive == "real" else found
@@ -91,7 +96,16 @@ def figures_of(found: Confusion, positive: str) -> dict[str, float | None]:
 
 
 def share_interval(found: Confusion, positive: str, name: str) -> tuple[float, float] | None:
-    """The 95 % interval of a figure that is a share of pictures, by Wilson; None for F1, which is none."""
+    """Return Wilson's 95 % interval of a figure.
+
+    Args:
+        found: fake is positive.
+        positive: the study's positive class, as in `Study`.
+        name: of the figure.
+
+    Returns:
+        Low and high; None if the figure is no share of pictures, as F1.
+    """
     turned = Confusion(found.tn, found.fn, found.tp, found.fp) if positive == "real" else found
     part, whole = {
         "accuracy": (turned.tp + turned.tn, turned.tp + turned.fp + turned.tn + turned.fn),

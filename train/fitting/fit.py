@@ -142,7 +142,7 @@ def _fit_one(
     if remeasure_statistics(
         model, lambda: Batches(train, recipe, seed), len(fitted.history) * steps_per_epoch(recipe, train)
     ):
-        report("batch normalisation: too few steps for its moving averages; its statistics were measured anew")
+        report("batch normalisation: too few steps for its moving averages; its statistics were recomputed")
     if checkpoint and not fitted.partial:
         checkpoint.write(model, (), fitted.history, finished=True)
     return fitted

@@ -1,11 +1,10 @@
-"""Published against reproduced: the tables of ``train/RESULTS.md``, from the records of the runs.
+"""Writes the tables of ``train/RESULTS.md``, published figures beside reproduced ones, from the records of runs.
 
 python -m train.maintenance.results runs
 
-A run's own record, run.json, stays where the run was made. What a table needs of it is kept in ``train/records.jsonl``,
-one line for each recipe, form of the pictures and seed: a later run takes the place of an earlier one. Without a folder
-the tables are written from what is kept. Only whole runs are shown: all epochs, at the recipe's rate, as the recipe is
-now, every backbone from ImageNet weights.
+``train/records.jsonl`` holds excerpts of run.json files, one line for each recipe, form of the pictures and seed: a
+later run replaces an earlier one. Without a folder the tables are written from these lines. Only whole runs are shown:
+all epochs, at the recipe's learning rate, with the recipe as it is now, every backbone from ImageNet weights.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ HEAD = (
     "epochs",
     "minutes",
 )
-# Backbones whose ImageNet weights were not to be had where the runs were made.
+# Backbones whose ImageNet weights were not available when the runs were made.
 WITHOUT_WEIGHTS = ("vgg16", "resnet50", "mobilenet_v2")
 # Keys that an excerpt of run.json has unchanged.
 EXCERPT = (
@@ -65,10 +64,13 @@ EXCERPT = (
 
 
 def read_records(folder: Path) -> list[RunRecord]:
-    """The run.json files below a folder, those of a study's recipe, in the order of the table of recipes.
+    """Read the run.json files below a folder that are whole runs of a study's recipe.
+
+    Returns:
+        The records in the order of the tables: by recipe, form of the pictures and seed.
 
     Raises:
-        FacescanError: one is no record of a run.
+        FacescanError: a run.json is no record of a run.
     """
     records = []
     for file in sorted(folder.rglob(RECORD)):
@@ -79,22 +81,22 @@ def read_records(folder: Path) -> list[RunRecord]:
 
 
 def read_kept(file: Path = RECORDS) -> list[RunRecord]:
-    """What was kept of earlier runs, in the same order."""
+    """Read the excerpts of earlier runs, in the order of the tables."""
     lines = file.read_text("utf-8").splitlines()
     return sorted((RunRecord.from_json(json.loads(line)) for line in lines), key=_place)
 
 
 def keep(records: Sequence[RunRecord], file: Path = RECORDS) -> None:
-    """Add what a table needs of some runs to what is kept; a run takes the place of its like."""
+    """Add excerpts of runs to a file; a run replaces one of the same recipe, form of the pictures and seed."""
     by_place = {_place(record): record for record in (*read_kept(file), *records)}
     file.write_text("".join(f"{json.dumps(_excerpt(by_place[place]))}\n" for place in sorted(by_place)), "utf-8")
 
 
 def is_whole(record: RunRecord) -> bool:
-    """Whether a run is all that its recipe asks for, as the recipe is now."""
+    """Decide whether a run did all that its recipe asks for, as the recipe is now."""
     training = RECIPES[record.name].training
     planned = {"epochs": training.epochs, "learning_rate": training.learning_rate}
-    try:  # a field that the record lacks came later, and had its default
+    try:  # a field that an earlier record lacks has its default
         as_now = Training(**record.recipe["training"]) == training
     except TypeError:
         as_now = False
@@ -102,12 +104,12 @@ def is_whole(record: RunRecord) -> bool:
 
 
 def table(records: Sequence[RunRecord]) -> str:
-    """One line for each run: what was published, and what came out here, decided as the study decided."""
+    """Make the table of published and reproduced figures, with a line for each run, by the study's own rule."""
     return as_markdown(HEAD, [_line(record) for record in records])
 
 
 def blocks(records: Sequence[RunRecord]) -> dict[str, str]:
-    """The parts of RESULTS.md by the name of their marker."""
+    """Write the parts of RESULTS.md, by the name of their marker."""
     whole = [record for record in records if is_whole(record)]
     return {
         "whole runs": table(whole) if whole else "No whole run is finished yet.",
@@ -119,18 +121,19 @@ def blocks(records: Sequence[RunRecord]) -> dict[str, str]:
 
 
 def main(folder: str | None = None) -> None:
+    """Add the runs in a folder, if one is given, to the records, and write the tables of all records."""
     if folder is not None:
         keep(read_records(Path(folder)))
     fill(RESULTS, blocks(read_kept()))
 
 
 def _place(record: RunRecord) -> tuple[int, int, int]:
-    """Recipe, form of the pictures and seed, in the order of the tables."""
+    """Return positions of recipe and form of the pictures, and the seed: the order of the tables."""
     return list(RECIPES).index(record.name), list(FORMS).index(record.format), record.seed
 
 
 def _excerpt(record: RunRecord) -> dict[str, Any]:
-    """Choose what a line of a table shows of a run, and what tells whether two runs are alike."""
+    """Choose the keys that the tables show or that identify a run."""
     form, values = record.format, record.to_json()
     return {
         "recipe": {"name": record.name, "training": record.recipe["training"]},
@@ -162,7 +165,7 @@ def _line(record: RunRecord) -> tuple[str, ...]:
 
 
 def _epochs(record: RunRecord) -> str:
-    """How many, of how many, and what else was changed to make do with them."""
+    """Say how many epochs a run had, out of how many, and by what factor its learning rate differed."""
     published, planned = RECIPES[record.name].training, record.planned
     text = str(record.epochs)
     if record.epochs < published.epochs:
@@ -206,7 +209,7 @@ def _studies() -> dict[str, Study]:
 
 
 def _circumstances(records: Sequence[RunRecord]) -> str:
-    """Machines, seeds and versions."""
+    """List machines, seeds and versions of the runs."""
 
     def several(values: Sequence[str]) -> str:
         return ", ".join(dict.fromkeys(values))

@@ -1,15 +1,15 @@
-"""Where a network looked, as a second output of its ONNX file: what each place adds to the log-odds of fake.
+"""Adds a second output to an ONNX file: the class activation map, what each place adds to the log-odds of fake.
 
-For networks that end in a mean or a peak (or both) over the places of one feature map, and one dense layer. Then the
-log-odds are a sum over places, and the second output is its terms, exactly:
+It works for networks that end in a mean or a maximum (or both) over the places of one feature map, and one dense layer.
+Then the log-odds are a sum over places, and the second output has exactly the terms of that sum:
 
-- of a mean, a place's part is weight x feature / places: the class activation map of Zhou et al. 2016, "Learning Deep
-  Features for Discriminative Localization", arXiv:1512.04150;
-- of a peak, weight x feature goes to the place that has it, in equal parts where several do;
-- the bias is everybody's in equal parts.
+- for a mean, each place has weight x feature / number of places: the class activation map of Zhou et al. 2016,
+  "Learning Deep Features for Discriminative Localization", arXiv:1512.04150;
+- for a maximum, the place of the maximum has weight x feature, or equal parts if there are several such places;
+- the bias is divided equally among all places.
 
-`python -m train.onnx_export.activation FILE` adds it to a file that was exported without. Weights and scores stay as
-they are.
+`python -m train.onnx_export.activation FILE` adds the output to a file that was exported without it. Weights and scores
+do not change.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from train.onnx_export.card import write_card
 
 OUTPUT = "activation"
 _PREFIX = f"{OUTPUT}/"
-_OPSET = 13  # from it on, axes are inputs
+_OPSET = 13  # the first in which axes are inputs
 _ENDS = {"Sigmoid", "Softmax", "Identity"}
-# Between a pooling and the dense layer; they move no value to another channel.
+# Operators that may stand between a pooling and the dense layer: none moves a value to another channel.
 _PASSING = {"Squeeze", "Flatten", "Reshape", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear"}
 _POOLINGS = {"GlobalAveragePool": "mean", "GlobalMaxPool": "peak"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Pooled:
-    """A part of what the dense layer sees: `kind` of pooling, of the feature map `features`, giving `values`."""
+    """Describes a part of the dense layer's input: `values`, pooled by `kind` from the feature map `features`."""
 
     kind: str
     features: str
@@ -50,7 +50,7 @@ class _Pooled:
 
 
 def with_activation(model: onnx.ModelProto, card: Card) -> tuple[onnx.ModelProto, Card]:
-    """The model with the second output, and the card that names it; without one if the network ends otherwise."""
+    """Return the model with the second output, and the card that names it; both without one if there is no map."""
     model = without_activation(model, card)
     card = replace(card, activation="")
     head = _head(model, card)
@@ -62,10 +62,10 @@ def with_activation(model: onnx.ModelProto, card: Card) -> tuple[onnx.ModelProto
 
 
 def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
-    """A copy of the model that computes the score and nothing else."""
+    """Return a copy of the model that computes the score only."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
-    kept = [tensor for tensor in graph.output if tensor.name == card.output.name]
+    scores = [tensor for tensor in graph.output if tensor.name == card.output.name]
     needed, nodes = {card.output.name}, list[onnx.NodeProto]()
     for node in reversed(graph.node):  # they are in the order of computation
         if needed.intersection(node.output):
@@ -73,7 +73,7 @@ def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
             needed.update(node.input)
             needed.update(name for inner in _inner(node) for name in inner.input)
     tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
-    for field, values in ((graph.output, kept), (graph.node, nodes), (graph.initializer, tensors)):
+    for field, values in ((graph.output, scores), (graph.node, nodes), (graph.initializer, tensors)):
         copies = [type(value).FromString(value.SerializeToString()) for value in values]
         del field[:]
         field.extend(copies)
@@ -81,17 +81,20 @@ def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
 
 
 def add_activation(file: Path) -> bool:
-    """Give an ONNX file with a card the second output, if its network has what it takes; whether it has.
+    """Add the second output to an ONNX file with a card, if its network has a map.
+
+    Returns:
+        Whether the output was added.
 
     Raises:
-        FacescanError: it is no detector, or the scanner would refuse the outcome; the file stays as it was.
+        FacescanError: the file is no detector, or the scanner refuses the new one; the file stays as it was.
     """
     card = Detector(file).card
     loaded = onnx.load_model(file)
     model, card = with_activation(loaded, card)
     if not card.activation:
         return False
-    # Foreign metadata stay.
+    # Metadata of other programs stay.
     draft = file.with_name(f".{file.name}.draft")
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -105,7 +108,7 @@ def add_activation(file: Path) -> bool:
 
 
 def _inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    """Nodes of the graphs within a node, as an `If` has them: they may take what is computed outside."""
+    """Yield the nodes of the graphs within a node such as `If`: they may use values that are computed outside."""
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             for inner in graph.node:
@@ -114,7 +117,10 @@ def _inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
 
 
 def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled], NDArray[np.float32], float] | None:
-    """What the dense layer sees, and its weights (channels,) and bias for the log-odds of fake."""
+    """Find the parts of the dense layer's input, and its weights (channels,) and bias for the log-odds of fake.
+
+    None if the network has another end.
+    """
     if min(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")) < _OPSET:
         return None
     nodes = {name: node for node in model.graph.node for name in node.output}
@@ -187,7 +193,7 @@ def _product(
 
 
 def _towards_fake(columns: int, card: Card) -> NDArray[np.float64] | None:
-    """What turns the columns before a sigmoid or softmax into the log-odds of fake."""
+    """Return the factors by which the output's columns sum to the log-odds of fake, (columns,); None if unknown."""
     if columns == 1 and card.output.kind != "softmax":
         return np.array([1.0 if card.fake == 1 else -1.0])
     if columns == 2 and card.output.kind != "sigmoid":
@@ -196,7 +202,7 @@ def _towards_fake(columns: int, card: Card) -> NDArray[np.float64] | None:
 
 
 def _pooled(name: str, nodes: dict[str, onnx.NodeProto], shapes: dict[str, list[int]]) -> list[_Pooled]:
-    """What a tensor (n, channels) is made of; empty if that is anything but poolings side by side."""
+    """List the poolings that a tensor (n, channels) is joined of; empty if it is anything else."""
     node = nodes.get(name)
     if node is None:
         return []
@@ -220,28 +226,28 @@ def _extend(graph: onnx.GraphProto, pooled: Sequence[_Pooled], weights: NDArray[
     batch = graph.output[0].type.tensor_type.shape.dim[0]
     terms, start = [], 0
     for number, part in enumerate(pooled):
-        own = weights[start : start + part.channels].reshape(1, -1, 1, 1)
+        part_weights = weights[start : start + part.channels].reshape(1, -1, 1, 1)
         start += part.channels
-        make = _of_mean if part.kind == "mean" else _of_peak
-        terms.append(make(graph, part, own, f"{_PREFIX}{number}_"))
+        make = _mean_terms if part.kind == "mean" else _peak_terms
+        terms.append(make(graph, part, part_weights, f"{_PREFIX}{number}_"))
     share = _constant(graph, f"{_PREFIX}bias", np.float32(bias / (height * width)))
     axis = _constant(graph, f"{_PREFIX}channels", np.array([1]))
     _node(graph, "Sum", [*terms, share], f"{_PREFIX}sum")
     _node(graph, "Squeeze", [f"{_PREFIX}sum", axis], OUTPUT)
-    said = batch.dim_param or batch.dim_value or "batch"
-    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [said, height, width]))
+    batch_name = batch.dim_param or batch.dim_value or "batch"
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch_name, height, width]))
 
 
-def _of_mean(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
-    """Weight x feature / places, summed over the channels: a convolution."""
+def _mean_terms(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
+    """Add the terms of a mean: weight x feature / places, summed over the channels by a convolution."""
     scaled = _constant(graph, f"{name}weights", (weights / np.prod(part.places)).astype(np.float32))
     return _node(graph, "Conv", [part.features, scaled], f"{name}mean")
 
 
-def _of_peak(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
-    """Weight x peak, at the places that have it. A product of matrices sums over the channels: the fastest way."""
+def _peak_terms(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
+    """Add the terms of a maximum: weight x maximum at its places, summed by a product of matrices, the fastest way."""
     height, width = part.places
-    own = _constant(graph, f"{name}weights", weights)
+    scaled = _constant(graph, f"{name}weights", weights)
     axes = _constant(graph, f"{name}axes", np.array([2, 3]))
     row = _constant(graph, f"{name}row", np.array([0, 1, part.channels]))
     flat = _constant(graph, f"{name}flat", np.array([0, part.channels, height * width]))
@@ -249,7 +255,7 @@ def _of_peak(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32]
     _node(graph, "Equal", [part.features, part.values], f"{name}is_peak")
     _node(graph, "Cast", [f"{name}is_peak"], f"{name}peaks", to=TensorProto.FLOAT)
     _node(graph, "ReduceSum", [f"{name}peaks", axes], f"{name}count", keepdims=1)
-    _node(graph, "Mul", [part.values, own], f"{name}weighted")
+    _node(graph, "Mul", [part.values, scaled], f"{name}weighted")
     _node(graph, "Div", [f"{name}weighted", f"{name}count"], f"{name}each")
     _node(graph, "Reshape", [f"{name}each", row], f"{name}each_row")
     _node(graph, "Reshape", [f"{name}peaks", flat], f"{name}peaks_flat")
