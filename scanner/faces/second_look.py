@@ -22,6 +22,7 @@ from scanner.imaging.pyramid import Pyramid, View
 VIEW, FACE = 96, 48
 # Degrees from one direction to the next.
 STEP = 45
+UPSIDE_DOWN = 180 // STEP
 # How much better another direction has to be than the upright one.
 FAVOUR = 0.02
 # The power of the scores that the directions on both sides of the best one weigh with. The direction in between was
@@ -116,16 +117,17 @@ def look_again(network: YuNet, pyramid: Pyramid, spot: Spot, keep: bool) -> Spot
             faces[number] = _middle(found, VIEW)
         return max(range(len(views)), key=lambda number: _score(faces[number]) + (0.0 if number else FAVOUR))
 
-    best = look(0)
+    look(0)
     upright = faces[0]
     if upright and len(upright.scores) and is_clearly_upright(_score(upright), upright.points[0]):
         sure = max(spot.sure, _score(upright))
         return replace(spot, sure=sure) if keep else _found_in(views[0], upright, sure)
-    if not keep or _score(upright) < SIDEWAYS or look(1, 4, 7) == 4:
+    may_lie_on_its_side = not keep or _score(upright) < SIDEWAYS
+    best = UPSIDE_DOWN if may_lie_on_its_side else look(1, UPSIDE_DOWN, 7)
+    if best == UPSIDE_DOWN:
         best = look(2, 4, 6)
         if _score(faces[best]) < HOPE:
             return spot
-    best = look()
     best = look((best - 1) % len(views), (best + 1) % len(views))
     scores = [_score(face) for face in faces]
     turn, sure = _between(scores, best), max(spot.sure, scores[best])
