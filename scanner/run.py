@@ -43,6 +43,7 @@ from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
 from scanner.system.interrupts import Interrupts, later
 from scanner.system.quiet import silent_libraries
+from scanner.system.wakeup import Wakeup
 
 
 def run(options: Mapping[str, Any]) -> int:
@@ -75,8 +76,10 @@ def run(options: Mapping[str, Any]) -> int:
     outputs.make_folders()
     writers = outputs.open(summary.meta, detector.card)
     cache = Cache(outputs.cache, scope(detector, settings), limits=_limits(settings)) if outputs.cache else None
-    files = _candidates(options, selection, summary.passed_over)
-    results = scan(files, detector, thresholds, settings, summary.spent, cache, thumbnails=outputs.report is not None)
+    wakeup = Wakeup()
+    files = _candidates(options, selection, summary.passed_over, wakeup=wakeup)
+    thumbnails = outputs.report is not None
+    results = scan(files, detector, thresholds, settings, summary.spent, cache, thumbnails, wakeup)
     if known is not None:
         results = flag_known(results, known, options["fail_on"])
     try:
@@ -229,6 +232,7 @@ def _candidates(
     selection: Selection,
     passed_over: PassedOver,
     through: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    wakeup: Wakeup | None = None,
 ) -> Iterator[Candidate | None]:
     """Yield the files of all paths, then those of the list.
 
@@ -237,6 +241,7 @@ def _candidates(
         selection: which files below a root are taken.
         passed_over: counts skipped files.
         through: checks roots, and passes them on.
+        wakeup: ends a wait for the next name of the list.
 
     Raises:
         FacescanError: the list cannot be read.
@@ -247,7 +252,7 @@ def _candidates(
     if source:
         try:
             with nullcontext(sys.stdin.buffer) if source == STDIN else open(source, "rb") as stream:
-                names = checked_roots(read_list(stream, options["null"], source), options["config"])
+                names = checked_roots(read_list(stream, options["null"], source, wakeup), options["config"])
                 yield from candidates(through(names), selection, False, deduplicator, passed_over)
         except OSError as error:
             raise FacescanError(f"--files-from {source}: {error.strerror}") from error

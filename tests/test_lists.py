@@ -14,7 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
+from scanner.sources import lists
 from scanner.sources.lists import MAX_NAME_BYTES, read_list
+from scanner.system.wakeup import Wakeup
 
 
 class Trickle(io.RawIOBase):
@@ -159,3 +161,23 @@ def test_a_line_of_150_mb_takes_neither_time_nor_memory(tmp_path):
         preexec_fn=limit,
     )
     assert (done.stdout, done.stderr) == (f"[{MAX_NAME_BYTES}, 5]\n".encode(), b"")
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="needs poll()")
+def test_a_wait_for_the_next_name_ends_when_there_is_something_to_collect(monkeypatch):
+    monkeypatch.setattr(lists, "POLL_INTERVAL_S", 3600)
+    names, writer = os.pipe()
+    news, announce = os.pipe()
+    wakeup = Wakeup()
+    with open(names, "rb") as stream, open(writer, "wb", buffering=0) as end:
+        listed = read_list(stream, null_separated=False, wakeup=wakeup)
+        end.write(b"one\n")
+        assert next(listed) == "one"
+        wakeup.descriptors = lambda: [news]
+        os.write(announce, b"!")
+        assert next(listed) is None
+        os.read(news, 1)
+        end.write(b"two\n")
+        assert next(listed) == "two"
+    os.close(news)
+    os.close(announce)

@@ -47,11 +47,14 @@ class Examiners(Protocol):
             candidate: to examine.
         """
 
+    def descriptors(self) -> list[int]:
+        """Return descriptors that become readable when there may be something to collect; none if none can tell."""
+
     def collect(self, patient: bool = True) -> list[Outcome]:
         """Return outcomes that were not returned before, in any order.
 
         Args:
-            patient: wait until there is at least one. Some candidate has to be underway.
+            patient: wait until there is at least one. Some candidate has to be underway then.
 
         Raises:
             FacescanError: the work cannot go on.

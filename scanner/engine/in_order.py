@@ -63,7 +63,7 @@ def in_order(
     for candidate in candidates:
         spent("walk", time.perf_counter() - started)
         if candidate is None:
-            yield flight.collect(patient=False)
+            yield flight.collect(patient=False, idle=True)
             started = time.perf_counter()
             continue
         flight.put(look_up(candidate))
@@ -105,14 +105,19 @@ class _Flight:
             self._fingerprints[number] = arrival.fingerprint
             self._examiners.put(number, arrival.candidate)
 
-    def collect(self, patient: bool) -> list[Examined]:
-        """Return the outcomes that are next in order. If `patient`, wait until there is some outcome, next or not.
+    def collect(self, patient: bool, idle: bool = False) -> list[Examined]:
+        """Return the outcomes that are next in order.
+
+        Args:
+            patient: wait until there is some outcome, next or not.
+            idle: ask the examiners even if nothing is underway: a process that has started says so, and would end every
+                wait for a candidate until somebody listens.
 
         Raises:
             FacescanError: the work cannot go on.
         """
         started = time.perf_counter()
-        for number, picture in self._examiners.collect(patient) if self._outcomes.pending else ():
+        for number, picture in self._examiners.collect(patient) if self._outcomes.pending or idle else ():
             picture.fingerprint = self._fingerprints.pop(number) or picture.fingerprint
             self._outcomes.fill(number, picture)
         self._collected = time.monotonic()

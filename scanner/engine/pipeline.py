@@ -31,6 +31,7 @@ from scanner.reasons import Reason
 from scanner.result import Result, Verdict
 from scanner.settings import Settings
 from scanner.sources.read import read
+from scanner.system.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from scanner.evidence import Evidence
@@ -48,6 +49,7 @@ def scan(
     spent: Callable[[str, float], None] = lambda stage, seconds: None,
     cache: Cache | None = None,
     thumbnails: bool = False,
+    wakeup: Wakeup | None = None,
 ) -> Iterator[Result]:
     """Judge every candidate, in order, holding only a few pictures at a time.
 
@@ -59,6 +61,8 @@ def scan(
         spent: called with a stage and the seconds spent in it.
         cache: of known rows; new rows are stored there, in batches, before they are handed out.
         thumbnails: whether findings get a `thumbnail`.
+        wakeup: ends a wait for the next candidate when a process has sent something, if processes score. A GPU waits
+            for a full batch.
 
     Raises:
         FacescanError: the model fails, a sheet cannot be written, or there can be no processes.
@@ -70,6 +74,8 @@ def scan(
     max_in_flight = MAX_IN_FLIGHT["ray" if settings.engine == "ray" else detector.device.used]
     look_up_candidate = partial(look_up, max_bytes=settings.max_bytes, cache=cache, evidence=evidence)
     with _examiners(examiner, cache, settings) as examiners:
+        if wakeup and scorer.worker_detector:
+            wakeup.descriptors = examiners.descriptors
         examined = in_order(candidates, examiners, look_up_candidate, max_in_flight, spent)
         for group in scorer.complete(examined):
             for picture in group:

@@ -117,6 +117,10 @@ class RayWorkers:
         if len(self._waiting) == CHUNK:
             self._send()
 
+    def descriptors(self) -> list[int]:
+        """Return no descriptor: answers come through a thread."""
+        return []
+
     def collect(self, patient: bool = True) -> list[Outcome]:
         """Return outcomes, in any order. If `patient`, wait until there is one; some candidate has to be underway.
 

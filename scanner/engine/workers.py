@@ -136,6 +136,10 @@ class Workers:
         self._schedule.put(Task(number, candidate))
         self._hand_out()
 
+    def descriptors(self) -> list[int]:
+        """Return the descriptors that become readable when a process has sent something."""
+        return [worker.channel.fileno() for worker in self._workers]
+
     def collect(self, patient: bool = True) -> list[Outcome]:
         """Return outcomes, in any order. If `patient`, wait until there is one; some candidate has to be underway.
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from scanner.errors import FacescanError
 from scanner.files.candidate import STDIN
+from scanner.system.wakeup import Wakeup
 
 # Seconds without a new name after which `read_list` yields None.
 POLL_INTERVAL_S = 0.1
@@ -22,7 +23,9 @@ _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le",
 _Blocks = Iterator[bytes | None]
 
 
-def read_list(stream: BinaryIO, null_separated: bool, name: str = "list") -> Iterator[str | None]:
+def read_list(
+    stream: BinaryIO, null_separated: bool, name: str = "list", wakeup: Wakeup | None = None
+) -> Iterator[str | None]:
     """Yield the paths in a list as they arrive; empty entries are skipped.
 
     Yields a None now and then while no name arrives, because the writer of the list may be waiting for the row of the
@@ -32,6 +35,7 @@ def read_list(stream: BinaryIO, null_separated: bool, name: str = "list") -> Ite
         stream: the list. It may begin with a byte order mark of UTF-8, or of UTF-16 as PowerShell writes it.
         null_separated: whether names end with a NUL byte, and are used unchanged; else there is one a line.
         name: of the list, for messages.
+        wakeup: its descriptors end a wait for the next name, too: there is a None as soon as one can be read.
 
     Yields:
         Names. Those longer than `MAX_NAME_BYTES` are cut, and no system will open them.
@@ -40,7 +44,7 @@ def read_list(stream: BinaryIO, null_separated: bool, name: str = "list") -> Ite
         FacescanError: names end with NUL bytes but should not, or the text is not valid.
     """
     separator = b"\0" if null_separated else b"\n"
-    blocks = _blocks(stream)
+    blocks = _blocks(stream, wakeup or Wakeup())
     rest = b""
     for block in blocks if null_separated else _as_utf8(blocks, name):
         if block is None:
@@ -56,10 +60,10 @@ def read_list(stream: BinaryIO, null_separated: bool, name: str = "list") -> Ite
     yield from _names(rest, null_separated)
 
 
-def _blocks(stream: BinaryIO) -> _Blocks:
-    """Yield the bytes of a stream in blocks, and None whenever it has been silent for `POLL_INTERVAL_S`."""
+def _blocks(stream: BinaryIO, wakeup: Wakeup) -> _Blocks:
+    """Yield the bytes of a stream in blocks, and None when it is silent for `POLL_INTERVAL_S` or until a wakeup."""
     while True:
-        while not _has_more(stream):
+        while not _has_more(stream, wakeup):
             yield None
         # read1 returns everything buffered, so that nothing is left where `_has_more` cannot see it.
         block = stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536)
@@ -68,10 +72,8 @@ def _blocks(stream: BinaryIO) -> _Blocks:
         yield block
 
 
-def _has_more(stream: BinaryIO) -> bool:
-    """Wait up to `POLL_INTERVAL_S`; return whether the stream can be read without blocking, which is also so at its
-    end.
-    """
+def _has_more(stream: BinaryIO, wakeup: Wakeup) -> bool:
+    """Wait up to `POLL_INTERVAL_S`, or until a wakeup; return whether the stream can be read, or has ended."""
     if not hasattr(select, "poll"):
         return True
     try:
@@ -80,7 +82,9 @@ def _has_more(stream: BinaryIO) -> bool:
         return True
     poll = select.poll()
     poll.register(file, select.POLLIN)
-    return bool(poll.poll(1000 * POLL_INTERVAL_S))
+    for descriptor in wakeup.descriptors():
+        poll.register(descriptor, select.POLLIN)
+    return any(ready == file for ready, _ in poll.poll(1000 * POLL_INTERVAL_S))
 
 
 def _as_utf8(blocks: _Blocks, name: str) -> _Blocks:
