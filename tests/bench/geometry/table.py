@@ -13,12 +13,13 @@ COLUMNS = (
     "turn uncertain",
     "turn real",
     "turn no_face",
+    "their median shift of p_fake",
     "reals",
     "turn fake",
     "lose their face",
-    "median shift of p_fake",
+    "theirs",
 )
-Figures = tuple[str, int, int, int, int, int, int, int, int, str]
+Figures = tuple[str, int, int, int, int, int, str, int, int, int, str]
 ANYWHERE = "anywhere on a canvas"
 # Of several verdicts of one picture the worst one: for a fake the first of these that occurs.
 WORST = ("no_face", "real", "uncertain", "fake")
@@ -44,29 +45,32 @@ def figures(
     scores = {name: [row["p_fake"] for row in found] for name, found in rows.items()}
     found = []
     for name, after in rows.items():
-        pairs = [(scores[name][i], scores[control][i]) for i in right]
-        shifts = [abs(one - other) for one, other in pairs if one is not None and other is not None]
-        found.append(_counted(name, [row["verdict"] for row in after], shifts, right, fake))
+        pairs = {i: [p for p in (scores[name][i], scores[control][i]) if p is not None] for i in right}
+        found.append(_counted(name, [row["verdict"] for row in after], pairs, fake))
     moved = [name for name in places if name in rows]
     if moved:
         verdicts = [min((rows[name][i]["verdict"] for name in moved), key=WORST.index) for i in range(len(fake))]
         for i in range(len(fake)):  # a real is worst off where it is called fake
             if not fake[i] and any(rows[name][i]["verdict"] == "fake" for name in moved):
                 verdicts[i] = "fake"
-        known = [[p for name in moved if (p := scores[name][i]) is not None] for i in right]
-        found.append(_counted(ANYWHERE, verdicts, [max(s) - min(s) for s in known if s], right, fake))
+        known = {i: [p for name in moved if (p := scores[name][i]) is not None] for i in right}
+        found.append(_counted(ANYWHERE, verdicts, known, fake))
     return found
 
 
 def _counted(
-    name: str, verdicts: Sequence[str], shifts: Sequence[float], right: Sequence[int], fake: Sequence[bool]
+    name: str, verdicts: Sequence[str], scores: Mapping[int, Sequence[float]], fake: Sequence[bool]
 ) -> Figures:
-    fakes = [verdicts[i] for i in right if fake[i]]
-    reals = [verdicts[i] for i in right if not fake[i]]
+    """Count the verdicts of the pictures that have scores; how far the scores of one picture are apart is its shift."""
+    fakes = [verdicts[i] for i in scores if fake[i]]
+    reals = [verdicts[i] for i in scores if not fake[i]]
     stay, uncertain, real, faceless = (fakes.count(verdict) for verdict in ("fake", "uncertain", "real", "no_face"))
-    shift = f"{median(shifts):.3f}" if shifts else ""
-    others = (len(reals), reals.count("fake"), reals.count("no_face"))
-    return (name, len(fakes), stay, uncertain, real, faceless, *others, shift)
+    shifts = [
+        [max(p) - min(p) for i, p in scores.items() if fake[i] == label and len(p) > 1] for label in (True, False)
+    ]
+    shift, theirs = (f"{median(those):.3f}" if those else "" for those in shifts)
+    others = (len(reals), reals.count("fake"), reals.count("no_face"), theirs)
+    return (name, len(fakes), stay, uncertain, real, faceless, shift, *others)
 
 
 def lines(measured: Sequence[Figures]) -> Iterator[str]:
