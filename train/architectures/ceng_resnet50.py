@@ -1,4 +1,4 @@
-"""The CENG 476 report's ResNet50 under two dense layers, frozen or with its last stage trained.
+"""Builds the CENG 476 report's ResNet50 under two dense layers, frozen or with its last stage trained.
 
 The backbone: He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385 (2015), table 1, 50 layers.
 Pixels come as its ImageNet weights want them: BGR, 0..255, less the mean.
@@ -28,7 +28,7 @@ def build(size: tuple[int, int], weights: Mapping[str, str | None], *, trainable
         input_shape=(*size, 3), input_tensor=pixels, include_top=False, weights=weights["resnet50"]
     )
     for layer in base.layers:
-        # The names sort as the stages do; pool1 has no weights. Batch normalisation that is frozen keeps its ImageNet
+        # The names sort in the order of the stages; pool1 has no weights. Batch normalisation that is frozen keeps its ImageNet
         # statistics in training, too: Keras runs it as in inference.
         layer.trainable = bool(trainable_from) and layer.name >= trainable_from
     x = layers.GlobalAveragePooling2D(name="mean")(base.output)
