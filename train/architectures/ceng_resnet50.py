@@ -28,7 +28,7 @@ def build(size: tuple[int, int], weights: Mapping[str, str | None], *, trainable
         input_shape=(*size, 3), input_tensor=pixels, include_top=False, weights=weights["resnet50"]
     )
     for layer in base.layers:
-        # The names sort in the order of the stages; pool1 has no weights. Batch normalisation that is frozen keeps its ImageNet
+        # The names sort as the stages do; pool1 has no weights. Batch normalisation that is frozen keeps its ImageNet
         # statistics in training, too: Keras runs it as in inference.
         layer.trainable = bool(trainable_from) and layer.name >= trainable_from
     x = layers.GlobalAveragePooling2D(name="mean")(base.output)
