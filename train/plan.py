@@ -59,6 +59,11 @@ class Plan:
 def split_rule(recipe: Recipe, samples: Sequence[Sample], left_out: tuple[str, ...]) -> Split:
     """Return the recipe's split with more sets held out for the test.
 
+    Args:
+        recipe: whose split is changed.
+        samples: that are to be split.
+        left_out: names of the sets, as `set`, `set/real` or `set/fake`.
+
     Raises:
         FacescanError: there are no pictures of one of these sets.
     """

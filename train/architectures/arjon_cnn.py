@@ -1,4 +1,4 @@
-"""Arjon et al.'s three convolutions: their table of layers, from top to bottom.
+"""Builds Arjon et al.'s three convolutions, by their table of layers.
 
 At 224 px the maps measure 224, 112 and 56 before pooling, and 28 x 28 x 64 = 50,176 values are flattened.
 """

@@ -1,4 +1,4 @@
-"""The CENG 476 report's ResNet50 under two dense layers, frozen or with its last stage trained.
+"""Builds the CENG 476 report's ResNet50 under two dense layers, frozen or with its last stage trained.
 
 The backbone: He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385 (2015), table 1, 50 layers.
 Pixels come as its ImageNet weights want them: BGR, 0..255, less the mean.

@@ -1,4 +1,4 @@
-"""The CENG 476 report's SimpleCNN: three convolutions with batch normalisation.
+"""Builds the CENG 476 report's SimpleCNN: three convolutions with batch normalisation.
 
 As in the report's diagram, the normalisation precedes the ReLU, and the first dropout follows the third pooling. How
 the convolutions pad is not said: with padding, so that at 128 px 16 x 16 x 128 = 32,768 values are flattened.

@@ -1,4 +1,4 @@
-"""Gautam and Chandra's ImageNet networks, trained whole, for the picture or its Error Level Analysis.
+"""Builds Gautam and Chandra's ImageNet networks, trained whole, for the picture or its Error Level Analysis.
 
 The backbones: VGG16, Simonyan and Zisserman, arXiv:1409.1556 (2014); ResNet50, He et al., "Deep Residual Learning for
 Image Recognition", arXiv:1512.03385 (2015); MobileNet v1, Howard et al., arXiv:1704.04861 (2017);

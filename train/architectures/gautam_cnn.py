@@ -1,4 +1,4 @@
-"""Gautam and Chandra's five convolutions, for the picture or its Error Level Analysis.
+"""Builds Gautam and Chandra's five convolutions, for the picture or its Error Level Analysis.
 
 The study gives their number and not their widths; those here are what the small networks of the time had. At 128 px
 4 x 4 x 128 = 2,048 values are flattened.

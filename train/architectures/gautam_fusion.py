@@ -1,7 +1,7 @@
-"""Gautam and Chandra's fusions: one branch sees the picture, another its Error Level Analysis.
+"""Builds Gautam and Chandra's fusions: one branch gets the picture, another its Error Level Analysis.
 
-What is joined are the outputs of the convolutions, flattened (five convolutions) or averaged (ImageNet networks); the
-dense layers of the branches alone make way for those of the fusion.
+The outputs of the branches' convolutions are joined, flattened (five convolutions) or averaged (ImageNet networks). The
+fusion has dense layers of its own instead of those of the branches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HaeLee Kim's two convolutions.
+"""Builds HaeLee Kim's two convolutions.
 
 The study counts 46,099,778 parameters at 300 px: 128 units over 75 x 75 x 64 values, which only padded convolutions
 leave.

@@ -1,4 +1,4 @@
-"""MobileNet v1, cut short, with one logit.
+"""Builds a MobileNet v1 without its last blocks, with one logit.
 
 Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", arXiv:1704.04861
 (2017), table 1. Pixels come scaled to -1..1, as its ImageNet weights want them.

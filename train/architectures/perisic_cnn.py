@@ -1,4 +1,4 @@
-"""Perisic and Jovanovic's three convolutions with batch normalisation.
+"""Builds Perisic and Jovanovic's three convolutions with batch normalisation.
 
 The normalisation follows the ReLU, as in the study. Its padding is not given: the borders are padded here, as in the
 VGG16 that the study sets beside it, so that at 224 px 28 x 28 x 128 = 100,352 values are flattened.

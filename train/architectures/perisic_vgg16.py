@@ -1,4 +1,4 @@
-"""Perisic and Jovanovic's frozen VGG16 under two dense layers.
+"""Builds Perisic and Jovanovic's frozen VGG16 under two dense layers.
 
 The backbone: Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
 arXiv:1409.1556 (2014), table 1, column D. Pixels come as its ImageNet weights want them: BGR, 0..255, less the mean.

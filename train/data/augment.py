@@ -68,11 +68,7 @@ def random_resave(region: Region, random: np.random.Generator) -> Region:
         noise = random.normal(0, random.uniform(1, 6), crop.shape)
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
     if random.random() < 0.85:
-        crop = (
-            webp(crop, int(random.integers(40, 96)))
-            if random.random() < 0.2
-            else jpeg(crop, int(random.integers(35, 97)))
-        )
+        crop = _resave(crop, random, jpeg_qualities=(35, 97), webp_qualities=(40, 96))
     return (crop,)
 
 
@@ -88,11 +84,7 @@ def mild_resave(region: Region, random: np.random.Generator) -> Region:
     if random.random() < 0.5:
         crop = _shrink_and_back(crop, random, least=0.5)
     if random.random() < 0.8:
-        crop = (
-            webp(crop, int(random.integers(50, 96)))
-            if random.random() < 0.2
-            else jpeg(crop, int(random.integers(45, 97)))
-        )
+        crop = _resave(crop, random, jpeg_qualities=(45, 97), webp_qualities=(50, 96))
     return (crop,)
 
 

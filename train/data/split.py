@@ -29,9 +29,9 @@ class Splits:
 def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     """Split the samples, group by group.
 
-    Samples that come split stay as they are, unless the rule redraws them; a part that they lack is drawn from those to
-    train on. A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's
-    split depends on the seed and its name only: adding pictures moves no others.
+    Samples that come split stay as they are, unless the rule redraws them; a missing split is drawn from the training
+    samples. A rule with counts, or a stratified one, draws by the files' contents. Otherwise the split of a group
+    depends on the seed and its name only: adding pictures moves no others.
 
     Args:
         samples: all of them.

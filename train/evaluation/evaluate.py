@@ -20,6 +20,7 @@ from scanner.result import Verdict
 from train.data.crops import Crops
 from train.data.degrade import FAIR, TITLES
 from train.data.hash_split import short_hash, with_contents
+from train.data.index import names
 from train.data.samples import Sample
 from train.evaluation.figures import Evaluation, Row
 from train.evaluation.metrics import (
@@ -180,7 +181,7 @@ def _subsets(samples: Sequence[Sample], labels: NDArray[np.bool_], trained_on: C
     """
     sets = np.array([sample.set for sample in samples], object)
     makers = np.array([sample.maker for sample in samples], object)
-    known = np.array([_was_trained_on(sample, trained_on) for sample in samples], bool)
+    known = np.array([not names(sample).isdisjoint(trained_on) for sample in samples], bool)
 
     def subset(scope: str, name: str, pictures: NDArray[np.bool_]) -> Subset:
         return Subset(scope, name, pictures, _all_or_none(known[pictures]) if trained_on else None)
@@ -259,10 +260,6 @@ def _shares(card: Card, labels: NDArray[np.bool_], scores: NDArray[np.float64]) 
 
 def _points(card: Card) -> dict[float, float]:
     return {float(fpr): threshold for fpr, threshold in card.operating_points.items()}
-
-
-def _was_trained_on(sample: Sample, sets: Collection[str]) -> bool:
-    return sample.set in sets or f"{sample.set}/{'fake' if sample.fake else 'real'}" in sets
 
 
 def _unique(names: Iterable[Any]) -> list[Any]:

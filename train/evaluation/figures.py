@@ -95,5 +95,14 @@ class Evaluation:
         return plain | {"rows": {name: [asdict(row) for row in rows] for name, rows in self.rows.items()}}
 
     def row(self, scope: str, name: str, condition: str = FAIR) -> Row:
-        """Return the row of a scope, name and condition."""
+        """Return one row.
+
+        Args:
+            scope: `pooled`, `set`, `generator` or `reals`.
+            name: of the set or the generator; `all` for all pictures.
+            condition: one of `train.data.degrade.CONDITIONS`.
+
+        Raises:
+            StopIteration: there is no such row.
+        """
         return next(row for row in self.rows[condition] if (row.scope, row.name) == (scope, name))

@@ -60,7 +60,13 @@ def roc(file: Path, curves: Mapping[str, Curve], title: str = "") -> None:
 
 
 def confusion_matrix(file: Path, found: Confusion, title: str = "") -> None:
-    """Draw a confusion matrix with counts, and their shares of the reals and of the fakes."""
+    """Draw a confusion matrix with counts, and their shares of the reals and of the fakes.
+
+    Args:
+        file: to write.
+        found: the counts.
+        title: of the plot.
+    """
     counts = np.array([[found.tn, found.fp], [found.fn, found.tp]])
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     figure = Figure((4.4, 4.6), layout="constrained")
@@ -113,7 +119,13 @@ def reliability(
 
 
 def generators(file: Path, rows: Sequence[Row], title: str = "") -> None:
-    """Draw the AUC of each generator against all reals, the best on top; rows without an AUC are left out."""
+    """Draw the AUC of each generator against all reals, the best on top.
+
+    Args:
+        file: to write.
+        rows: of the generators; rows without an AUC are left out.
+        title: of the plot.
+    """
     measured = sorted(((row.auc, row) for row in rows if row.auc is not None), key=lambda pair: pair[0])
     figure = Figure((7.5, 1.5 + 0.3 * len(measured)), layout="constrained")
     axes = _axes(figure, title, "AUC against all real pictures", "generator (set), n = fakes", grid=False)

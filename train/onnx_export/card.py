@@ -109,7 +109,13 @@ def read_values(file: Path) -> Any:
 
 
 def save(graph: onnx.ModelProto, card: Card, file: Path) -> None:
-    """Write an ONNX model with this card and no other metadata."""
+    """Write an ONNX model with this card and no other metadata.
+
+    Args:
+        graph: the model; its metadata are replaced.
+        card: to write into it.
+        file: to write.
+    """
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, card.to_metadata())
     onnx.checker.check_model(graph, full_check=True)

@@ -1,4 +1,4 @@
-"""Gautam and Chandra: with and without Error Level Analysis, on ciplab's composites."""
+"""Defines the recipes of Gautam and Chandra: with and without Error Level Analysis, on ciplab's composites."""
 
 from __future__ import annotations
 
