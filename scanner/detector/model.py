@@ -129,8 +129,8 @@ def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 class Detector:
     """A classifier of regions, with its ONNX session.
 
-    A model that is not bundled is tried first: it scores a few regions of noise in a separate process, which may hang or
-    crash. What fails there would fail in the scan.
+    A model that is not bundled is tried first: it scores a few regions of noise in a separate process, which may hang
+    or crash. What fails there would fail in the scan.
 
     Args:
         file: the ONNX file.

@@ -49,12 +49,7 @@ def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
 
 
 def trial_failure(file: Path, what: str) -> FacescanError:
-    """Return the error of a trial that failed, as one line.
-
-    Args:
-        file: the ONNX file.
-        what: what went wrong.
-    """
+    """Make the error that refuses a model, from what went wrong in its trial."""
     return FacescanError(f"{file}: a trial on noise failed: {what}; export it again, with a card that holds")
 
 
