@@ -1,4 +1,4 @@
-"""Small files that cost much: what is left to limits of time and memory, since no header gives it away."""
+"""Make small files that cost much time or memory, and whose headers do not show it: limits have to stop them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from tests.pictures import PNG_END, encode, noise, png_chunk, tiff_of
 
 
 def gif_of_clear_codes(length: int) -> bytes:
-    """OpenCV 5.0 builds its table of 4,096 codes anew for each "clear": about 5 s for a megabyte, and then `corrupt`.
+    """Make a GIF of nothing but "clear" codes: for each, OpenCV 5.0 builds its table of 4,096 codes again.
+
+    That takes about 5 s for a megabyte.
 
     Args:
-        length: bytes, about.
+        length: of the codes, in bytes, approximately.
     """
     nine = "".join(f"{1 << 8:09b}"[::-1] for _ in range(8))  # eight codes are nine bytes, least bit first
     codes = bytes(int(nine[i : i + 8][::-1], 2) for i in range(0, 72, 8)) * (length // 9)
@@ -24,10 +26,12 @@ def gif_of_clear_codes(length: int) -> bytes:
 
 
 def png_of_more_than_pixels(surplus: int) -> bytes:
-    """Zeros behind the last row, unpacked and thrown away: a thousandth of them as a file, about 2.5 s for a gigabyte.
+    """Make a PNG with zeros behind its last row, which a decoder unpacks and discards: about 2.5 s for a gigabyte.
+
+    The file has a thousandth of these bytes.
 
     Args:
-        surplus: bytes, unpacked.
+        surplus: unpacked bytes behind the last row.
     """
     rows = bytes(44 * (1 + 3 * 60))
     header = struct.pack(">IIBBBBB", 60, 44, 8, 2, 0, 0, 0)
@@ -36,22 +40,23 @@ def png_of_more_than_pixels(surplus: int) -> bytes:
 
 
 def avif_that_lies(side: int) -> bytes:
-    """60 x 44 pixels says the container; the coded picture, all of which is decoded, has `side` x `side`.
+    """Make an AVIF whose container announces 60 x 44 pixels, but whose coded picture has `side` x `side`.
 
-    OpenCV then scales it down: 0.2 s and 200 MiB for 4,000; 5 s and 2.8 GiB for 16,384, where libavif's own limit is.
+    OpenCV decodes all of it and scales it down: 0.2 s and 200 MiB for 4,000; 5 s and 2.8 GiB for 16,384, which is
+    libavif's limit.
     """
     avif = encode(np.full((side, side, 3), 90, np.uint8), "AVIF", speed=10)
     return avif.replace(struct.pack(">II", side, side), struct.pack(">II", 60, 44))
 
 
 def tiff_of_one_tile(side: int) -> bytes:
-    """60 x 44 pixels out of one tile of `side` x `side`, up to `--max-pixels`: 260 MiB for 8,192."""
+    """Make a TIFF of 60 x 44 pixels in one tile of `side` x `side`, which takes 260 MiB for 8,192."""
     tile = zlib.compress(bytes(side * side), 9)
     tags = {256: 60, 257: 44, 258: 8, 259: 8, 262: 1, 277: 1, 284: 1, 322: side, 323: side, 324: 8, 325: len(tile)}
     return tiff_of(tags, tile)
 
 
 def jpeg_of_many_pixels_and_scans(side: int, scans: int) -> bytes:
-    """Progressive noise, and further passes over all of it, of which 500 are let through: 1.3 s for 4,000 and 480."""
+    """Make a progressive JPEG of noise with more passes over all pixels, which take 1.3 s for 4,000 and 480."""
     jpeg = encode(noise(side, side), "JPEG", progressive=True, quality=1)
     return jpeg[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x01\x05\x00" * scans + b"\xff\xd9"

@@ -1,6 +1,6 @@
-"""Files that say in many ways how they have to be turned, and what Chromium 156 makes of each.
+"""Make files that declare their orientation in many ways, with the orientation in which Chromium 156 shows each.
 
-`table()` is compared with a Chromium of this machine by tests/test_orientation.py, so a new line needs no trust.
+tests/test_orientation.py compares `table()` with an installed Chromium, so that a wrong line is found.
 """
 
 from __future__ import annotations
@@ -20,36 +20,39 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
 
 
 def entry(tag: int, kind: int, count: int, value: int | bytes, order: str = "<") -> bytes:
-    """One entry of a directory; a number is written as its type says, on the left of the four bytes."""
+    """Build an entry of a directory; a number is written by its type, at the beginning of the last four bytes."""
     if isinstance(value, int):
         value = struct.pack(order + _NUMBERS.get(kind, "I"), value)
     return struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\x00")
 
 
 def directory(*entries: bytes, order: str = "<", count: int | None = None) -> bytes:
+    """Build a directory; `count` is the number of entries that it announces."""
     head = struct.pack(order + "H", len(entries) if count is None else count)
     return head + b"".join(entries) + bytes(4)
 
 
 def block(*directories: bytes, order: str = "<", magic: int = 42, start: int = 8) -> bytes:
-    """An EXIF block, from the byte order mark on."""
+    """Build an EXIF block, from its byte order mark on."""
     return {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "HI", magic, start) + b"".join(directories)
 
 
 def turn(value: int, kind: int = SHORT, count: int = 1) -> bytes:
+    """Build the entry of an orientation."""
     return entry(ORIENTATION, kind, count, value)
 
 
 def pointer(to: int, kind: int = LONG, count: int = 1, tag: int = EXIF_DIRECTORY) -> bytes:
+    """Build the entry that points to the EXIF directory."""
     return entry(tag, kind, count, to)
 
 
 OTHER = entry(MAKE, 2, 4, b"abc\x00")
 SIX, EIGHT, NONE = block(directory(turn(6))), block(directory(turn(8))), block(directory(OTHER))
-# Where a second directory begins behind a first one of one or two entries.
+# Offset of a second directory behind a first one of one entry, and of two entries.
 SECOND, THIRD = 8 + 18, 8 + 30
 
-# EXIF blocks, and the orientation that each asks for.
+# EXIF blocks, and the orientation that each declares; by name.
 BLOCKS: dict[str, tuple[bytes, int]] = {
     **{f"short {value}": (block(directory(turn(value))), value) for value in range(1, 9)},
     **{f"short {value}": (block(directory(turn(value))), 1) for value in (0, 9, 0x106)},
@@ -112,27 +115,30 @@ BLOCKS: dict[str, tuple[bytes, int]] = {
 
 @cache
 def plain(kind: str) -> bytes:
-    """The scene, without a word of how to turn it."""
+    """Encode the scene without an orientation."""
     lossless = {"lossless": True} if kind == "WEBP" else {}
     return encode(scene(), kind, **lossless if kind in ("PNG", "WEBP") else {"quality": 95})
 
 
 def segment(content: bytes, marker: int = 0xE1) -> bytes:
+    """Build a segment of a JPEG."""
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
 def app1(exif: bytes, name: bytes = b"Exif\x00\x00") -> bytes:
+    """Build the segment of an EXIF block."""
     return segment(name + exif)
 
 
 def jpeg(*segments: bytes, before: int = 0xE0, base: bytes = b"") -> bytes:
-    """A JPEG with segments before its first one of a marker."""
+    """Build a JPEG with segments before the first segment of the marker `before`."""
     base = base or plain("JPEG")
     at = base.index(bytes([0xFF, before]))
     return base[:at] + b"".join(segments) + base[at:]
 
 
 def xmp(value: int) -> bytes:
+    """Build an XMP packet with an orientation."""
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         f'<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{value}"/>'
@@ -141,7 +147,7 @@ def xmp(value: int) -> bytes:
 
 
 def between_scans() -> bytes:
-    """A progressive JPEG with a segment behind its first scan."""
+    """Build a progressive JPEG with an EXIF block behind its first scan."""
     base = encode(scene(), "JPEG", progressive=True, quality=95)
     at = base.index(b"\xff\xc4", base.index(b"\xff\xda"))  # the next scan's Huffman table
     return base[:at] + app1(SIX) + base[at:]
@@ -187,21 +193,23 @@ JPEGS: dict[str, tuple[bytes, int]] = {
 
 
 def png(before: bytes = b"", behind: bytes = b"", end: bytes = b"") -> bytes:
-    """A PNG with chunks before its pixels, behind them, and behind its end."""
+    """Build a PNG with chunks before its pixels, behind them, and behind its end."""
     base = plain("PNG")
     return base[:33] + before + base[33:-12] + behind + PNG_END + end
 
 
 def exif(content: bytes) -> bytes:
+    """Build the chunk of an EXIF block."""
     return png_chunk(b"eXIf", content)
 
 
 def wrong_checksum(chunk: bytes) -> bytes:
+    """Damage the checksum of a chunk."""
     return chunk[:-1] + bytes([chunk[-1] ^ 1])
 
 
 def raw_profile(name: str, exif: bytes) -> bytes:
-    """As ImageMagick writes it into a text."""
+    """Encode an EXIF block as ImageMagick writes it into a text chunk."""
     return f"\n{name}\n{len(exif) + 6:8d}\n{(b'Exif' + bytes(2) + exif).hex()}\n".encode()
 
 
@@ -225,7 +233,7 @@ PNGS: dict[str, tuple[bytes, int]] = {
 
 
 def webp(exif: bytes, flags: int = 8) -> bytes:
-    """An extended WebP with an EXIF chunk."""
+    """Build an extended WebP with an EXIF chunk, announced by the flag 8."""
     size = (WIDTH - 1).to_bytes(3, "little") + (HEIGHT - 1).to_bytes(3, "little")
     chunks = b"VP8X\x0a\x00\x00\x00" + bytes([flags, 0, 0, 0]) + size + plain("WEBP")[12:]
     chunks += b"EXIF" + struct.pack("<I", len(exif)) + exif + bytes(len(exif) % 2)
@@ -236,25 +244,28 @@ WEBPS = {"EXIF": (webp(SIX), 1), "EXIF, unannounced": (webp(SIX, 0), 1), "named"
 
 
 def box(kind: bytes, content: bytes) -> bytes:
+    """Build a box of ISO 14496-12."""
     return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
 def irot(turns: int) -> bytes:
+    """Build the property of so many counter-clockwise quarter turns."""
     return box(b"irot", bytes([turns]))
 
 
 def imir(axis: int) -> bytes:
+    """Build the property of a mirroring."""
     return box(b"imir", bytes([axis]))
 
 
 def avif(*properties: bytes, order: tuple[int, ...] | None = None, other: bool = False, base: bytes = b"") -> bytes:
-    """An AVIF with more properties.
+    """Build an AVIF with more properties.
 
     Args:
         properties: boxes for `ipco`.
-        order: in which they are associated with an item; all of them, if not given.
-        other: associate them with the second item, the alpha, not with the picture.
-        base: an AVIF as Pillow writes it.
+        order: indices of the properties that are associated with an item, in order; None for all.
+        other: whether to associate them with the second item, the alpha, instead of the picture.
+        base: an AVIF as Pillow writes it; the scene if empty.
     """
     base = base or plain("AVIF")
     order = tuple(range(len(properties))) if order is None else order
@@ -285,7 +296,7 @@ def avif(*properties: bytes, order: tuple[int, ...] | None = None, other: bool =
 
 
 def moved(data: bytes, by: int) -> bytes:
-    """Correct the places of pixels, which Pillow's AVIF has behind everything else, in `iloc` and `stco`."""
+    """Move the offsets of pixels in `iloc` and `stco`; Pillow's AVIF has the pixels behind everything else."""
     changed = bytearray(data)
     at = data.index(b"iloc") + 10
     (items,) = struct.unpack_from(">H", data, at)
@@ -301,7 +312,7 @@ def moved(data: bytes, by: int) -> bytes:
 
 
 def sequence() -> bytes:
-    """An AVIF of two frames, whose first is the scene."""
+    """Build an AVIF of two frames, the first of which is the scene."""
     return encode(scene(), "AVIF", quality=95, save_all=True, append_images=[Image.fromarray(255 - scene())])
 
 
@@ -329,7 +340,7 @@ AVIFS: dict[str, tuple[bytes, int]] = {
 
 @cache
 def table() -> dict[str, tuple[str, bytes, int]]:
-    """Format, file and orientation by name."""
+    """Return format, file and orientation of each case, by name."""
     return {
         **{f"jpeg, {name}": ("jpeg", jpeg(app1(block)), turned) for name, (block, turned) in BLOCKS.items() if block},
         **{f"png, {name}": ("png", png(exif(block)), turned) for name, (block, turned) in BLOCKS.items()},

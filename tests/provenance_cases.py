@@ -1,4 +1,4 @@
-"""Pictures that say where they come from, made with Pillow as the programs make them."""
+"""Make pictures whose metadata name their generator, as the generators write them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SOFTWARE, USER_COMMENT = 0x0131, 0x9286
 
 
 def png(**texts: str) -> bytes:
+    """Make a PNG with texts by keyword; `__` in a keyword stands for a hyphen."""
     info = PngImagePlugin.PngInfo()
     for key, text in texts.items():
         info.add_text(key.replace("__", "-"), text)
@@ -23,6 +24,13 @@ def png(**texts: str) -> bytes:
 
 
 def with_exif(kind: str, tags: dict[int, object], comment: bytes = b"") -> bytes:
+    """Make a picture with EXIF.
+
+    Args:
+        kind: Pillow's name of the format.
+        tags: values by number of the tag.
+        comment: UserComment, with its character code.
+    """
     exif = Image.Exif()
     for tag, value in tags.items():
         exif[tag] = value
@@ -32,6 +40,7 @@ def with_exif(kind: str, tags: dict[int, object], comment: bytes = b"") -> bytes
 
 
 def xmp(properties: str) -> bytes:
+    """Make an XMP packet; `properties` goes on inside the opening tag of its description."""
     return (
         '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
         'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
@@ -40,6 +49,7 @@ def xmp(properties: str) -> bytes:
 
 
 def with_xmp(properties: str, kind: str = "JPEG") -> bytes:
+    """Make a picture with an XMP packet."""
     packet = xmp(properties)
     if kind == "PNG":
         info = PngImagePlugin.PngInfo()
@@ -51,20 +61,20 @@ def with_xmp(properties: str, kind: str = "JPEG") -> bytes:
 
 
 def with_iptc(number: int, text: bytes) -> bytes:
-    """A JPEG with one IIM dataset among Photoshop's resources."""
+    """Make a JPEG with one IIM dataset in Photoshop's resources."""
     dataset = struct.pack(">BBBH", 0x1C, 2, number, len(text)) + text
     resource = b"8BIM" + struct.pack(">H", 0x0404) + b"\x00\x00" + struct.pack(">I", len(dataset)) + dataset
     return segment(0xED, b"Photoshop 3.0\x00" + resource)
 
 
 def segment(marker: int, content: bytes, times: int = 1) -> bytes:
-    """A JPEG with a segment in front."""
+    """Make a JPEG with a segment before all others, once or `times` times."""
     jpeg = encode(scene(), "JPEG")
     return jpeg[:2] + (bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content) * times + jpeg[2:]
 
 
-# Picture, the kind of its first mark, and the generator's name.
 UNICODE = b"UNICODE\x00"
+# File, kind of its first finding, and name of the generator; by name.
 GENERATED = {
     "web ui png": (png(parameters=SETTINGS), "png_text", "Stable Diffusion web UI"),
     "web ui jpeg": (

@@ -1,4 +1,4 @@
-"""An ONNX file and its card -> Detector: regions of a picture in, calibrated probabilities of fake out."""
+"""Score regions of pictures by an ONNX model: a `Detector` returns calibrated probabilities of fake."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from scanner.imaging.crop import Box, Cut, judged_turn, shrink, square_round_fac
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import ela_map, error_levels
 
-# Of a batch whose size the graph fixes: eight of the largest regions that a card may ask for.
+# Pixels of a batch whose size the graph fixes, at most: eight of the largest regions that a card may describe.
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
 BATCH = {"cpu": 8, "cuda": 64}
@@ -41,15 +41,18 @@ _TRIED_BATCH = 64
 # How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
 MAX_SCORE_SPREAD = 0.05
 
-# What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
+# The pixels of one face or picture for a model: a uint8 array (height, width, 3) for each of its inputs.
 Region = tuple[Picture, ...]
 
 
 def find_model(name: str) -> Path:
-    """A bundled name, or a path, -> the file.
+    """Return the file of a bundled model or of a path.
+
+    Args:
+        name: of a bundled model, or a path.
 
     Raises:
-        FacescanError: there is neither.
+        FacescanError: there is no such model and no such file.
     """
     if name in bundled_models():
         return BUNDLED / f"{name}.onnx"
@@ -59,7 +62,14 @@ def find_model(name: str) -> Path:
 
 
 def square_for_model(card: Card, picture: Picture, box: Box, turn: int = 0) -> Cut:
-    """The square of a picture that a model looks at for the face in a box, turned clockwise by `turn` degrees."""
+    """Choose the square of a picture that a model gets of a face.
+
+    Args:
+        card: of the model.
+        picture: (height, width, 3).
+        box: of the face, in pixels of the picture.
+        turn: degrees by which the face is turned clockwise.
+    """
     turn = judged_turn(turn, card.crop.level)
     return square_round_face((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
 
@@ -67,14 +77,14 @@ def square_for_model(card: Card, picture: Picture, box: Box, turn: int = 0) -> C
 def prepare(
     picture: Picture, box: Box | None, card: Card, levels: Mapping[int, Picture] | None = None, turn: int = 0
 ) -> Region:
-    """What a model sees of a face: the one definition of it, for scanning and for training.
+    """Cut out and resize a face for each input of a model, in scanning and in training alike.
 
     Args:
         picture: RGB uint8 (height, width, 3), upright.
-        box: the face; None for the whole picture.
-        card: says how to crop, and the inputs' sizes and contents.
-        levels: `error_levels` of the picture by JPEG quality, where they are known already.
-        turn: degrees by which the face is turned clockwise, as the finder has it.
+        box: of the face, in pixels of the picture; None for the whole picture.
+        card: of the model; gives the crop, and the inputs' sizes and contents.
+        levels: `error_levels` of the picture by JPEG quality, where they are computed already.
+        turn: degrees by which the face is turned clockwise, as the face finder returns it.
 
     Returns:
         For each input of the card, in order, RGB uint8 (input height, input width, 3), before normalising.
@@ -84,7 +94,7 @@ def prepare(
     for spec in card.inputs:
         source = picture
         if spec.content == "ela":
-            # Of the whole picture, so that the 8 x 8 blocks lie where they lay when the file was saved.
+            # Computed of the whole picture, so that the 8 x 8 blocks lie where they lay when the file was saved.
             quality = int(spec.ela["quality"])
             known = (levels or {}).get(quality)
             source = error_levels(picture, quality) if known is None else known
@@ -95,12 +105,20 @@ def prepare(
 
 
 def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """RGB uint8 (n, height, width, 3) -> the float32 tensor of an input, in its layout and colour order."""
+    """Convert pixels to the tensor of an input.
+
+    Args:
+        pixels: RGB uint8 (n, height, width, 3).
+        spec: of the input.
+
+    Returns:
+        float32 in the layout and colour order of the input.
+    """
     if spec.color == "BGR":
         pixels = pixels[..., ::-1]
     low, high = spec.range
     mean, std = np.asarray(spec.mean, np.float64), np.asarray(spec.std, np.float64)
-    # One multiplication and one addition for each value. By rows, since NumPy is slow along an axis of three.
+    # One multiplication and one addition for each value, on whole rows: NumPy is slow along an axis of three.
     n, height, width, channels = pixels.shape
     slope = np.tile(((high - low) / 255 / std).astype(np.float32), width)
     offset = np.tile(((low - mean) / std).astype(np.float32), width)
@@ -111,25 +129,26 @@ def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 
 
 class Detector:
-    """Owns a classifier's session. Opening it scores a few regions of noise: what fails there would fail in the scan.
+    """A classifier of regions, with its ONNX session.
 
-    That trial is in a process of its own, which may hang or crash. A bundled model needs none.
+    A model that is not bundled is tried first: it scores a few regions of noise in a separate process, which may hang
+    or crash. What fails there would fail in the scan.
 
     Args:
         file: the ONNX file.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: `auto`, `cpu` or `cuda`.
         threads: CPU threads inside an operator.
         batch_size: regions that will be scored at once; None lets the device decide.
-        tried: SHA-256 of the content, in hexadecimal, if that was tried already.
+        tried: SHA-256 of the file's content, in hexadecimal, if the file was tried already.
 
     Raises:
-        FacescanError: the model cannot be used, or ``cuda`` was asked for and cannot be had.
+        FacescanError: the model cannot be used, or `cuda` was requested and is not available.
 
     Attributes:
-        card: the model's own description.
-        sha256: of the ONNX file.
-        device: where it really runs.
-        batch: how many regions it takes at once, if it takes one number only.
+        card: the model's card.
+        sha256: of the file's content, in hexadecimal.
+        device: the device on which the model runs.
+        batch: regions in a batch, if the graph fixes the number; None if it does not.
     """
 
     def __init__(
@@ -154,7 +173,7 @@ class Detector:
         first = self._session.get_inputs()[0].shape[0]
         self.batch: int | None = first if isinstance(first, int) else None
         self._check_batch(str(file))
-        if not on_cpu:  # a trial in another process says nothing of the GPU
+        if not on_cpu:  # the trial in the other process ran on the CPU
             try:
                 with deadline(TRIAL_SECONDS) as options:
                     self.score_noise(batch_size or BATCH[self.device.used], self.device.used != "cpu", options)
@@ -162,11 +181,12 @@ class Detector:
                 raise trial_failure(file, first_line(error)) from error
 
     def __reduce__(self) -> tuple[Callable[..., Detector], tuple[Any, ...]]:
-        return _reopen, (self._file, self.device.used, self._threads, self.sha256)  # sessions cannot be sent
+        """Pickle the file's name instead of the session, which cannot be pickled."""
+        return _reopen, (self._file, self.device.used, self._threads, self.sha256)
 
     @property
     def ela_qualities(self) -> frozenset[int]:
-        """JPEG qualities of the Error Level Analysis that this model looks at."""
+        """Return the JPEG qualities of the Error Level Analysis that the model's inputs need."""
         return frozenset(int(spec.ela["quality"]) for spec in self.card.inputs if spec.content == "ela")
 
     def logits(self, regions: Sequence[Region], batch_size: int | None = None) -> NDArray[np.float64]:
@@ -253,17 +273,16 @@ class Detector:
         return computed
 
     def score_noise(self, batch_size: int, only_full: bool = False, options: RunOptions | None = None) -> None:
-        """Score a grey region of noise and a dark one: each alone, together, and at every place of a full batch.
+        """Score a bright region of noise and a dark one: each alone, together, and at every place of a full batch.
 
         Args:
-            batch_size: regions in a full batch, if the graph does not fix that.
-            only_full: try no other batches than full ones.
+            batch_size: regions in a full batch, if the graph does not fix the number.
+            only_full: whether to try full batches only.
             options: of the runs.
 
         Raises:
-            ValueError: the scores are not what the card says, do not come of the activation, or a region's score is not
-                its own.
-            Exception: of ONNX Runtime.
+            ValueError: the scores contradict the card or the activation, or a region's score depends on the others.
+            Exception: any error of ONNX Runtime.
         """
         noise = np.random.default_rng(0)
         grey, dark = (
@@ -289,7 +308,11 @@ class Detector:
                 raise ValueError(f"one picture has scores from {min(found):.4f} to {max(found):.4f}")
 
     def _check_batch(self, file: str) -> None:
-        """Hold a batch that the graph fixes against the memory that it takes."""
+        """Refuse a graph that fixes a batch of too many pixels.
+
+        Raises:
+            FacescanError: the batch has too many pixels.
+        """
         pixels = sum(spec.size[0] * spec.size[1] for spec in self.card.inputs)
         if self.batch is not None and not 1 <= self.batch <= MAX_BATCH_PIXELS // pixels:
             raise FacescanError(
@@ -327,21 +350,27 @@ class Detector:
 
 
 def _score_noise(file: Path, sha256: str, threads: int, batch_size: int) -> None:
-    """Open a model on the CPU and have it score a batch of noise.
+    """Open a model on the CPU and score noise, as a trial.
+
+    Args:
+        file: the ONNX file.
+        sha256: of its content, in hexadecimal.
+        threads: CPU threads inside an operator.
+        batch_size: regions in a full batch.
 
     Raises:
-        FacescanError: the model cannot be used, or its content is not the one of this SHA-256 any more.
+        FacescanError: the model cannot be used, or the file's content has changed.
     """
     Detector(file, "cpu", threads, tried=sha256).score_noise(batch_size)
 
 
 def _reopen(file: Path, device: str, threads: int, sha256: str) -> Detector:
-    """The same detector in another process."""
+    """Open a detector again, in another process; arguments as those of `Detector`."""
     return Detector(file, device, threads, tried=sha256)
 
 
 def _bundled_hashes() -> frozenset[str]:
-    """SHA-256 of the models that come with the package, in hexadecimal. `sha256sum *.onnx` wrote the file."""
+    """Read the SHA-256 of the bundled models, in hexadecimal, from the file that `sha256sum *.onnx` wrote."""
     with suppress(OSError):
         return frozenset(line.partition(" ")[0] for line in (BUNDLED / "SHA256SUMS").read_text().splitlines())
     return frozenset()

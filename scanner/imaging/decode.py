@@ -18,6 +18,7 @@ from scanner.imaging.colour.convert import convert_to_srgb
 from scanner.imaging.inspection import decoding_memory
 from scanner.imaging.inspection.decoder_input import (
     MAX_MISSING_SHARE,
+    DecoderInput,
     assess_jpeg,
     prepare_decoder_input,
     repair_refused_file,
@@ -93,10 +94,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None =
     if not header.format:
         return Decoded("", reason=Reason.GIT_LFS_POINTER if data.startswith(_GIT_LFS) else Reason.NOT_AN_IMAGE)
     pixels = decoding_memory.count_decoded_pixels(data, header)
-    if pixels > max_pixels:
-        return Decoded(header.format, reason=f"{Reason.TOO_MANY_PIXELS}:{pixels}")
-    if decoding_memory.is_implausibly_plain(pixels, len(data)):
-        return Decoded(header.format, reason=implausible_size_reason(pixels, len(data)))
+    if reason := _size_refusal(pixels, len(data), max_pixels):
+        return Decoded(header.format, reason=reason)
     memory = decoding_memory.estimate_bytes(data, header, pixels)
     if pixel_budget is not None and decoding_memory.as_plain_pixels(memory) > pixel_budget:
         raise OverBudgetError(decoding_memory.as_plain_pixels(memory))
@@ -109,6 +108,21 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None =
     if header.refusal:
         return _decode_by_library(data, header, header.refusal)
     return _decode_repaired(data, header, memory)
+
+
+def _size_refusal(pixels: int, size: int, max_pixels: int) -> str:
+    """Return the reason of a row for a picture with too many pixels; empty if it may be decoded.
+
+    Args:
+        pixels: that the decoder would produce.
+        size: bytes of the file.
+        max_pixels: that are allowed.
+    """
+    if pixels > max_pixels:
+        return f"{Reason.TOO_MANY_PIXELS}:{pixels}"
+    if decoding_memory.is_implausibly_plain(pixels, size):
+        return implausible_size_reason(pixels, size)
+    return ""
 
 
 def _failure(header: Header) -> str:
@@ -124,23 +138,38 @@ def _decode_repaired(data: bytes, header: Header, memory: int) -> Decoded:
         header: its header.
         memory: bytes that decoding takes, estimated.
     """
-    given = prepare_decoder_input(data, header)
-    if given is None:
+    decoder_input = prepare_decoder_input(data, header)
+    if decoder_input is None:
         return Decoded(header.format, reason=_failure(header))
-    if given.missing > MAX_MISSING_SHARE:
-        return Decoded(header.format, reason=truncated_reason(given.missing))
+    if decoder_input.missing > MAX_MISSING_SHARE:
+        return Decoded(header.format, reason=truncated_reason(decoder_input.missing))
     libjpeg_warnings.take()  # discards those of an earlier picture
-    pixels = decode_by_opencv(data, header, given, memory)
-    if pixels is None and (reason := unsupported_reason(data, header)):
-        return _decode_by_library(data, header, reason)
-    if pixels is None and header.complete and (repaired := repair_refused_file(data, header)):
-        given = repaired
-        if given.missing <= MAX_MISSING_SHARE:
-            pixels = decode_by_opencv(data, header, given, memory)
+    pixels = decode_by_opencv(data, header, decoder_input, memory)
     if pixels is None:
-        missing = given.missing_if_refused or given.missing
+        return _decode_refused(data, header, decoder_input, memory)
+    return _check_and_convert(pixels, data, header, decoder_input.damage)
+
+
+def _decode_refused(data: bytes, header: Header, decoder_input: DecoderInput, memory: int) -> Decoded:
+    """Decode a file that OpenCV refused: by a library if its kind is unsupported, or after a repair.
+
+    Args:
+        data: the file.
+        header: its header.
+        decoder_input: what OpenCV was given of the file.
+        memory: bytes that decoding takes, estimated.
+    """
+    if reason := unsupported_reason(data, header):
+        return _decode_by_library(data, header, reason)
+    pixels = None
+    if header.complete and (repaired := repair_refused_file(data, header)):
+        decoder_input = repaired
+        if decoder_input.missing <= MAX_MISSING_SHARE:
+            pixels = decode_by_opencv(data, header, decoder_input, memory)
+    if pixels is None:
+        missing = decoder_input.missing_if_refused or decoder_input.missing
         return Decoded(header.format, reason=truncated_reason(missing) if missing else _failure(header))
-    return _check_and_convert(pixels, data, header, given.damage)
+    return _check_and_convert(pixels, data, header, decoder_input.damage)
 
 
 def _check_and_convert(pixels: NDArray[Any], data: bytes, header: Header, damage: str) -> Decoded:
@@ -195,8 +224,8 @@ def _convert(
 def _decode_by_library(data: bytes, header: Header, reason: str) -> Decoded:
     """Decode what OpenCV does not by an optional library; return the reason if none does."""
     pixels = None
-    given = prepare_decoder_input(data, header)
-    if reason.startswith("unsupported_") and given and not given.missing:
+    decoder_input = prepare_decoder_input(data, header)
+    if reason.startswith("unsupported_") and decoder_input and not decoder_input.missing:
         pixels = optional_decoders.decode_by_library(data, header)
     if pixels is None:
         return Decoded(header.format, reason=reason)
@@ -237,17 +266,19 @@ def _decode_heic(data: bytes, header: Header, max_pixels: int, memory: int) -> D
         import pillow_heif
     except ImportError:
         return Decoded("heic", reason=f"{Reason.UNSUPPORTED_FORMAT}:heic")
-    given = prepare_decoder_input(data, header)
-    if given is None:
+    decoder_input = prepare_decoder_input(data, header)
+    if decoder_input is None:
         return Decoded("heic", reason=Reason.TRUNCATED)
     try:
-        heif = pillow_heif.open_heif(given.data, convert_hdr_to_8bit=True)
+        heif = pillow_heif.open_heif(decoder_input.data, convert_hdr_to_8bit=True)
         width, height = heif.size
         if width * height > max_pixels:
             return Decoded("heic", reason=f"{Reason.TOO_MANY_PIXELS}:{width * height}")
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
         decoding_memory.require(memory)
-        return Decoded("heic", reason=Reason.CORRUPT if header.complete else truncated_reason(given.missing_if_refused))
+        return Decoded(
+            "heic", reason=Reason.CORRUPT if header.complete else truncated_reason(decoder_input.missing_if_refused)
+        )
     pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
-    return _convert(np.ascontiguousarray(pixels), data, "heic", given.damage)
+    return _convert(np.ascontiguousarray(pixels), data, "heic", decoder_input.damage)

@@ -21,13 +21,13 @@ from scanner.system.allocator import lacks_memory
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason in a row, not a log
 
 
-def decode_by_opencv(data: bytes, header: Header, given: DecoderInput, memory: int) -> NDArray[Any] | None:
+def decode_by_opencv(data: bytes, header: Header, decoder_input: DecoderInput, memory: int) -> NDArray[Any] | None:
     """Decode a file to upright pixels, in the layout that OpenCV returns.
 
     Args:
         data: the file.
         header: its header.
-        given: what the decoder is given of the file.
+        decoder_input: what the decoder is given of the file.
         memory: bytes that decoding takes, estimated.
 
     Returns:
@@ -37,7 +37,7 @@ def decode_by_opencv(data: bytes, header: Header, given: DecoderInput, memory: i
         MemoryError: memory ran out, of which most decoders only say that they failed.
     """
     try:
-        pixels = _decode_pixels(data, header, given.data)
+        pixels = _decode_pixels(data, header, decoder_input.data)
     except cv2.error as error:
         if lacks_memory(error):
             raise MemoryError from error
@@ -47,17 +47,17 @@ def decode_by_opencv(data: bytes, header: Header, given: DecoderInput, memory: i
     return pixels
 
 
-def _decode_pixels(data: bytes, header: Header, given: bytes) -> NDArray[Any] | None:
+def _decode_pixels(data: bytes, header: Header, content: bytes) -> NDArray[Any] | None:
     """Decode as `decode_by_opencv` does, without telling lack of memory from a broken file.
 
     Args:
         data: the file, from which the orientation is read.
         header: its header.
-        given: what the decoder is given of the file.
+        content: what the decoder is given of the file.
     """
-    if header.format == "bmp" and (bmp_header := bmp.read_bmp_header(given)).opencv_misreads:
-        return bmp.decode_bmp(given, bmp_header)
-    buffer = np.frombuffer(given, np.uint8)
+    if header.format == "bmp" and (bmp_header := bmp.read_bmp_header(content)).opencv_misreads:
+        return bmp.decode_bmp(content, bmp_header)
+    buffer = np.frombuffer(content, np.uint8)
     if header.format == "jpeg":  # has no alpha and 8 bits, so OpenCV may convert CMYK
         pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     else:  # IMREAD_COLOR would drop alpha and show the colours that it hides
