@@ -177,7 +177,7 @@ def _failure_row(
         max_bytes: larger files are not read.
     """
     row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=size, sha256=sha256, reason=reason)
-    if not sha256 and reason != "decode_timeout":  # else reading it may be what took so long
+    if not sha256 and reason != Reason.DECODE_TIMEOUT:  # else reading it may be what took so long
         content, size, _ = read(candidate, max_bytes)
         row = replace(row, bytes=size, sha256=hashlib.sha256(content).hexdigest() if content is not None else "")
     return Examined(row)

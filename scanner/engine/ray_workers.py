@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from scanner.errors import FacescanError, first_line
+from scanner.reasons import Reason
 
 # They are read when ray is imported: tell nobody about us, and start no second cluster when the first is left.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -288,7 +289,7 @@ class _Actor:
         done: dict[int, Examined] = {}
         for position, candidate in enumerate(chunk):
             if position in guilty:
-                done[position] = self._failure_row(candidate, "decoder_crashed", "", None)
+                done[position] = self._failure_row(candidate, Reason.DECODER_CRASHED, "", None)
                 continue
             if suspect:
                 ray.get(self._feed.at.remote(number, position))

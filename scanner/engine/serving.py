@@ -32,12 +32,12 @@ class Chunk:
 
     Attributes:
         candidates: the pictures, in order.
-        room: pixels; postpone what is larger. None is no limit.
+        pixel_budget: pixels of a plain picture that may be decoded now; postpone what takes more. None is no limit.
         asks: wait for an `Answer` to every `Decoding`.
     """
 
     candidates: tuple[Candidate, ...]
-    room: int | None
+    pixel_budget: int | None
     asks: bool
 
 
@@ -141,12 +141,12 @@ class _Server:  # pragma: no cover - likewise
             chunk = self._early.popleft() if self._early else receive(self._end)
             self._asks = chunk.asks
             try:
-                examined = self._examine(self._one_by_one(chunk.candidates), chunk.room, self._known)
+                examined = self._examine(self._one_by_one(chunk.candidates), chunk.pixel_budget, self._known)
                 answer: Done | Failure = Done(tuple(examined))
             except FacescanError as error:
                 answer = Failure(error)
             send(self._end, answer)
-            if chunk.room is None:
+            if chunk.pixel_budget is None:
                 give_back_memory()
 
     def _one_by_one(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:

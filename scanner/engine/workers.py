@@ -183,7 +183,7 @@ class Workers:
             return []
         worker.waited += passed
         limit = self._timeout if worker.ready else max(self._timeout, _START_SECONDS)
-        return self._on_worker_death(worker, "decode_timeout") if worker.waited > limit else []
+        return self._on_worker_death(worker, Reason.DECODE_TIMEOUT) if worker.waited > limit else []
 
     def _receive(self, worker: _Worker, messages: Iterable[object]) -> list[Outcome]:
         """Act on the messages of a process.
@@ -262,7 +262,7 @@ class Workers:
         tries = 1 if worker.work and len(worker.work[0].tasks) == 1 else 2
         if not reason:
             code = worker.process.exitcode
-            reason = "out_of_memory" if code == _KILLED else Reason.DECODER_CRASHED
+            reason = Reason.OUT_OF_MEMORY if code == _KILLED else Reason.DECODER_CRASHED
             if code and code < 0 and code not in _CRASHED:
                 tries = self._tries_if_killed()
         done: list[Outcome] = []

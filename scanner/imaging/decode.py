@@ -93,29 +93,55 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None =
         return _decode_heic(data, header, max_pixels, needed)
     if header.format not in DECODABLE:
         return Decoded(header.format, reason=f"{Reason.UNSUPPORTED_FORMAT}:{header.format}")
-    failure = Reason.CORRUPT if header.complete else Reason.TRUNCATED
     if not (header.width and header.height):
-        return Decoded(header.format, reason=failure)
+        return Decoded(header.format, reason=_failure(header))
     if header.refusal:
         return _by_library(data, header, header.refusal)
+    return _decode_by_opencv(data, header, needed)
+
+
+def _failure(header: Header) -> Reason:
+    """Return the reason for a file that cannot be decoded and shows no better one."""
+    return Reason.CORRUPT if header.complete else Reason.TRUNCATED
+
+
+def _decode_by_opencv(data: bytes, header: Header, needed: int) -> Decoded:
+    """Decode the part of a file that has pixels; try the repaired file if OpenCV refuses it.
+
+    Args:
+        data: the file's content.
+        header: of a format that OpenCV decodes.
+        needed: bytes that decoding may take.
+    """
     left = prepare_decoder_input(data, header)
     if left is None:
-        return Decoded(header.format, reason=failure)
+        return Decoded(header.format, reason=_failure(header))
     if left.missing > decoder_input.MAX_MISSING_SHARE:
         return Decoded(header.format, reason=truncated_reason(left.missing))
     libjpeg_warnings.take()  # of an earlier picture
     pixels = _tried(data, header, left, needed)
     if pixels is None and (kind := unsupported_reason(data, header)):
         return _by_library(data, header, kind)
-    if pixels is None and header.complete and (less := decoder_input.repair_refused_file(data, header)):
-        left = less
+    if pixels is None and header.complete and (repaired := decoder_input.repair_refused_file(data, header)):
+        left = repaired
         pixels = None if left.missing > decoder_input.MAX_MISSING_SHARE else _tried(data, header, left, needed)
     if pixels is None:
         missing = left.missing_if_refused or left.missing
-        return Decoded(header.format, reason=truncated_reason(missing) if missing else failure)
+        return Decoded(header.format, reason=truncated_reason(missing) if missing else _failure(header))
+    return _assessed(pixels, data, header, left.damage)
+
+
+def _assessed(pixels: NDArray[Any], data: bytes, header: Header, damage: str) -> Decoded:
+    """Return the picture of decoded pixels, unless too many of them are made up or their type is not supported.
+
+    Args:
+        pixels: upright, as OpenCV gives them.
+        data: the file's content.
+        header: of the file.
+        damage: what is wrong with the file, as far as that is known before its pixels are looked at.
+    """
     if pixels.dtype not in (np.uint8, np.uint16):
         return Decoded(header.format, reason=f"{Reason.UNSUPPORTED_PIXELS}:{pixels.dtype}")
-    damage = left.damage
     if header.format == "jpeg":
         missing, damage = decoder_input.assess_jpeg(data, header, pixels, libjpeg_warnings.take())
         if missing > decoder_input.MAX_MISSING_SHARE:
