@@ -95,7 +95,7 @@ def serve(
 
     Args:
         end: this process' end of the socket pair.
-        examine: examines a chunk. Pickled where processes are not forked: if loading it fails, the scan is told.
+        examine: examines a chunk. Pickled where processes are not forked; if loading fails, the scan gets a `Failure`.
         max_memory: bytes that the process may take beyond what it starts with.
         parent: the scan's process ID.
     """
@@ -120,7 +120,7 @@ def serve(
         os._exit(code)  # without clearing up what was inherited: the outputs and the cache are the scan's
 
 
-class _Server:  # pragma: no cover - likewise
+class _Server:  # pragma: no cover - in a process that is not measured
     """Owns the worker's end of the socket, and knows which picture the process is at."""
 
     def __init__(self, end: socket.socket, examine: ExamineFn) -> None:
@@ -134,8 +134,7 @@ class _Server:  # pragma: no cover - likewise
         """Examine chunks.
 
         Raises:
-            EOFError: there will be no more.
-            OSError: likewise.
+            EOFError, OSError: the scan has ended.
         """
         while True:
             chunk = self._early.popleft() if self._early else receive(self._end)
@@ -155,7 +154,7 @@ class _Server:  # pragma: no cover - likewise
             yield candidate
 
     def _known(self, sha256: str, size: int) -> Result | None:
-        """Say what is about to be decoded, and return the row of the content if the scan knows it.
+        """Send which content is about to be decoded, and return its row if the scan knows it.
 
         Raises:
             OverBudgetError: not now.
