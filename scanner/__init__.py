@@ -3,7 +3,8 @@
 From Python, `Scanner().scan_file(path)` returns a `Result`; what is heavy is loaded when it is used first.
 
 This folder holds the command, the library, the wiring of one scan, and the vocabulary that every room may import:
-results, reasons, findings, settings and errors. Each room is a folder below; pyproject.toml has the imports allowed.
+results, reasons, findings, settings and errors. Each room is a folder below; pyproject.toml says which of them may
+import which.
 """
 
 import os

@@ -82,6 +82,9 @@ class Scanner:
     def scan(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Result]:
         """Judge many pictures, in as many processes as there are processors, which end with the iterator.
 
+        On macOS and Windows, Python starts such processes by importing the program again: there, call this below
+        `if __name__ == "__main__":`.
+
         Args:
             paths: files, folders, which are walked, and URLs. One path alone may be given as it is.
 

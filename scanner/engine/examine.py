@@ -58,13 +58,13 @@ class Examiner:
     evidence: Evidence | None = None
 
     def __call__(
-        self, candidates: Iterable[Candidate], room: int | None = None, known: KnownRow | None = None
+        self, candidates: Iterable[Candidate], pixel_budget: int | None = None, known: KnownRow | None = None
     ) -> list[Examined]:
         """Examine several pictures, and score their regions together.
 
         Args:
             candidates: the files; the next one is asked for when the one before it is examined.
-            room: pixels; postpone what is larger.
+            pixel_budget: pixels of a plain picture that may be decoded now; postpone what takes more. None is no limit.
             known: called before a picture is decoded, with the SHA-256 and the size of its content. Returns its row, if
                 it was judged before; raises OverBudgetError to postpone it.
 
@@ -72,16 +72,18 @@ class Examiner:
             FacescanError: an ELA map or a sheet cannot be written, or the model fails.
         """
         if self.settings.explain is not None:  # pixels are held until they are scored, but not of several pictures
-            return [picture for candidate in candidates for picture in self._together([candidate], room, known)]
-        return self._together(candidates, room, known)
+            return [picture for candidate in candidates for picture in self._together([candidate], pixel_budget, known)]
+        return self._together(candidates, pixel_budget, known)
 
-    def _together(self, candidates: Iterable[Candidate], room: int | None, known: KnownRow | None) -> list[Examined]:
-        pictures = [self.examine(candidate, room, known) for candidate in candidates]
+    def _together(
+        self, candidates: Iterable[Candidate], pixel_budget: int | None, known: KnownRow | None
+    ) -> list[Examined]:
+        pictures = [self.examine(candidate, pixel_budget, known) for candidate in candidates]
         if self.detector:
             complete(pictures, self.detector, self.batch_size, self.evidence)
         return pictures
 
-    def examine(self, candidate: Candidate, room: int | None = None, known: KnownRow | None = None) -> Examined:
+    def examine(self, candidate: Candidate, pixel_budget: int | None = None, known: KnownRow | None = None) -> Examined:
         """Examine one picture up to its score, or find its row if its content is known. Trouble with it is a row.
 
         Raises:
@@ -93,9 +95,9 @@ class Examiner:
             if content is None:
                 return examined
             if self._recall(examined, content, known):
-                self._complete_known(examined, content, candidate.named, room)
+                self._complete_known(examined, content, candidate.named, pixel_budget)
             else:
-                self._look(examined, content, candidate.named, room)
+                self._look(examined, content, candidate.named, pixel_budget)
         except OverBudgetError as error:
             examined.postponed = error.pixels
         except FacescanError:
@@ -130,7 +132,7 @@ class Examiner:
         lap("cache" if row else "read")
         return row is not None
 
-    def _complete_known(self, known: Examined, content: bytes, named: bool, room: int | None) -> None:
+    def _complete_known(self, known: Examined, content: bytes, named: bool, pixel_budget: int | None) -> None:
         """Complete a known row with what is wanted beside it, in place. Its picture is not judged again.
 
         Raises:
@@ -145,12 +147,12 @@ class Examiner:
         lap = _Laps(known.seconds).lap
         try:
             settings = self.settings
-            picture = decode(content, settings.max_pixels, room).picture
+            picture = decode(content, settings.max_pixels, pixel_budget).picture
             lap("decode")
             if picture is not None:
                 frames = {0: picture}
                 if any(face.frame for face in known.result.faces):
-                    kind, limits = known.result.format, (settings.max_pixels, room)
+                    kind, limits = known.result.format, (settings.max_pixels, pixel_budget)
                     later = decode_further_frames(content, kind, settings.frames, picture, *limits)
                     frames |= {frame.number: frame.picture for frame in later}
                     lap("decode")
@@ -161,21 +163,21 @@ class Examiner:
         except Exception:  # a bug, a library's, or no memory: the row stands without
             known.pending = None
 
-    def _look(self, examined: Examined, content: bytes, named: bool, room: int | None) -> None:
+    def _look(self, examined: Examined, content: bytes, named: bool, pixel_budget: int | None) -> None:
         """Decode a picture, and cut out what the model will see of every frame that is looked at.
 
         Args:
             examined: the row so far; this completes it, up to the scores.
             content: of the file.
             named: whether the file was asked for by itself.
-            room: pixels that may be decoded now, if there is a limit.
+            pixel_budget: pixels of a plain picture that may be decoded now; None is no limit.
 
         Raises:
             OverBudgetError: the picture is larger; nothing was decoded.
             FacescanError: an ELA map cannot be written.
         """
         lap = _Laps(examined.seconds).lap
-        decoded = decode(content, self.settings.max_pixels, room)
+        decoded = decode(content, self.settings.max_pixels, pixel_budget)
         lap("decode")
         examined.result = _described(examined.result, content, decoded)
         lap("provenance")
@@ -197,7 +199,7 @@ class Examiner:
         pending = self.evidence.begin(named) if self.evidence else None
         looks = [self._cut_out(first, faces, levels, pending)]
         lap("crop")
-        for frame, is_evidence in self._other_frames(content, decoded, picture, room):
+        for frame, is_evidence in self._other_frames(content, decoded, picture, pixel_budget):
             lap("decode")
             if reason := self._why_no_levels(frame.picture):
                 examined.result = replace(examined.result, reason=reason)
@@ -212,7 +214,7 @@ class Examiner:
         examined.pending = pending
 
     def _other_frames(
-        self, content: bytes, decoded: Decoded, picture: Picture, room: int | None
+        self, content: bytes, decoded: Decoded, picture: Picture, pixel_budget: int | None
     ) -> Iterator[tuple[Frame, bool]]:
         """Yield what else is judged, and whether evidence may show it: the highest score decides.
 
@@ -222,7 +224,7 @@ class Examiner:
             yield Frame(0, other), False
         settings = self.settings
         for frame in decode_further_frames(
-            content, decoded.format, settings.frames, picture, settings.max_pixels, room
+            content, decoded.format, settings.frames, picture, settings.max_pixels, pixel_budget
         ):
             yield frame, True
 

@@ -26,7 +26,7 @@ MAX_ROW_DELAY_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A candidate, and what is known before it is examined.
+    """Holds a candidate, and its outcome if that is known before it is examined.
 
     Attributes:
         candidate: with its content, if it comes from standard input.
@@ -51,7 +51,7 @@ def in_order(
     Args:
         candidates: to examine; None says that there is no other one for now.
         examiners: do the work.
-        look_up: finds what is known of a candidate.
+        look_up: finds the outcome of a candidate, if it is known.
         max_in_flight: candidates that may be examined, or wait for an earlier outcome, at a time.
         spent: called with a stage and the seconds spent in it.
 
@@ -126,7 +126,7 @@ class _Flight:
 
 
 def look_up(candidate: Candidate, max_bytes: int, cache: Cache | None, evidence: Evidence | None) -> Arrival:
-    """Find what is known of a candidate: its row, if the file looks as it did when the row was stored, or its trouble.
+    """Find the outcome of a candidate that need not be examined: its row is stored, or the file is unreadable.
 
     Args:
         candidate: to look up. If it is standard input, this reads it.

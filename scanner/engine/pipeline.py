@@ -173,13 +173,13 @@ def final_row(picture: Examined, model: str, thresholds: Thresholds) -> Result:
 def _failure_row(
     candidate: Candidate, reason: str, sha256: str = "", size: int | None = None, *, max_bytes: int
 ) -> Examined:
-    """Make the row of a file that cost a process its life.
+    """Make the row of a file that ended a process.
 
     Args:
         candidate: the file.
         reason: of the row.
-        sha256: of its content, in hexadecimal, if the process has read it.
-        size: of its content, in bytes, likewise.
+        sha256: of the content, in hexadecimal; empty unless the process has read it.
+        size: of the content in bytes; None unless the process has read it.
         max_bytes: larger files are not read.
     """
     row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=size, sha256=sha256, reason=reason)

@@ -32,12 +32,12 @@ class Chunk:
 
     Attributes:
         candidates: the pictures, in order.
-        room: pixels; postpone what is larger. None is no limit.
+        pixel_budget: pixels of a plain picture that may be decoded now; postpone what takes more. None is no limit.
         asks: wait for an `Answer` to every `Decoding`.
     """
 
     candidates: tuple[Candidate, ...]
-    room: int | None
+    pixel_budget: int | None
     asks: bool
 
 
@@ -95,7 +95,7 @@ def serve(
 
     Args:
         end: this process' end of the socket pair.
-        examine: examines a chunk. Pickled where processes are not forked: if loading it fails, the scan is told.
+        examine: examines a chunk. Pickled where processes are not forked; if loading fails, the scan gets a `Failure`.
         max_memory: bytes that the process may take beyond what it starts with.
         parent: the scan's process ID.
     """
@@ -120,7 +120,7 @@ def serve(
         os._exit(code)  # without clearing up what was inherited: the outputs and the cache are the scan's
 
 
-class _Server:  # pragma: no cover - likewise
+class _Server:  # pragma: no cover - in a process that is not measured
     """Owns the worker's end of the socket, and knows which picture the process is at."""
 
     def __init__(self, end: socket.socket, examine: ExamineFn) -> None:
@@ -134,19 +134,18 @@ class _Server:  # pragma: no cover - likewise
         """Examine chunks.
 
         Raises:
-            EOFError: there will be no more.
-            OSError: likewise.
+            EOFError, OSError: the scan has ended.
         """
         while True:
             chunk = self._early.popleft() if self._early else receive(self._end)
             self._asks = chunk.asks
             try:
-                examined = self._examine(self._one_by_one(chunk.candidates), chunk.room, self._known)
+                examined = self._examine(self._one_by_one(chunk.candidates), chunk.pixel_budget, self._known)
                 answer: Done | Failure = Done(tuple(examined))
             except FacescanError as error:
                 answer = Failure(error)
             send(self._end, answer)
-            if chunk.room is None:
+            if chunk.pixel_budget is None:
                 give_back_memory()
 
     def _one_by_one(self, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
@@ -155,7 +154,7 @@ class _Server:  # pragma: no cover - likewise
             yield candidate
 
     def _known(self, sha256: str, size: int) -> Result | None:
-        """Say what is about to be decoded, and return the row of the content if the scan knows it.
+        """Send which content is about to be decoded, and return its row if the scan knows it.
 
         Raises:
             OverBudgetError: not now.
