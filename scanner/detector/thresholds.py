@@ -11,12 +11,13 @@ from scanner.result import MAX_FACES, Result, Verdict, decisive_face
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Fake from `fake` on, uncertain from `uncertain` up to there, real below."""
+    """Holds the least p_fake of each verdict: fake from `fake`, uncertain from `uncertain` to there, real below."""
 
     uncertain: float
     fake: float
 
     def verdict(self, p_fake: float) -> Verdict:
+        """Return the verdict of a p_fake, 0..1."""
         if p_fake >= self.fake:
             return Verdict.FAKE
         return Verdict.UNCERTAIN if p_fake >= self.uncertain else Verdict.REAL

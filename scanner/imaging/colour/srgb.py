@@ -87,6 +87,7 @@ def srgb_curve(code: Array) -> Array:
 
 
 def power_curve(exponent: float) -> Curve:
+    """Make the curve of a gamma value: linear light is the code, 0..1, to the power of `exponent`."""
     return lambda code: np.where(code > 0, np.power(code, exponent), 0)  # black stays black, even to the power of 0
 
 
