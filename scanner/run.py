@@ -1,5 +1,6 @@
-"""Runs one scan: takes options, writes outputs, returns the exit code. Connects the stages and decides nothing
-itself.
+"""Runs one scan: takes options, writes outputs, returns the exit code.
+
+Connects the stages, and decides nothing itself.
 """
 
 from __future__ import annotations
