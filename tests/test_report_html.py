@@ -306,7 +306,10 @@ def test_a_report_says_how_many_thumbnails_it_has_no_room_for(tmp_path, monkeypa
     page = Page(write(tmp_path / "r.html", [row(f"{i}.jpg", 0.6 + i / 100, thumbnail=JPEG) for i in range(5)]))
     assert sorted(key for key in page.scripts if re.fullmatch(r"t\d+", key)) == ["t3", "t4"]
     assert base64.b64decode(page.scripts["t4"][0]) == JPEG
-    assert "The 2 pictures with the highest scores have a thumbnail; the other 3 exceed the size limit of this page." in page.text
+    assert (
+        "The 2 pictures with the highest scores have a thumbnail; the other 3 exceed the size limit of this page."
+        in page.text
+    )
     assert "no room" not in Page(write(tmp_path / "s.html", ROWS)).text
 
 
