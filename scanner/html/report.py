@@ -61,7 +61,7 @@ class ReportWriter(Writer):
     """
 
     option = "--report"
-    counts_all = True  # the page shows figures of the whole scan
+    gets_all_rows = True  # the page shows figures of the whole scan
     kind = REPORT
 
     def __init__(self, path: str, card: Card, meta: Mapping[str, Any], force: bool = False) -> None:
