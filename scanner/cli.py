@@ -1,5 +1,6 @@
-"""Parses the command line, and returns exit codes. Imports everything heavy when a scan begins, so that --help is
-instant.
+"""Parses the command line, and returns exit codes.
+
+Imports everything heavy only when a scan begins, so that --help is instant.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Defines the exceptions that abort the whole scan. A problem with one picture is a `Result` with verdict ERROR
-instead.
+"""Defines the exceptions that abort the whole scan.
+
+A problem with one picture is not an exception, but a `Result` with verdict ERROR.
 """
 
 import os

@@ -42,6 +42,8 @@ class Reason(StrEnum):
         member.remedy = remedy
         return member
 
+    __repr__ = str.__repr__  # alone as with a detail, a reason is plain text to users of the library
+
     @classmethod
     def of(cls, reason: str) -> Reason:
         """Return the reason whose word stands before the colon of a row's `reason`; `INTERNAL_ERROR` if none does."""

@@ -1,5 +1,6 @@
-"""Runs one scan: takes options, writes outputs, returns the exit code. Connects the stages and decides nothing
-itself.
+"""Runs one scan: takes options, writes outputs, returns the exit code.
+
+Connects the stages, and decides nothing itself.
 """
 
 from __future__ import annotations
@@ -129,11 +130,11 @@ def _write_rows(
             started = time.perf_counter()
             wanted, before = is_wanted(options["only"], result), summary.findings
             for writer in streams:
-                if wanted or writer.counts_all:
+                if wanted or writer.gets_all_rows:
                     writer.write(result)
             with interrupts.held():
                 for writer in files:
-                    if wanted or writer.counts_all:
+                    if wanted or writer.gets_all_rows:
                         writer.write(result)
                 summary.add(result)
             summary.spent("write", time.perf_counter() - started)

@@ -1,7 +1,7 @@
-"""Starts the commands. Installed as `facescan_start`, beside our packages, whose names another project may have as
-well.
+"""Starts the commands, and checks that they are facescan's.
 
-Python ends with exit code 1 where an import fails, which would mean that a scan has findings.
+Installed as `facescan_start`, beside our packages, whose names another project may have as well. Python ends with exit
+code 1 where an import fails, which would mean that a scan has findings.
 """
 
 from __future__ import annotations

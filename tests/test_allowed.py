@@ -67,7 +67,7 @@ def test_a_list_among_the_uploads_allows_nothing(facescan, toy, project):
     (project / ".facescanignore").write_text(sha256_of(project / "uploads" / "other.png"))
     done = facescan(".", "--model", toy)
     assert done.returncode == 1
-    assert b"is not used: it lies in a folder that is scanned; --baseline" in done.stderr
+    assert b"is not used: it lies in a folder that is scanned; use --baseline" in done.stderr
     assert facescan("uploads", "--model", toy).returncode == 0
     assert facescan("uploads", "--model", toy, "--isolated").returncode == 1
 

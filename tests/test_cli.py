@@ -113,7 +113,7 @@ def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
     assert len(lines) == len(EXPECTED)
     assert all(line.isprintable() for line in lines)
     assert [line.split()[0] for line in done.stderr.decode().splitlines()] == [
-        "fake", "real", "uncertain", "no_face", "error", "files", "passed", "time", "model", "device", "thresholds"
+        "fake", "real", "uncertain", "no_face", "error", "files", "skipped", "time", "model", "device", "thresholds"
     ]  # fmt: skip
 
 

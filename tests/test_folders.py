@@ -132,7 +132,7 @@ def test_what_is_not_taken_is_counted_by_kind(tmp_path, make, selection, kind):
 
 def test_what_the_run_writes_is_counted_too(tmp_path):
     fill(tmp_path, {"a.jpg": JPEG, "maps/m.png": PNG})
-    assert walk(tmp_path, ours=frozenset({os.path.realpath(tmp_path / "maps")})) == (["a.jpg"], {"ours": 1})
+    assert walk(tmp_path, own_outputs=frozenset({os.path.realpath(tmp_path / "maps")})) == (["a.jpg"], {"ours": 1})
 
 
 def test_every_kind_has_its_words():

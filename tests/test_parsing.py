@@ -49,7 +49,7 @@ def test_an_option_of_one_value_takes_one(here, capfd, option):
     one, other = VALUES.get(option, ("1", "2"))
     assert main(["a.png", option, one, f"{option}={other}"]) == 2
     *_, line = capfd.readouterr().err.splitlines()
-    assert line == f"Error: {option} takes one value, and is given {one!r} and {other!r}."
+    assert line == f"Error: {option} takes one value, but was given {one!r} and {other!r}: give one."
     assert os.listdir() == ["a.png"]
 
 
@@ -87,7 +87,7 @@ def test_the_environment_and_the_command_line_are_not_a_contradiction(here, monk
 )
 def test_training_takes_one_value_too(here, capsys, arguments, option):
     assert train(arguments.split()) == 2
-    assert f"Error: {option} takes one value, and is given " in capsys.readouterr().err
+    assert f"Error: {option} takes one value, but was given " in capsys.readouterr().err
     assert os.listdir() == ["a.png"]
 
 

@@ -175,7 +175,7 @@ def test_a_scan_writes_one_file_that_needs_no_other(facescan, tmp_path, examples
 def test_the_counts_are_those_of_the_summary(tmp_path):
     page = Page(write(tmp_path / "r.html", ROWS))
     assert page.counts == {"fake": 2, "uncertain": 1, "error": 1, "real": 1, "no_face": 1}
-    assert "1 findings were in the baseline; 1 are new" in page.text
+    assert "1 known findings (in the baseline), 1 new" in page.text
     assert "no <GPU>" in page.text
 
 
@@ -306,7 +306,10 @@ def test_a_report_says_how_many_thumbnails_it_has_no_room_for(tmp_path, monkeypa
     page = Page(write(tmp_path / "r.html", [row(f"{i}.jpg", 0.6 + i / 100, thumbnail=JPEG) for i in range(5)]))
     assert sorted(key for key in page.scripts if re.fullmatch(r"t\d+", key)) == ["t3", "t4"]
     assert base64.b64decode(page.scripts["t4"][0]) == JPEG
-    assert "The 2 with the highest scores have a thumbnail here; for the 3 others there is no room." in page.text
+    assert (
+        "The 2 pictures with the highest scores have a thumbnail; the other 3 exceed the size limit of this page."
+        in page.text
+    )
     assert "no room" not in Page(write(tmp_path / "s.html", ROWS)).text
 
 
@@ -317,7 +320,7 @@ def test_findings_are_listed_however_many_others_are_not(tmp_path, monkeypatch):
     page = Page(write(tmp_path / "r.html", rows))
     assert [one["path"] for one in page.rows] == ["0.jpg", "1.jpg", "2.jpg", "4.jpg", "6.jpg"]
     assert [len(json.loads(block)) for block in page.scripts["rows"]] == [4, 2]
-    assert "only the first 2: 2 are only counted" in page.text
+    assert "only the first 2 other pictures: 2 more are only counted" in page.text
     assert page.counts["real"] == 4
 
 

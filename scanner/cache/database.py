@@ -163,7 +163,7 @@ class CacheDatabase:
                     self.close()
                     if not _is_damage(error):
                         raise
-                    self._set_aside("is damaged")
+                    self._replace_damaged_file()
                     self._open()
                 except (sqlite3.Error, OSError, OverflowError, UnicodeError, MemoryError) as trouble:
                     self.close()
@@ -190,7 +190,7 @@ class CacheDatabase:
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             if not _is_damage(error):
                 raise
-            self._set_aside("is damaged")
+            self._replace_damaged_file()
             self._connect()
 
     def _create(self) -> None:
@@ -232,12 +232,12 @@ class CacheDatabase:
         if outdated:
             self.compact()
 
-    def _set_aside(self, reason: str) -> None:
+    def _replace_damaged_file(self) -> None:
         """Rename the file and those that SQLite put beside it, and create a new one. Deletes nothing."""
         self.close()
         if self._warn is None:
             raise FacescanError(
-                f"the cache {self.file} {reason}: the next scan will set it aside; or name another with --cache"
+                f"the cache {self.file} is damaged: the next scan will set it aside; or name another with --cache"
             )
         if os.path.samestat(os.stat(self.file), self._opened):  # else another scan has done it
             if not _is_cache(self.file):
@@ -246,7 +246,7 @@ class CacheDatabase:
             for file, name in zip(database_files(self.file), database_files(aside), strict=True):
                 with suppress(FileNotFoundError):
                     os.rename(file, name)
-            self._warn(f"warning: the cache {self.file} {reason}; it is now {aside}")
+            self._warn(f"warning: the cache {self.file} is damaged; it is now {aside}")
         self._create()
 
 

@@ -1,5 +1,4 @@
-"""Writes the HTML report of a scan while the scan runs: a head, the rows as they come, and then the figures and
-pictures.
+"""Writes the HTML report of a scan while the scan runs: a head, the rows as they come, then figures and pictures.
 
 Rows are JSON in script elements that are not executed, `BLOCK` rows in each. An array has
 
@@ -7,8 +6,7 @@ Rows are JSON in script elements that are not executed, `BLOCK` rows in each. An
 - three to five elements, for a row: name; index into `VERDICTS`; p_fake; the last part of the URL (1, or nothing: it is
   the name; 0: there is none); and, for findings, errors and pictures marked as generated, all other fields of JSON.
 
-Thumbnails and figures follow at the end, so that a scan of a million rows needs no more memory than one of a single
-row.
+Thumbnails and figures follow at the end, so that a million rows need no more memory than one.
 """
 
 from __future__ import annotations
@@ -63,7 +61,7 @@ class ReportWriter(Writer):
     """
 
     option = "--report"
-    counts_all = True  # the page shows figures of the whole scan
+    gets_all_rows = True  # the page shows figures of the whole scan
     kind = REPORT
 
     def __init__(self, path: str, card: Card, meta: Mapping[str, Any], force: bool = False) -> None:

@@ -1,5 +1,6 @@
-"""Counts what only a report needs: scores, folders, pace, and the pictures to show. Memory is limited for any
-number of rows.
+"""Counts what only a report needs: scores, folders, pace, and the pictures to show.
+
+The memory that the counts take is limited, whatever the number of rows.
 """
 
 from __future__ import annotations

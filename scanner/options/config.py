@@ -142,7 +142,7 @@ def load_table(file: Path) -> dict[str, Any] | None:
     return {key.replace("_", "-"): value for key, value in table.items()}
 
 
-def for_click(configuration: Configuration, kinds: Mapping[str, str], models: Collection[str]) -> dict[str, Any]:
+def as_default_map(configuration: Configuration, kinds: Mapping[str, str], models: Collection[str]) -> dict[str, Any]:
     """Return the configuration as click's `default_map`.
 
     Args:

@@ -21,6 +21,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4
         self._factors = {"": 1, "K": base, "M": base**2, "G": base**3}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
         if isinstance(value, int):
             return value
         digits = str(value).upper().rstrip("KMG")
@@ -37,6 +38,7 @@ class Share(click.FloatRange):
         super().__init__(0, 1)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
         share: float = super().convert(value, param, ctx)
         if math.isnan(share):
             self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
@@ -49,6 +51,7 @@ class Lines(click.types.StringParamType):
     """
 
     def split_envvar_value(self, rv: str) -> list[str]:
+        """Split the value of a variable into lines."""
         return [line for line in rv.split("\n") if line]
 
 
@@ -61,6 +64,7 @@ class Words(click.ParamType):  # type: ignore[type-arg]
         self._words = words
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+        """Return the chosen words."""
         if isinstance(value, frozenset):
             return value
         chosen = frozenset(word.strip() for word in str(value).split(","))
@@ -73,6 +77,7 @@ class FileLines(Lines):
     """Takes the file names of a repeatable option, and completes them in a shell."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Let the shell complete file names."""
         return [CompletionItem(incomplete, type="file")]
 
 
@@ -82,6 +87,7 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     name = "shard"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        """Return the part."""
         if isinstance(value, Shard):
             return value
         number, _, count = str(value).partition("/")

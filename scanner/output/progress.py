@@ -59,6 +59,6 @@ class Progress:
             print(line, file=sys.stderr)
 
     def _count(self, candidates: Iterable[Candidate | None]) -> None:
-        with suppress(FacescanError):  # there is no total then; the scan says what there is to say
+        with suppress(FacescanError):  # there is no total then; the scan itself reports the error
             self._bar.total = sum(1 for candidate in candidates if candidate)
             self._bar.refresh()

@@ -43,7 +43,7 @@ class Writer:
     """
 
     option = "--out"
-    counts_all = False  # whether it gets every row, including those that --only omits
+    gets_all_rows = False  # whether it gets every row, including those that --only omits
     kind: Kind = ROWS
 
     def __init__(

@@ -1,5 +1,4 @@
-"""Estimates, from the quantisation tables of a JPEG, the quality of its last compression, on the scale of the IJG's
-libjpeg.
+"""Estimates the quality of a JPEG's last compression from its quantisation tables, on the scale of the IJG's libjpeg.
 
 libjpeg, and with it Pillow, OpenCV and most programs, scale the example tables of ITU T.81, annex K, by a quality of 1
 to 100. Cameras and Adobe's programs have tables of their own; for those it is the quality with the nearest table.

@@ -72,35 +72,35 @@ def files_below(root: WalkedRoot, walk: Walk) -> Iterator[Candidate]:
     entered: dict[Identity, int] = {}
     listings = [_Listing(_Subfolder(root.path, root.real), root, walk, entered).entries()]
     while listings:
-        found = next(listings[-1], None)
-        if found is None:
+        entry = next(listings[-1], None)
+        if entry is None:
             listings.pop()
-        elif isinstance(found, _Subfolder):
-            listings.append(_Listing(found, root, walk, entered).entries())
+        elif isinstance(entry, _Subfolder):
+            listings.append(_Listing(entry, root, walk, entered).entries())
         else:
-            yield found
+            yield entry
 
 
 class _Listing:
     """Lists one folder.
 
     Args:
-        found: the folder.
+        subfolder: the folder.
         root: the root below which it lies.
         walk: what the walks of all roots share.
         entered: folders that were entered from this root, and their depths; used only where links are followed.
     """
 
-    def __init__(self, found: _Subfolder, root: WalkedRoot, walk: Walk, entered: dict[Identity, int]) -> None:
-        self._found = found
+    def __init__(self, subfolder: _Subfolder, root: WalkedRoot, walk: Walk, entered: dict[Identity, int]) -> None:
+        self._subfolder = subfolder
         self._root = root
         self._walk = walk
         self._entered = entered
         self._follow = walk.selection.follow
-        self._earlier = walk.deduplicator.roots_covering(found.real)
+        self._earlier = walk.deduplicator.roots_covering(subfolder.real)
         self._identity: Identity = (0, 0)
-        self._prefix = os.path.join(found.path, "")
-        self._folder = Folder(found.path, "" if self._follow else root.path)
+        self._prefix = os.path.join(subfolder.path, "")
+        self._folder = Folder(subfolder.path, "" if self._follow else root.path)
 
     def entries(self) -> Iterator[Candidate | _Subfolder]:
         """Yield candidates, and folders to enter, in the order of their names' bytes."""
@@ -108,8 +108,8 @@ class _Listing:
             try:
                 keys = self._keys()
             except (OSError, ValueError) as error:
-                self._walk.deduplicator.add_unlisted_folder(self._found.real)
-                yield self._candidate(self._found.path, _folder_failure(error, self._found.path))
+                self._walk.deduplicator.add_unlisted_folder(self._subfolder.real)
+                yield self._candidate(self._subfolder.path, _folder_failure(error, self._subfolder.path))
                 return
             for key in keys:
                 name, kind = os.fsdecode(key[:-2]), key[-2:]
@@ -123,10 +123,10 @@ class _Listing:
         """Return names and kinds of the entries that are not skipped, sorted."""
         self._identity = identity(self._folder.status())
         if self._follow:
-            if self._entered.get(self._identity, self._found.depth + 1) <= self._found.depth:
+            if self._entered.get(self._identity, self._subfolder.depth + 1) <= self._subfolder.depth:
                 self._skip("again")
                 return []
-            self._entered[self._identity] = self._found.depth
+            self._entered[self._identity] = self._subfolder.depth
         with self._folder.scan() as listing:
             # Keeps names, not entries: 100,000 entries of os.scandir take 27 MB, their names 6 MB.
             return sorted(os.fsencode(entry.name) + kind for entry in listing if (kind := self._kind(entry)))
@@ -149,9 +149,9 @@ class _Listing:
         link.
         """
         limit = self._walk.selection.max_depth
-        if limit is not None and self._found.depth >= limit:
+        if limit is not None and self._subfolder.depth >= limit:
             return self._skip("too_deep")
-        if is_link or self._found.beyond:
+        if is_link or self._subfolder.beyond:
             real = self._real_path(name, is_link)
             if self._root.holds(real) and self._walk.deduplicator.covers_folder(self._root, real):
                 return self._skip("again")
@@ -194,14 +194,14 @@ class _Listing:
     def _is_duplicate(self, name: str) -> bool:
         """Return whether an earlier root yielded this file, or the file was recorded."""
         deduplicator = self._walk.deduplicator
-        if not (self._earlier or self._found.beyond or deduplicator.has_records_in(self._identity)):
+        if not (self._earlier or self._subfolder.beyond or deduplicator.has_records_in(self._identity)):
             return False
         status = self._folder.place(name).status()
         for root in self._earlier:
             is_new = self._walk.from_list and change_time_ns(status) >= root.began
             if not is_new and deduplicator.yielded(root, self._real_path(name), looks=lambda: True):
                 return True
-        if self._found.beyond:
+        if self._subfolder.beyond:
             return not deduplicator.record(self._identity, name, status)
         return deduplicator.is_recorded(self._identity, name, status)
 
@@ -213,11 +213,13 @@ class _Listing:
         roots = deduplicator.roots_covering(folder)
         if self._root.holds(real) and deduplicator.covers_folder(self._root, folder):
             roots.append(self._root)
-        given = any(deduplicator.yielded(root, real, lambda: self._looks_like_a_picture(name)) for root in roots)
-        given = given or not deduplicator.record(identity(os.stat(folder)), os.path.basename(real), status)
-        if given:
+        is_duplicate = any(deduplicator.yielded(root, real, lambda: self._looks_like_a_picture(name)) for root in roots)
+        is_duplicate = is_duplicate or not deduplicator.record(
+            identity(os.stat(folder)), os.path.basename(real), status
+        )
+        if is_duplicate:
             self._skip("again")
-        return given
+        return is_duplicate
 
     def _is_link(self, path: str) -> bool:
         return self._follow and os.path.islink(path)
@@ -234,10 +236,10 @@ class _Listing:
         return Candidate(path, trouble, named=named, root="" if self._follow else self._root.path)
 
     def _enter(self, name: str) -> _Subfolder:
-        found, path = self._found, self._path(name)
+        outer, path = self._subfolder, self._path(name)
         is_link = self._is_link(path)
         real = self._real_path(name, is_link)
-        return _Subfolder(path, real, self._path_below_root(name), found.depth + 1, found.beyond or is_link)
+        return _Subfolder(path, real, self._path_below_root(name), outer.depth + 1, outer.beyond or is_link)
 
     def _is_own_output(self, name: str, is_link: bool) -> bool:
         own_outputs = self._walk.selection.own_outputs
@@ -247,10 +249,10 @@ class _Listing:
         return self._prefix + name
 
     def _path_below_root(self, name: str) -> str:
-        return f"{self._found.below}/{name}" if self._found.below else name
+        return f"{self._subfolder.below}/{name}" if self._subfolder.below else name
 
     def _real_path(self, name: str, is_link: bool = False) -> str:
-        return os.path.realpath(self._path(name)) if is_link else os.path.join(self._found.real, name)
+        return os.path.realpath(self._path(name)) if is_link else os.path.join(self._subfolder.real, name)
 
 
 def _folder_failure(error: Exception, path: str) -> str:

@@ -1,5 +1,4 @@
-"""Removes duplicates: roots may overlap and lists may repeat a name, but each file is yielded once, where it is met
-first.
+"""Removes duplicates: roots may overlap and lists may repeat a name, but each file is yielded once.
 
 Files in folders are not recorded one by one. Whether an earlier root yielded a file follows from where that root lies
 and from the rules of the walk. Recorded are roots, files that were named, and files behind symbolic links.

@@ -1,6 +1,4 @@
-"""Reads a candidate: returns its bytes, or the reason why it cannot be read. Opens only regular local files, and
-URLs.
-"""
+"""Reads a candidate: returns its bytes, or the reason why it cannot be read. Opens only regular files and URLs."""
 
 from __future__ import annotations
 
