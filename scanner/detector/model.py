@@ -19,8 +19,9 @@ from scanner.detector.bundled import FACE_FINDER as FACE_FINDER
 from scanner.detector.bundled import bundled_models as bundled_models
 from scanner.detector.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
 from scanner.detector.onnx_file import read_model
-from scanner.detector.outputs import activation_error, calibrate, columns_of, output_error, to_logits
+from scanner.detector.outputs import activation_error, calibrate, output_error, to_logits
 from scanner.detector.runtime import RunOptions, deadline, open_session, why_no_cuda
+from scanner.detector.tensors import check_tensors
 from scanner.detector.trial import trial_failure, try_model
 from scanner.errors import FacescanError, first_line
 from scanner.imaging.crop import Box, Cut, judged_turn, shrink, square_round_face
@@ -167,7 +168,7 @@ class Detector:
         self._file, self._threads = file, threads
         try:
             self.card = read_card(self._session.get_modelmeta().custom_metadata_map, str(file))
-            self._takes_bytes = self._check_tensors(str(file))
+            self._takes_bytes = check_tensors(self._session, self.card, str(file))
         except UnicodeDecodeError as error:
             raise FacescanError(f"{file}: has names or metadata that are not UTF-8; export it again") from error
         first = self._session.get_inputs()[0].shape[0]
@@ -319,34 +320,6 @@ class Detector:
                 f"{file}: takes {self.batch} regions of {pixels} pixels at once, outside 1 to {MAX_BATCH_PIXELS} pixels"
                 "; export it with a free batch"
             )
-
-    def _check_tensors(self, file: str) -> dict[str, bool]:
-        """Hold the card against the graph; say which inputs take uint8."""
-        tensors = {tensor.name: tensor for tensor in self._session.get_inputs()}
-        named = {spec.name for spec in self.card.inputs}
-        if named != set(tensors):
-            raise FacescanError(f"{file}: the card's inputs {sorted(named)} are not the graph's {sorted(tensors)}")
-        outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
-        if self.card.output.name not in outputs:
-            raise FacescanError(f"{file}: the card's output {self.card.output.name!r} is none of {sorted(outputs)}")
-        if self.card.activation and self.card.activation not in outputs:
-            raise FacescanError(f"{file}: the card's activation {self.card.activation!r} is none of {sorted(outputs)}")
-        output, kind = outputs[self.card.output.name], self.card.output.kind
-        if output.type not in ("tensor(float)", "tensor(double)", "tensor(float16)"):
-            raise FacescanError(f"{file}: output {output.name} gives {output.type}, not floating-point numbers")
-        columns = output.shape[-1] if len(output.shape) > 1 else 1
-        if isinstance(columns, int) and columns not in columns_of(kind):
-            raise FacescanError(f"{file}: a {kind} over two labels, but {columns} columns in {output.shape}")
-        for spec in self.card.inputs:
-            height, width = spec.size
-            wanted = [height, width, 3] if spec.layout == "NHWC" else [3, height, width]
-            tensor = tensors[spec.name]
-            fits = len(tensor.shape) == 4 and all(
-                not isinstance(side, int) or side == want for side, want in zip(tensor.shape[1:], wanted, strict=True)
-            )
-            if not fits or tensor.type not in ("tensor(float)", "tensor(uint8)"):
-                raise FacescanError(f"{file}: input {spec.name} takes {tensor.type} {tensor.shape}, the card {wanted}")
-        return {name: tensor.type == "tensor(uint8)" for name, tensor in tensors.items()}
 
 
 def _score_noise(file: Path, sha256: str, threads: int, batch_size: int) -> None:
