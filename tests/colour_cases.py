@@ -1,6 +1,6 @@
-"""Files that say in many ways which colours they have, and how Chromium 156 shows each.
+"""Make files that declare their colour space in many ways, with the colours that Chromium 156 shows of each.
 
-`table()` is compared with a Chromium of this machine by tests/test_colour.py, so a new line needs no trust.
+tests/test_colour.py compares `table()` with an installed Chromium, so that a wrong line is found.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 def chart() -> Picture:
-    """Colours from all over the cube, 64 x 64."""
+    """Make a picture of 4,096 colours from all over the cube, RGB uint8 (64, 64, 3)."""
     levels = np.arange(0, 256, 17, dtype=np.uint8)
     return np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(64, 64, 3)
 
 
 def colorants(*primaries: tuple[float, float], white: tuple[float, float] = D65) -> Array:
-    """Linear light -> XYZ under D50 (Bradford)."""
+    """Compute the matrix from linear light to XYZ, adapted to D50 (Bradford), from chromaticities of RGB and white."""
     xyz = np.array([[x / y, 1, (1 - x - y) / y] for x, y in (*primaries, white)]).T
     scaled = xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3])
     return np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ D50 / (_BRADFORD @ xyz[:, 3])) @ _BRADFORD @ scaled
@@ -45,11 +45,12 @@ BT2020 = colorants((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
 
 
 def linear(code: Array) -> Array:
+    """Compute the linear light of sRGB codes (0..1)."""
     return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
 
 
 def shown(matrix: Array, curve: Callable[[Array], Array], pixels: Picture | None = None) -> Picture:
-    """How pixels of a space look in sRGB."""
+    """Compute how pixels of a space, given by matrix and curve, look in sRGB; the chart if there are none."""
     light = curve((chart() if pixels is None else pixels) / 255) @ matrix.T @ np.linalg.inv(SRGB).T
     light = np.clip(light, 0, 1)
     code = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -57,7 +58,7 @@ def shown(matrix: Array, curve: Callable[[Array], Array], pixels: Picture | None
 
 
 def stored(pixels: Picture, matrix: Array, curve: Callable[[Array], Array]) -> Picture:
-    """Pixels of a space that look as these do in sRGB; the curve is inverted by looking it up."""
+    """Compute pixels of a space that look like given ones of sRGB; the curve is inverted by interpolation."""
     light = np.clip(linear(pixels / 255) @ SRGB.T @ np.linalg.inv(matrix).T, 0, 1)
     codes = np.linspace(0, 1, 256)
     return (255 * np.interp(light, curve(codes), codes)).round().astype(np.uint8)
@@ -65,7 +66,7 @@ def stored(pixels: Picture, matrix: Array, curve: Callable[[Array], Array]) -> P
 
 @cache
 def looks() -> dict[str, Picture]:
-    """How the chart looks if a file is believed, by what it says."""
+    """Compute how the chart looks in each declared colour space, by a name that the cases refer to."""
     return {
         "as it is": chart(),
         "negative": 255 - chart(),
@@ -88,26 +89,32 @@ def looks() -> dict[str, Picture]:
 
 
 def _fixed(*values: float) -> bytes:
+    """Encode numbers as s15Fixed16."""
     return struct.pack(f">{len(values)}i", *(round(value * 65_536) for value in values))
 
 
 def xyz(values: Sequence[float]) -> bytes:
+    """Build an `XYZ ` tag."""
     return b"XYZ \x00\x00\x00\x00" + _fixed(*values)
 
 
 def curve(*values: int) -> bytes:
+    """Build a `curv` tag: linear without values, a gamma of one value, a table of several."""
     return b"curv\x00\x00\x00\x00" + struct.pack(f">I{len(values)}H", len(values), *values)
 
 
 def gamma(exponent: float) -> bytes:
+    """Build the tag of a power curve."""
     return curve(round(exponent * 256))
 
 
 def sampled(function: Callable[[Array], Array]) -> bytes:
+    """Build the tag of a curve with 1,024 samples."""
     return curve(*(65_535 * function(np.linspace(0, 1, 1024))).round().astype(int).tolist())
 
 
 def parametric(kind: int, *values: float) -> bytes:
+    """Build a `para` tag."""
     return b"para\x00\x00\x00\x00" + struct.pack(">HH", kind, 0) + _fixed(*values)
 
 
@@ -116,16 +123,17 @@ NEGATIVE_CURVE = sampled(lambda v: linear(1 - v))
 
 
 def named(name: str) -> bytes:
+    """Build a `desc` tag of version 2."""
     text = name.encode() + b"\x00"
     return b"desc\x00\x00\x00\x00" + struct.pack(">I", len(text)) + text + bytes(78)
 
 
 def icc(tags: Sequence[tuple[bytes, bytes]], **header: Any) -> bytes:
-    """An ICC profile.
+    """Build an ICC profile.
 
     Args:
         tags: names and contents.
-        header: fields that are not as usual: `space`, `pcs`, `kind`, `version`, `white`, `size`, `signature`, `count`.
+        header: unusual values of fields: `space`, `pcs`, `kind`, `version`, `white`, `size`, `signature`, `count`.
     """
     directory, body = b"", b""
     for name, content in tags:
@@ -141,7 +149,7 @@ def icc(tags: Sequence[tuple[bytes, bytes]], **header: Any) -> bytes:
 
 
 def by_matrix(matrix: Array, *curves: bytes, more: Sequence[tuple[bytes, bytes]] = (), **header: Any) -> bytes:
-    """A profile of colorants and one curve, or three."""
+    """Build a profile of a matrix and one curve, or three; `more` tags come first."""
     curves = curves * 3 if len(curves) == 1 else curves
     columns = [(colour + b"XYZ", xyz(matrix[:, i])) for i, colour in enumerate(RGB)]
     tones = [(colour + b"TRC", curves[i]) for i, colour in enumerate(RGB)]
@@ -149,18 +157,19 @@ def by_matrix(matrix: Array, *curves: bytes, more: Sequence[tuple[bytes, bytes]]
 
 
 def grey(tone: bytes, **header: Any) -> bytes:
+    """Build a profile of grey with one curve."""
     return icc([(b"desc", named("Test grey")), (b"kTRC", tone)], space=b"GRAY", **header)
 
 
 def lab(rgb: Array) -> Array:
-    """CIELAB of sRGB."""
+    """Compute CIELAB of sRGB codes (0..1)."""
     light = linear(rgb) @ SRGB.T / np.array(D50)
     f = np.where(light > 216 / 24389, np.cbrt(light), (24389 / 27 * light + 16) / 116)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
 def grid(colours: Callable[[Array], Array], inputs: int = 3, points: int = 17) -> tuple[bytes, Array]:
-    """The head of a table, up to the kind of its numbers, and CIELAB at its points."""
+    """Build the beginning of a table, up to its matrix or curves, and compute CIELAB at its points."""
     device = np.stack(np.meshgrid(*[np.linspace(0, 1, points)] * inputs, indexing="ij"), axis=-1)
     return bytes([inputs, 3, points, 0]), lab(colours(device))
 
@@ -169,13 +178,14 @@ IDENTITY = _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
 
 
 def table_8(colours: Callable[[Array], Array], inputs: int = 3, points: int = 17, matrix: bytes = IDENTITY) -> bytes:
+    """Build a table of 8 bits (`mft1`) that shows device colours as `colours` (sRGB) does."""
     head, values = grid(colours, inputs, points)
     encoded = (values * [2.55, 1, 1] + [0, 128, 128]).round().clip(0, 255).astype(np.uint8).tobytes()
     return b"mft1" + bytes(4) + head + matrix + bytes(range(256)) * inputs + encoded + bytes(range(256)) * 3
 
 
 def table_mab(colours: Callable[[Array], Array], tone: bytes = curve()) -> bytes:
-    """A table of version 4, with curves on all sides of it."""
+    """Build a table of version 4 (`mAB `), with curves on all sides of it."""
     head, values = grid(colours)
     encoded = (65_535 * (values / [100, 255, 255] + [0, 128 / 255, 128 / 255])).round().clip(0, 65_535)
     points = bytes([17, 17, 17]) + bytes(13) + b"\x02\x00\x00\x00" + encoded.astype(">u2").tobytes()
@@ -185,23 +195,27 @@ def table_mab(colours: Callable[[Array], Array], tone: bytes = curve()) -> bytes
 
 
 def by_table(content: bytes, name: bytes = b"A2B0", more: Sequence[tuple[bytes, bytes]] = (), **header: Any) -> bytes:
+    """Build a profile of one table; `more` tags come behind it."""
     return icc([(b"desc", named("Test table")), (name, content), *more], pcs=b"Lab ", **header)
 
 
 def inverse(device: Array) -> Array:
+    """Compute the negative of device colours."""
     return 1 - device
 
 
 def inks(device: Array) -> Array:
-    """Mix sRGB of cyan, magenta, yellow and black, as simple as can be."""
+    """Compute sRGB of cyan, magenta, yellow and black by the simplest mixture."""
     return (1 - device[..., :3]) * (1 - device[..., 3:])
 
 
 def inverse_inks(device: Array) -> Array:
+    """Compute the negative of what `inks` shows."""
     return 1 - inks(device)
 
 
 def cicp_tag(primaries: int, transfer: int) -> bytes:
+    """Build a `cicp` tag."""
     return b"cicp\x00\x00\x00\x00" + bytes([primaries, transfer, 0, 1])
 
 
@@ -210,7 +224,7 @@ POSITIVE_TAGS = [(c + b"XYZ", xyz(SRGB[:, i])) for i, c in enumerate(RGB)] + [(c
 CMYK = by_table(table_8(inks, 4, 9), space=b"CMYK", kind=b"prtr")
 CMYK_NEGATIVE = by_table(table_8(inverse_inks, 4, 9), space=b"CMYK", kind=b"prtr")
 
-# Profiles of colours, how the chart looks with each, and what the row says.
+# Profiles for RGB, the name in `looks` of what Chromium shows of the chart, and the state in the row; by name.
 PROFILES: dict[str, tuple[bytes, str, str]] = {
     "srgb": (by_matrix(SRGB, SRGB_CURVE), "as it is", "srgb"),
     "srgb, sampled": (by_matrix(SRGB, sampled(linear)), "as it is", "srgb"),
@@ -275,30 +289,34 @@ PROFILES: dict[str, tuple[bytes, str, str]] = {
 
 @cache
 def plain(kind: str) -> bytes:
-    """The chart, without a word of its colours."""
+    """Encode the chart without a colour space."""
     best = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}
     return encode(chart(), kind, **best.get(kind, {"quality": 100, "subsampling": "4:4:4"} if kind == "AVIF" else {}))
 
 
 def png(*chunks: bytes, base: bytes = b"") -> bytes:
+    """Build a PNG with chunks before its pixels."""
     base = base or plain("PNG")
     return base[:33] + b"".join(chunks) + base[33:]
 
 
 def iccp(profile: bytes, name: bytes = b"test", method: bytes = b"\x00") -> bytes:
+    """Build the chunk of a profile."""
     return png_chunk(b"iCCP", name + b"\x00" + method + zlib.compress(profile))
 
 
 def gama(value: float) -> bytes:
+    """Build a gAMA chunk."""
     return png_chunk(b"gAMA", struct.pack(">I", round(value * 100_000)))
 
 
 def chrm(*points: tuple[float, float]) -> bytes:
-    """White, red, green and blue."""
+    """Build a cHRM chunk from chromaticities of white, red, green and blue."""
     return png_chunk(b"cHRM", struct.pack(">8I", *(round(v * 100_000) for point in points for v in point)))
 
 
 def cicp(*values: int) -> bytes:
+    """Build a cICP chunk."""
     return png_chunk(b"cICP", bytes(values))
 
 
@@ -355,10 +373,12 @@ PNGS: dict[str, tuple[bytes, str, str]] = {
 
 
 def app2(number: int, total: int, part: bytes) -> bytes:
+    """Build one of `total` segments of a profile."""
     return segment(b"ICC_PROFILE\x00" + bytes([number, total]) + part, 0xE2)
 
 
 def jpeg(*segments: bytes, base: bytes = b"") -> bytes:
+    """Build a JPEG with segments before all others."""
     base = base or plain("JPEG")
     return base[:2] + b"".join(segments) + base[2:]
 
@@ -380,7 +400,7 @@ JPEGS: dict[str, tuple[bytes, str, str]] = {
 
 
 def webp(flags: int, *profiles: bytes) -> bytes:
-    """A WebP with an extended header and profiles before its pixels."""
+    """Build a WebP with an extended header and profiles before its pixels."""
     chunks = b"VP8X\x0a\x00\x00\x00" + bytes([flags, 0, 0, 0]) + (63).to_bytes(3, "little") * 2
     for profile in profiles:
         chunks += b"ICCP" + struct.pack("<I", len(profile)) + profile + bytes(len(profile) % 2)
@@ -396,7 +416,7 @@ WEBPS: dict[str, tuple[bytes, str, str]] = {
 
 
 def bmp(profile: bytes, kind: bytes = b"DEBM") -> bytes:
-    """A BMP of version 5, with a profile behind its pixels."""
+    """Build a BMP of version 5, with a profile behind its pixels."""
     pixels = chart()[::-1, :, ::-1].tobytes()
     head = struct.pack("<IiiHHIIiiII", 124, 64, 64, 1, 24, 0, len(pixels), 2835, 2835, 0, 0) + bytes(16) + kind
     head = head.ljust(112, b"\x00") + struct.pack("<III", 124 + len(pixels), len(profile), 0)
@@ -411,15 +431,17 @@ BMPS: dict[str, tuple[bytes, str, str]] = {
 
 
 def nclx(primaries: int, transfer: int, matrix: int = 6) -> bytes:
+    """Build the box of code points."""
     return box(b"colr", b"nclx" + struct.pack(">HHHB", primaries, transfer, matrix, 0x80))
 
 
 def embedded(profile: bytes, kind: bytes = b"prof") -> bytes:
+    """Build the box of a profile."""
     return box(b"colr", kind + profile)
 
 
 def recoloured(code_points: bytes, base: bytes = b"") -> bytes:
-    """An AVIF with other code points than Pillow gave it; they are as long."""
+    """Replace the code points that Pillow wrote into an AVIF by others of the same length."""
     base = base or plain("AVIF")
     at = base.index(b"colrnclx") - 4
     return base[:at] + code_points + base[at + len(code_points) :]
@@ -449,7 +471,7 @@ AVIFS: dict[str, tuple[bytes, str, str]] = {
 
 
 def table() -> dict[str, tuple[str, bytes, str, str]]:
-    """Format, file, look and what the row says, by name."""
+    """Return format, file, name in `looks` and state in the row of each case, by name."""
     files = {"png": PNGS, "jpeg": JPEGS, "webp": WEBPS, "bmp": BMPS, "avif": AVIFS}
     return {
         **{f"profile {name}": ("png", png(iccp(p)), look, state) for name, (p, look, state) in PROFILES.items()},
