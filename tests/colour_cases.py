@@ -133,7 +133,8 @@ def icc(tags: Sequence[tuple[bytes, bytes]], **header: Any) -> bytes:
 
     Args:
         tags: names and contents.
-        header: unusual values of fields: `space`, `pcs`, `kind`, `version`, `white`, `size`, `signature`, `count`.
+        header: fields with other values than usual: `space`, `pcs`, `kind`, `version`, `white`, `size`, `signature`,
+            `count`.
     """
     directory, body = b"", b""
     for name, content in tags:

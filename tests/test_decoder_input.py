@@ -130,7 +130,7 @@ def test_a_jpeg_that_cannot_hold_its_pixels_is_not_decoded():
 
 @pytest.mark.parametrize(
     ("kept", "outcome"),
-    # Of libjpeg's ten scans, the first five have all coefficients, but for their lowest bits.
+    # The first five of libjpeg's ten scans hold all coefficients, but for their lowest bits.
     [(1, 0.98), (2, 0.91), (4, 0.91), (5, "late_scans_missing"), (9, "late_scans_missing"), (10, "")],
 )
 @pytest.mark.parametrize("marked", [True, False])
