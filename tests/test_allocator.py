@@ -1,4 +1,4 @@
-"""What the allocator keeps, told by the page faults of a process of its own."""
+"""The memory that the allocator keeps shows in the page faults of a separate process."""
 
 from __future__ import annotations
 

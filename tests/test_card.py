@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself: read whole, or refused with all that is wrong."""
+"""A model card is read completely, or refused with all that is wrong."""
 
 from __future__ import annotations
 

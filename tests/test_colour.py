@@ -1,4 +1,4 @@
-"""Pictures in other colour spaces than sRGB, as Chromium shows them."""
+"""Pictures in other colour spaces than sRGB look as in Chromium."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_tiffs_have_profiles():
 
 
 def test_16_bits_of_linear_light_keep_their_shadows():
-    """In 8 bits, the darkest that is not black would be a level of 13."""
+    """In 8 bits, the darkest colour that is not black would be level 13."""
     ramp = np.tile(np.arange(256, dtype=np.float64) / 255, (4, 1))
     light = (65_535 * colour_cases.linear(ramp)).round().astype(np.uint16)
     stored = cv2.imencode(".png", np.dstack([light] * 3))[1].tobytes()
@@ -126,7 +126,7 @@ def test_16_bits_of_linear_light_keep_their_shadows():
 
 
 def test_light_above_white_is_toned_down():
-    """Bright colours of PQ and HLG pictures, as far as Chromium shows them the same: greys."""
+    """Greys of PQ and HLG pictures are compared: Chromium shows bright colours differently."""
     ramp = np.tile(np.arange(0, 256, dtype=np.uint8)[None, :, None], (4, 1, 3))
     for transfer, shown in ((16, {60: 26, 108: 90, 132: 142, 156: 206, 192: 255}), (18, {60: 39, 120: 92, 192: 189})):
         picture = decode(colour_cases.png(colour_cases.cicp(9, transfer, 0, 1), base=encode(ramp, "PNG"))).picture
@@ -158,7 +158,7 @@ def test_only_tables_and_inks_need_pillow(tmp_path):
 
 
 def test_a_face_in_other_colours_is_judged_as_in_srgb(facescan, tmp_path):
-    """All but the first are stored so that they look alike: after conversion back, to a level or two."""
+    """All but the first picture are stored so that they look alike after conversion, to a level or two."""
     face = np.asarray(Image.open(EXAMPLES / "generated_3.jpg").convert("RGB"))
     spaces = {
         "p3": colour_cases.P3,
@@ -206,7 +206,7 @@ def test_any_damage_to_a_profile_leaves_a_picture(draw):
 
 @pytest.mark.parametrize("name", ["p3", "negative", "srgb"])
 def test_heics_have_profiles(name):
-    """Telephones write them, in Display P3."""
+    """Telephones write HEICs in Display P3."""
     pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heif")
     profile, look, state = colour_cases.PROFILES[name]
     picture = Image.fromarray(colour_cases.chart())

@@ -1,4 +1,4 @@
-"""The geometry between a picture and what a model sees of it."""
+"""The geometry between a picture and the pixels that a model gets of a face."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SIDES = st.integers(1, 300)
 
 @st.composite
 def picture_and_box(draw):
-    """A picture's size, and a box that lies inside of it."""
+    """Draw a picture's size, and a box inside of it."""
     width, height = draw(SIDES), draw(SIDES)
     x, y = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
     return width, height, (x, y, draw(st.integers(1, width - x)), draw(st.integers(1, height - y)))
 
 
 def cut(size, box, margin, edge="clamp"):
-    """Left, top and side of the square."""
+    """Return left, top and side of the square."""
     square = square_round_face(size, box, margin, edge)
     return square.left, square.top, square.side
 
@@ -106,7 +106,7 @@ def test_what_lies_outside_is_filled(astronaut):
 @pytest.mark.parametrize("box", [(180, 62, 89, 112), (0, 0, 90, 112), (400, 430, 112, 82), (10, 10, 490, 500)])
 @pytest.mark.parametrize("turn", [90, 180, -90])
 def test_a_turned_face_is_cut_out_as_if_it_were_upright(astronaut, box, edge, turn):
-    """The picture and the box turned clockwise, the cut turned back."""
+    """The picture and the box are turned clockwise, and the cut is turned back."""
     x, y, w, h = box
     turned = np.rot90(astronaut, -turn // 90)
     place = {90: (512 - y - h, x, h, w), 180: (512 - x - w, 512 - y - h, w, h), -90: (y, 512 - x - w, h, w)}[turn]
@@ -142,11 +142,11 @@ def test_small_tilts_are_left_and_quarter_turns_are_exact(turn, judged):
 
 
 @pytest.mark.parametrize(
-    ("size", "box", "room"),
+    ("size", "box", "margin"),
     [((300, 200), (0, 0, 100, 80), 0.5), ((200, 100), (0, 0, 90, 100), 0.0), ((80, 100), (0, 0, 80, 100), -0.1)],
 )
-def test_the_room_round_a_face(size, box, room):
-    assert available_margin(size, box) == pytest.approx(room)
+def test_the_margin_that_a_picture_has_round_a_face(size, box, margin):
+    assert available_margin(size, box) == pytest.approx(margin)
 
 
 @pytest.mark.parametrize("resize", [shrink, shrink_fast])
@@ -191,6 +191,6 @@ def test_enlarging_is_bilinear():
 
 
 def test_a_cut_out_of_a_picture_shrinks_like_a_copy(astronaut):
-    """A crop is a view with the strides of the whole."""
+    """A crop is a NumPy view with the strides of the whole picture."""
     view = astronaut[10:490, 20:500]
     assert np.array_equal(shrink(view, 50, 50), shrink(view.copy(), 50, 50))

@@ -1,4 +1,4 @@
-"""Bytes -> upright RGB picture, or the reason why not; Pillow is the reference."""
+"""Bytes are decoded to an upright RGB picture, or to a reason why not; Pillow is the reference."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_pictures_are_turned_upright(kind, orientation):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_orientation_of_a_16_bit_tiff_is_not_applied_twice(orientation):
-    """OpenCV reads deep TIFFs another way than 8-bit ones."""
+    """OpenCV reads 16-bit TIFFs in another way than 8-bit ones."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encode(scene()[..., 0].astype(np.uint16) * 257, "TIFF", exif=exif)
@@ -101,7 +101,7 @@ def test_hidden_colours_stay_hidden():
 
 
 def share_of(reason):
-    """What is missing, of a reason that says so."""
+    """Return the missing share (0..1) that a reason names."""
     kind, _, share = reason.partition(":")
     assert kind == "truncated"
     return float(share or "nan")
@@ -122,7 +122,7 @@ def test_a_cut_file_is_truncated_unless_all_pixels_are_there(name, part):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
 def test_a_download_that_was_never_finished_is_truncated(kind):
-    """Its size is right already; the rest is zeros."""
+    """The file has its final size already; the rest is zeros."""
     data = encode(noise(120, 90), kind)
     decoded = decode(data[: len(data) // 2] + bytes(len(data) // 2))
     assert decoded.picture is None
@@ -211,7 +211,7 @@ SOUND, NOISE = bytes((3 * WIDTH + 1) * HEIGHT), noise(200, 200).tobytes()
 @pytest.mark.parametrize("pixels", [b"", zlib.compress(b""), b"garbage!"], ids=["none", "too few", "not packed"])
 @pytest.mark.parametrize("second", [SOUND, NOISE], ids=["sound", "noise"])
 def test_a_broken_animation_is_corrupt_and_not_the_end_of_the_process(pixels, second):
-    """Of animated PNGs, OpenCV 5.0 shows another frame for the first, and dies of a segmentation fault on the noise."""
+    """OpenCV 5.0 shows another frame than the first, and crashes on the noise."""
     frame = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
     chunks = [
         png_chunk(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)),
@@ -233,7 +233,7 @@ def test_tiny_pictures_decode(side):
 
 @pytest.mark.parametrize("name", ["avif", "avif grey", "avif alpha"])
 def test_an_avif_that_claims_more_bits_than_it_has_shows_nothing_from_memory(name):
-    """OpenCV 5.0 leaves half of such a picture as it finds it."""
+    """OpenCV 5.0 leaves half of such a picture uninitialised."""
     data = bytearray(pictures()[name])
     for box in (b"av1C", b"pixi"):
         at = -1
@@ -280,13 +280,13 @@ TILED = {256: 60, 257: 44, 258: 8, 259: 1, 262: 2, 277: 3, 322: 64, 323: 48, 324
     ],
 )
 def test_tiffs_that_opencv_reads_wrong_never_reach_it(tags, reason):
-    """Of deep planes and of unnamed channels, it would show what the memory held before."""
+    """OpenCV would show uninitialised memory for deep planes and for unnamed channels."""
     tags = {tag: number for tag, number in (TILED | tags).items() if number}
     assert decode(tiff_of(tags, bytes(64 * 48 * 8))).reason == reason
 
 
 def test_a_tiff_cannot_hide_its_bits_behind_others():
-    """Libtiff looks at one for each channel, and not at what follows."""
+    """Libtiff reads one number for each channel, and ignores those behind."""
     bits = struct.pack("<5H", 64, 64, 64, 64, 8)
     data = tiff_of(TILED | {258: 8, 277: 4, 322: 2**24, 323: 8, 339: 1}, bits + bytes(64 * 48 * 8))
     data = data.replace(struct.pack("<HHII", 258, 4, 1, 8), struct.pack("<HHII", 258, 3, 5, 8))
@@ -294,7 +294,7 @@ def test_a_tiff_cannot_hide_its_bits_behind_others():
 
 
 def test_a_png_cannot_hide_its_size_behind_an_animation():
-    """Which is taken out before it is decoded: the numbers in it must not pass for the picture's."""
+    """The animation is removed before decoding: numbers in it must not be taken for the picture's size."""
     png = pictures()["png"]
     data = png[:8] + png_chunk(b"acTL", struct.pack(">II", 1, 1)) + png[8:]
     assert decode(data, max_pixels=WIDTH * HEIGHT - 1).reason == "corrupt"
@@ -312,7 +312,7 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], r
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the peak of memory")
 def test_a_png_gets_no_memory_for_what_it_announces_behind_its_end(tmp_path):
-    """Of one that shows nothing before its end, OpenCV 5.0 reads on, and makes room for 1.6 GB here."""
+    """OpenCV 5.0 reads on behind the end of a PNG without pixels, and would allocate 1.6 GB here."""
     announced = struct.pack(">I4s", 0x6000FFFF, b"IDAT") + bytes(40)
     (tmp_path / "a.png").write_bytes(pictures()["png"][:33] + PNG_END + announced)
     call = [sys.executable, "-c", PEAK, str(tmp_path / "a.png")]
@@ -344,7 +344,7 @@ def test_a_broken_orientation_leaves_the_picture_as_it_is():
     ids=["gif", "png", "avif", "tiff", "jpeg"],
 )
 def test_what_costs_much_is_told_like_the_rest(data, reason):
-    """Small here; how large it may be, only a limit of time and memory can say."""
+    """The files are small here; only limits of time and memory bound the cost of larger ones."""
     assert decode(data).reason == reason
 
 
@@ -366,7 +366,7 @@ damages = st.lists(
 
 
 def damaged(data, other, damage):
-    """Flip, put, drop, double or zero some bytes; go on with those of another picture; cut off the rest."""
+    """Flip, replace, drop, double or zero some bytes; continue with those of another picture; cut off the rest."""
     for how, where, length, put in damage:
         at = where % (len(data) + 1)
         rest = data[at + length :]
@@ -414,7 +414,7 @@ def heic():
 
 
 class TestHeic:
-    """Through pillow-heif, if it is there."""
+    """Decoding by pillow-heif, if it is installed."""
 
     @pytest.fixture(autouse=True)
     def _opener(self):
@@ -459,6 +459,6 @@ def test_heic_without_its_library_is_unsupported(monkeypatch):
 
 
 def test_pillow_itself_tells_the_pictures_apart():
-    """The reference must notice what we test for."""
+    """Otherwise the reference would not notice a turned or mirrored picture."""
     stream = io.BytesIO(oriented("PNG", 3))
     assert difference(np.asarray(Image.open(stream)), reference(oriented("PNG", 3))) > 20

@@ -1,4 +1,4 @@
-"""Damaged files: those whose pixels are all there are judged, the others say what is missing."""
+"""Damaged files with all their pixels are judged; of other files, the row says how much is missing."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LITTLE = 1.5  # grey levels
 
 @cache
 def portrait() -> Image.Image:
-    """256 x 256."""
+    """Open a portrait of 256 x 256 pixels."""
     return Image.open(EXAMPLES / "generated_3.jpg").convert("RGB").resize((256, 256))
 
 
 @cache
 def jpegs() -> dict[str, bytes]:
-    """The same picture, coded in the ways that differ in where data may run out."""
+    """Encode the same picture in all ways in which JPEG data may run out at different places."""
     picture = portrait()
     return {
         "baseline": encode(picture, "JPEG", quality=85),
@@ -46,7 +46,7 @@ def jpegs() -> dict[str, bytes]:
 
 
 def scans(jpeg: bytes) -> list[int]:
-    """Where the scans of a JPEG begin, and where the last one ends."""
+    """Find the offsets where the scans of a JPEG begin, and where the last one ends."""
     starts, at = [], 2
     while at >= 0:
         at = jpeg.find(b"\xff\xda", at)
@@ -56,7 +56,7 @@ def scans(jpeg: bytes) -> list[int]:
 
 
 def share_of(data: bytes) -> float:
-    """What is missing of a picture that is refused for that."""
+    """Return the missing share (0..1) of a picture that is refused as truncated."""
     decoded = decode(data)
     assert decoded.picture is None
     kind, _, share = decoded.reason.partition(":")
@@ -65,7 +65,7 @@ def share_of(data: bytes) -> float:
 
 
 def coded(jpeg: bytes, share: float) -> bytes:
-    """A JPEG with the first part of its coded data, and nothing behind."""
+    """Cut a JPEG behind a share (0..1) of its coded data."""
     start = scans(jpeg)[0]
     return jpeg[: start + int((len(jpeg) - start) * share)].removesuffix(b"\xff")
 
@@ -102,8 +102,8 @@ def test_a_jpeg_with_a_hole_is_refused(name, filled):
 
 
 @pytest.mark.parametrize("name", jpegs())
-def test_a_few_missing_blocks_are_let_pass(name):
-    """Two bytes are a part of one block of 256."""
+def test_a_few_missing_blocks_are_accepted(name):
+    """Two bytes are part of one block of 256."""
     data = jpegs()[name]
     decoded = decode(data[:-4] + END)
     assert difference(decoded.picture, decode(data).picture) < LITTLE
@@ -114,7 +114,7 @@ def test_a_few_missing_blocks_are_let_pass(name):
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_plain_jpegs_are_whole(level, options, mode):
-    """The grey of missing blocks may be a picture's own, and coded data of plain areas may be zeros."""
+    """Real blocks may have the grey of missing ones, and plain areas may be coded into zeros."""
     data = encode(Image.new("RGB", (500, 300), (level, level, level)).convert(mode), "JPEG", **options)
     decoded = decode(data)
     assert (decoded.reason, decoded.damage) == ("", "")
@@ -122,7 +122,7 @@ def test_plain_jpegs_are_whole(level, options, mode):
 
 
 def test_a_jpeg_that_cannot_hold_its_pixels_is_not_decoded():
-    """Each block takes a bit at least: 12,000 x 12,000 pixels take 280 KB."""
+    """Each block takes at least one bit: 12,000 x 12,000 pixels take 280 KB."""
     jpeg = jpegs()["baseline"]
     at = jpeg.index(b"\xff\xc0") + 5
     assert share_of(jpeg[:at] + struct.pack(">HH", 12_000, 12_000) + jpeg[at + 4 :]) > 0.8
@@ -130,7 +130,7 @@ def test_a_jpeg_that_cannot_hold_its_pixels_is_not_decoded():
 
 @pytest.mark.parametrize(
     ("kept", "outcome"),
-    # Of libjpeg's ten scans, the first five have all coefficients, but for their lowest bits.
+    # The first five of libjpeg's ten scans hold all coefficients, but for their lowest bits.
     [(1, 0.98), (2, 0.91), (4, 0.91), (5, "late_scans_missing"), (9, "late_scans_missing"), (10, "")],
 )
 @pytest.mark.parametrize("marked", [True, False])
@@ -152,7 +152,7 @@ def test_half_of_the_first_progressive_scan_is_no_picture():
 
 
 def test_half_of_a_progressive_scan_counts_for_its_coefficients():
-    """The fifth has 58 of the luminance's 64."""
+    """The fifth scan holds 58 of the luminance's 64 coefficients."""
     data = encode(portrait(), "JPEG", quality=85, progressive=True)
     fifth, sixth = scans(data)[4:6]
     assert share_of(data[: (fifth + sixth) // 2] + END) == pytest.approx(0.5 * 58 / 64, abs=0.1)
@@ -160,7 +160,7 @@ def test_half_of_a_progressive_scan_counts_for_its_coefficients():
 
 @pytest.mark.parametrize("cut", [1, 4, 8, 12, 14, 18], ids=str)
 def test_a_png_whose_rows_are_all_there_is_judged(cut):
-    """Without its end, its last checksum, or zlib's."""
+    """The end, the last checksum, or zlib's checksum is missing."""
     data = encode(portrait(), "PNG")
     decoded = decode(data[:-cut])
     assert decoded.damage == "no_end_mark"
@@ -182,7 +182,7 @@ def test_a_png_says_how_many_rows_are_missing(kind, rest):
 
 
 def idat(png: bytes) -> list[bytes]:
-    """Contents of the chunks that hold pixels."""
+    """Return the contents of the chunks that hold pixels."""
     found, at = [], 8
     while at < len(png):
         length, kind = struct.unpack_from(">I4s", png, at)
@@ -241,7 +241,7 @@ def test_a_webp_says_how_much_is_missing(options, filled):
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_plain_webp_is_whole(level):
-    """A byte of zeros for every 10,000 pixels is how it is coded."""
+    """It has one zero byte for every 10,000 pixels."""
     data = encode(Image.new("RGB", (3000, 2000), (level, level, level)), "WEBP")
     assert decode(data).reason == ""
 
@@ -267,7 +267,7 @@ def test_a_bmp_says_how_many_rows_are_missing():
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
 @pytest.mark.parametrize("size", [2**30, 16_384], ids=["one strip", "strips"])
 def test_a_tiff_of_which_nine_tenths_are_zeros_is_refused(compression, size):
-    """As sparse files and torn downloads are; OpenCV shows black."""
+    """Sparse files and broken downloads look so; OpenCV shows black."""
     data = encode(portrait(), "TIFF", compression=compression, strip_size=size)
     directory = struct.unpack_from("<I", data, 4)[0]
     kept = directory // 10
@@ -277,7 +277,7 @@ def test_a_tiff_of_which_nine_tenths_are_zeros_is_refused(compression, size):
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits"])
 @pytest.mark.parametrize("level", [0, 255])
 def test_a_plain_tiff_is_whole(compression, level):
-    """Deflate may pack a plain area into zeros."""
+    """Deflate may pack a plain area into zeros, too."""
     pixels = np.full((1500, 1500, 3), level, np.uint8)
     pixels[700:] = noise(1500, 800)
     data = encode(Image.fromarray(pixels), "TIFF", compression=compression)
@@ -327,8 +327,8 @@ def test_a_row_says_that_its_file_is_damaged(here):
     assert rows("a.jpg", "b.jpg") == [first, second]  # from the cache
 
 
-def test_what_the_decoder_complains_of_is_heard(here):
-    """A hole in a scan of a progressive JPEG shows neither in its marks nor as grey."""
+def test_warnings_of_the_decoder_count(here):
+    """A hole in a scan of a progressive JPEG shows neither in the markers nor as grey."""
     data = encode(portrait(), "JPEG", quality=85, progressive=True)
     second = scans(data)[1]
     tables = data.index(b"\xff\xc4", second)
@@ -341,6 +341,6 @@ def test_what_the_decoder_complains_of_is_heard(here):
 
 
 def test_pillow_refuses_what_we_call_truncated():
-    """The reference must notice what we test for."""
+    """Otherwise the reference would not show that these files are damaged."""
     with pytest.raises(OSError, match="truncated"):
         Image.open(io.BytesIO(coded(jpegs()["baseline"], 0.4))).load()

@@ -1,4 +1,4 @@
-"""What decoding takes: no more than estimated, and small files cannot cost much."""
+"""Decoding takes no more memory than estimated, and small files cannot cost much."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ except MemoryError:
 @pytest.mark.parametrize("name", ["jpeg", "jpeg progressive", "png", "webp", "gif", "tiff lzw", "avif"])
 @pytest.mark.parametrize("megabytes", [2, 7])
 def test_lack_of_memory_is_never_taken_for_damage(tmp_path, name, megabytes):
-    """GIF, AVIF and others only say that they failed."""
+    """Decoders of GIF, AVIF and others only say that they failed."""
     file, small = tmp_path / "large", tmp_path / "small"
     file.write_bytes(LARGE[name]())
     small.write_bytes(pictures()[name.split()[0]])
@@ -127,7 +127,7 @@ def test_lack_of_memory_is_never_taken_for_damage(tmp_path, name, megabytes):
 
 
 def text_bomb(kind: bytes, chunks: int, behind: bool) -> bytes:
-    """60 x 44 pixels, and texts of 7.7 KB that are 7.9 MB when they are unpacked, as much as libpng keeps of each."""
+    """Make a PNG of 60 x 44 pixels with texts of 7.7 KB that unpack to 7.9 MB, as much as libpng keeps of each."""
     packed = zlib.compress(b"A" * 7_900_000, 9)
     heads = {b"zTXt": b"k%d\0\0", b"iTXt": b"k%d\0\1\0\0\0", b"iCCP": b"k%d\0\0"}
     texts = b"".join(png_chunk(kind, heads[kind] % i + packed) for i in range(chunks))
@@ -157,14 +157,14 @@ def test_texts_of_a_png_cost_no_memory(tmp_path, kind, behind):
 
 
 def jpeg_of_little(side: int) -> bytes:
-    """A progressive JPEG that announces much, has next to nothing, and looks at it 480 times."""
+    """Make a progressive JPEG of `side` x `side` pixels with almost no data and 480 scans."""
     data = jpeg_of_scans(470)
     at = data.index(b"\xff\xc2") + 5
     return data[:at] + struct.pack(">HH", side, side) + data[at + 4 :]
 
 
 def webp_of(width: int, height: int) -> bytes:
-    """A white WebP."""
+    """Make a white WebP."""
     return encode(Image.new("RGB", (width, height), "white"), "WEBP", lossless=True, method=0)
 
 
@@ -233,7 +233,7 @@ def test_what_the_track_of_an_avif_is_scaled_to_counts():
 
 
 @pytest.mark.parametrize(("name", "times"), [("jpeg", 1), ("png", 1), ("png 16 bit alpha", 2.5), ("avif", 3)])
-def test_room_is_that_of_plain_pixels(name, times):
+def test_the_budget_counts_plain_pixels(name, times):
     data = pictures()[name]
     header = read_header(data)
     pixels = header.width * header.height

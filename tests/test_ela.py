@@ -1,4 +1,4 @@
-"""Error Level Analysis against its definition, written out."""
+"""Error Level Analysis is compared with its definition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.pictures import noise
 
 
 def definition(picture, quality):
-    """Save as JPEG, load, subtract."""
+    """Compute error levels step by step: save as JPEG, load, subtract."""
     bgr = picture[..., ::-1].copy()
     again = cv2.imdecode(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
     return np.abs(bgr.astype(int) - again)[..., ::-1]
@@ -24,7 +24,7 @@ def test_error_levels_are_the_difference_to_a_copy_saved_once_more(astronaut, qu
     assert np.array_equal(levels, definition(astronaut, quality))
 
 
-def test_the_quality_is_90_unless_told(astronaut):
+def test_the_quality_is_90_by_default(astronaut):
     assert np.array_equal(error_levels(astronaut), definition(astronaut, 90))
 
 
@@ -89,7 +89,7 @@ def test_without_face_or_background_there_is_no_mean_of_it():
 
 
 def test_a_part_from_another_file_stands_out(astronaut):
-    """What the method is for: a patch that was never a JPEG, in a picture that was saved at the same quality."""
+    """The patch was never a JPEG, and the picture round it was saved at the same quality."""
     jpeg = cv2.imencode(".jpg", astronaut, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
     picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     picture[200:264, 200:264] = noise(64, 64) // 4 + 96

@@ -1,4 +1,4 @@
-"""Frames of animations and pages of documents: counted in the container, decoded one by one."""
+"""Frames of animations and pages of documents are counted in the container and decoded one by one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DARK, BRIGHT = scene() // 4, scene() // 4 + 190
 
 
 def moving(count: int) -> list[np.ndarray]:
-    """A square that wanders over the scene: encoders store only the part that changes."""
+    """Make pictures of a square that moves over the scene: encoders store only the part that changes."""
     frames = []
     for i in range(count):
         picture = scene()
@@ -44,7 +44,7 @@ def test_frames_are_counted_and_decoded(kind, count):
 @pytest.mark.parametrize("disposal", [0, 1, 2])
 @pytest.mark.parametrize("blend", [0, 1])
 def test_transparent_frames_are_composed(kind, disposal, blend):
-    """As OpenCV does it; Pillow lays half transparent pixels over nothing as if that were black."""
+    """OpenCV is the reference; Pillow composes half transparent pixels with nothing as with black."""
     frames = []
     for i in range(4):
         pixels = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
@@ -104,7 +104,7 @@ def test_a_page_that_is_too_large_is_left_out():
 
 
 def test_a_gain_map_is_no_second_picture():
-    """Telephones add the brightness for bright screens as a picture of its own."""
+    """Telephones store the brightness for bright screens as a second picture."""
     data = animation("MPO", [scene(), DARK])
     assert count_frames(data, "jpeg") == 2
     second = data.rindex(b"\xff\xd8\xff")

@@ -1,4 +1,4 @@
-"""What a file says of itself, before any decoder runs."""
+"""Format, size and completeness are read from a file before any decoder runs."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ def test_what_is_no_picture_has_no_format(name):
     assert read_header(UNKNOWN[name]).format == ""
 
 
-# Of run-length rows nothing says how many bytes they are; the tables of a JPEG in a TIFF lie behind its strips.
-NOT_SEEN = {"bmp run length", "tiff jpeg"}
+# Run-length rows have no announced length; the tables of a JPEG in a TIFF lie behind its strips.
+COMPLETE_IN_ANY_LENGTH = {"bmp run length", "tiff jpeg"}
 
 
-@pytest.mark.parametrize("name", sorted(set(one_picture()) - NOT_SEEN))
+@pytest.mark.parametrize("name", sorted(set(one_picture()) - COMPLETE_IN_ANY_LENGTH))
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
 def test_a_cut_file_is_not_complete(name, part):
     data = pictures()[name]
@@ -108,7 +108,7 @@ def test_a_png_announces_its_size(width, height):
 
 
 def test_a_tiff_that_gives_a_tag_twice_is_believed_the_first_time():
-    """As libtiff does: else the announced size would not be the one that is decoded."""
+    """Libtiff does so: otherwise the size that is checked would not be the size that is decoded."""
     twice = [(256, 50_000), (256, 1), (257, 50_000), (257, 1)]
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in twice)
     header = read_header(b"II*\x00" + struct.pack("<IH", 8, len(twice)) + entries + bytes(4))
@@ -116,7 +116,7 @@ def test_a_tiff_that_gives_a_tag_twice_is_believed_the_first_time():
 
 
 def test_a_tiff_says_how_large_its_tiles_are():
-    """They may stick out of the picture by any amount, and a decoder holds the whole of one."""
+    """A tile may reach beyond the picture by any amount, and a decoder allocates all of it."""
     header = read_header(tiff_of({256: 60, 257: 44, 322: 30_000, 323: 20_000}))
     assert (header.width, header.height, header.tile_pixels) == (60, 44, 600_000_000)
 
@@ -132,20 +132,20 @@ def test_a_tiff_says_how_large_its_tiles_are():
     ids=["a frame of an animation", "another header", "a short one", "an empty one"],
 )
 def test_a_png_has_one_size_and_says_it_first(first):
-    """Else what we take for its size need not be what the decoder takes."""
+    """Otherwise the size that is checked need not be the size that is decoded."""
     png = png_that_announces(30_000, 30_000)
     assert read_header(png[:8] + first + png[8:]) == Header("png")
 
 
 def test_a_bitmap_header_of_unknown_length_is_none():
-    """OpenCV looks at all four bytes of the length, and finds the sides elsewhere."""
+    """OpenCV reads all four bytes of the length, and would read the size elsewhere."""
     bitmap = bytearray(encode(scene(), "BMP"))
     struct.pack_into("<I", bitmap, 14, 12 + 256)
     assert read_header(bytes(bitmap)).format == ""
 
 
-def test_a_box_ends_with_the_one_it_lies_in():
-    """Boxes that reach beyond it could make us walk the same bytes again and again."""
+def test_a_box_ends_with_the_box_around_it():
+    """Boxes that reach beyond their container could make the reader walk the same bytes many times."""
 
     def box(kind, content, size=0):
         return struct.pack(">I", size or 8 + len(content)) + kind + content
@@ -159,7 +159,7 @@ def test_a_box_ends_with_the_one_it_lies_in():
 
 
 def test_jpegs_of_too_many_scans_are_refused():
-    """Each costs a pass over all the pixels, and ten bytes are enough for one."""
+    """Each scan costs a pass over all pixels, and ten bytes are enough for a scan."""
     assert read_header(jpeg_of_scans(400)).refusal == ""
     assert read_header(jpeg_of_scans(600)).refusal == "too_many_scans:over_500"
 

@@ -1,4 +1,4 @@
-"""Model files that lie, lead elsewhere, never end or eat memory: refused in one line, before anything is written."""
+"""Model files that lie, name other files, never end or take all memory are refused in one line, before any output."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def save(
 
 
 def elsewhere(location: str) -> TensorProto:
-    """Weights of a model, in `secret.bin` of the folder that the scan stands in."""
+    """Make weights that lie in `secret.bin` of the scan's current folder."""
     tensor = TensorProto(name="secret", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=location)
     return tensor
@@ -137,7 +137,7 @@ def loops_in_a_branch(file: Path) -> None:
 
 
 def laughs(file: Path) -> None:
-    """Functions that call the next one twice: two to the power of thirty nodes in a few kilobytes."""
+    """Save functions that call the next one twice: two to the power of thirty nodes in a few kilobytes."""
     functions = []
     for i in range(30):
         calls = [helper.make_node(f"f{i + 1}", [a], [b], domain="evil") for a, b in (("in", "half"), ("half", "out"))]
@@ -147,14 +147,14 @@ def laughs(file: Path) -> None:
 
 
 def inside(number: int, content: bytes) -> bytes:
-    """A field of a protobuf message."""
+    """Build a field of a protobuf message."""
     size = len(content)
     sevens = [size >> 7 * i & 127 for i in range(max(1, -(-size.bit_length() // 7)))]
     return bytes([number << 3 | 2, *(seven | 128 for seven in sevens[:-1]), sevens[-1]]) + content
 
 
 def nested(file: Path) -> None:
-    """A graph in an attribute of a node in a graph, two thousand times."""
+    """Save a graph in an attribute of a node in a graph, two thousand times."""
     graph = b""
     for _ in range(2000):
         graph = inside(1, inside(4, b"If") + inside(5, inside(6, graph)))
@@ -216,7 +216,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.fixture
 def refusal(tmp_path, monkeypatch, capfd, cache_folder):
-    """What the command says of `m.onnx`; that all is as it was yesterday is asserted here."""
+    """Return the command's message about `m.onnx`; and check that it changed no file."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -268,12 +268,12 @@ def test_a_name_is_shown_on_one_line(refusal):
 
 
 def mean(*axes: int, name: str = "mean") -> onnx.NodeProto:
-    """Of the pictures, over these axes; over all if there are none. Without them it is one for each picture."""
+    """Make a node of the mean of the pictures over these axes; over all axes if none are given."""
     return helper.make_node("ReduceMean", ["picture"], [name], keepdims=0, **({"axes": axes} if axes else {}))
 
 
 def then(op: str, *names: str, **attributes: Any) -> onnx.NodeProto:
-    """A node: names of its inputs and, the last one, of its output."""
+    """Make a node; `names` are those of its inputs and, last, of its output."""
     return helper.make_node(op, names[:-1], names[-1:], **attributes)
 
 
@@ -282,7 +282,7 @@ def as_column(name: str, to: str = "score") -> onnx.NodeProto:
 
 
 def grown_by(*nodes: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """A score of each picture, plus the mean of something large that these nodes make."""
+    """Add the mean of something large, which these nodes make, to each picture's score."""
     return [
         MEAN,
         *nodes,
@@ -297,7 +297,7 @@ def scalar(name: str, value: Any, dtype: Any = np.int64) -> TensorProto:
 
 
 def places(after: int) -> list[TensorProto]:
-    """Weights of `added_from`."""
+    """Return the weights of `added_from`."""
     return [scalar("zero", 0), scalar("one", 1), scalar("after", after, np.float32), scalar("third", 1 / 3, np.float32)]
 
 
@@ -499,7 +499,7 @@ def test_a_graph_that_does_what_no_detector_does_is_refused(refusal, name):
 
 
 def test_the_batch_that_a_scan_uses_is_tried(tmp_path):
-    """The thirteenth place is there only for who asks for a larger batch."""
+    """Only a larger batch than usual has a thirteenth place."""
     file = tmp_path / "m.onnx"
     save(file, [MEAN, *added_from("place", 11), as_column("sum")], places(11))
     assert Detector(file).card.name == "tiny"
@@ -531,7 +531,7 @@ def test_a_model_that_never_answers_is_refused(refusal, endless_model, monkeypat
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_model_that_never_answers_can_be_interrupted(tmp_path, endless_model, number):
-    """Long before the time that a trial may take is over. Nothing is left behind."""
+    """The interrupt ends the trial long before its time is over, and leaves nothing behind."""
     (tmp_path / "a.png").write_bytes(encode(scene(), "PNG"))
     call = [sys.executable, "-m", "scanner", "a.png", "--model", endless_model, "-o", "r.csv"]
     process = subprocess.Popen(call, cwd=tmp_path, env=clean_environment(), stderr=subprocess.PIPE)
@@ -556,7 +556,7 @@ def test_a_model_that_crashes_onnx_runtime_is_refused(refusal, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a fault is injected by forking a patched process")
 def test_bundled_models_are_not_tried(monkeypatch):
-    """They cost no time; and a copy is as good as the file itself, whatever its name."""
+    """A trial takes time. A copy of a bundled model, with any name, needs none, either."""
     monkeypatch.setattr(Detector, "score_noise", lambda *_: os.abort())
     for name in model_module.bundled_models():
         assert Detector(model_module.find_model(name)).card.name == name
@@ -612,7 +612,7 @@ def test_names_that_are_not_utf_8_are_refused(refusal, text):
 
 
 def test_what_looks_like_another_format_is_read_as_onnx(tmp_path):
-    """ONNX Runtime's own format, which is told by these four bytes, is never looked through."""
+    """These four bytes mark ONNX Runtime's other format, which is never checked."""
     file = write_model(tmp_path / "m.onnx")
     file.write_bytes(inside(2, b"..ORTM") + file.read_bytes())
     assert file.read_bytes()[4:8] == b"ORTM"

@@ -1,4 +1,4 @@
-"""Detectors against ONNX Runtime called directly, on tensors made here by the words of the card."""
+"""Detectors are compared with ONNX Runtime called directly, on tensors made here as the card describes them."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ MODELS = {
 
 
 def pictures(count: int) -> list[np.ndarray]:
-    """As large as the models' inputs, so that nothing is resized."""
+    """Make pictures as large as the models' inputs, so that nothing is resized."""
     return [cv2.GaussianBlur(noise(WIDTH, HEIGHT, seed), (0, 0), 1) for seed in range(count)]
 
 
 def tensor(picture: np.ndarray, spec: dict, dtype: str) -> np.ndarray:
-    """An input by the words of the card, one value at a time where it matters, in double precision."""
+    """Make an input as the card describes it, value by value where it matters, in double precision."""
     if spec["content"] == "ela":
         quality, alpha, beta = (spec["ela"][key] for key in ("quality", "alpha", "beta"))
         jpeg = cv2.imencode(".jpg", picture[..., ::-1].copy(), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
@@ -86,7 +86,7 @@ def tensor(picture: np.ndarray, spec: dict, dtype: str) -> np.ndarray:
 
 
 def expected(file: Path, picture: np.ndarray, options: dict) -> float:
-    """The calibrated probability of fake of one picture."""
+    """Compute the calibrated probability of fake of one picture."""
     values = card(**{key: value for key, value in options.items() if key not in ("columns", "dtype", "graph_size")})
     feeds = {spec["name"]: tensor(picture, spec, options.get("dtype", "float")) for spec in values["inputs"]}
     output = ort.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, feeds)[0][0].astype(float)
@@ -102,7 +102,7 @@ def expected(file: Path, picture: np.ndarray, options: dict) -> float:
 
 @pytest.fixture(params=MODELS)
 def model(request, tmp_path):
-    """A model's file, and what it was made with."""
+    """Return a model's file, and the options that it was made with."""
     options = MODELS[request.param]
     return write_model(tmp_path / "tiny.onnx", **options), options
 

@@ -1,4 +1,4 @@
-"""How a picture has to be turned, as Chromium turns it."""
+"""Pictures are turned upright as Chromium turns them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.chromium import drawn
 from tests.pictures import scene
 
 
-def seen(picture):
-    """The orientation that makes a picture of the scene."""
+def find_orientation(picture):
+    """Find the orientation with which a picture shows the scene."""
     shapes = {turn: turn_upright(scene(), turn) for turn in range(1, 9)}
     alike = {
         turn: np.abs(made - picture.astype(int)).mean() for turn, made in shapes.items() if made.shape == picture.shape
@@ -24,14 +24,14 @@ def seen(picture):
 @pytest.mark.parametrize("name", orientation_cases.table())
 def test_files_are_turned_as_chromium_turns_them(name):
     _, data, orientation = orientation_cases.table()[name]
-    assert seen(decode(data).picture) == orientation
+    assert find_orientation(decode(data).picture) == orientation
 
 
 def test_the_table_is_what_chromium_does(browser):
     page = browser.new_page()
     wrong = {}
     for name, (kind, data, orientation) in orientation_cases.table().items():
-        shown = seen(drawn(page, data, kind))
+        shown = find_orientation(drawn(page, data, kind))
         if shown != orientation:
             wrong[name] = shown
     assert wrong == {}
@@ -40,7 +40,7 @@ def test_the_table_is_what_chromium_does(browser):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("channels", [0, 1, 2, 3, 4])
 def test_every_layout_is_turned(orientation, channels):
-    """Numpy is the reference: EXIF 5 to 8 are stored sideways, then rows or columns are reversed."""
+    """NumPy is the reference: EXIF 5 to 8 are stored sideways, then rows or columns are reversed."""
     pixels = np.arange(6 * 4 * max(channels, 1), dtype=np.uint16).reshape((6, 4, channels) if channels else (6, 4))
     expected = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     expected = expected[::-1] if orientation in (3, 4, 7, 8) else expected

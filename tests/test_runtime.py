@@ -1,4 +1,4 @@
-"""How many processors there are for us, where a container allows fewer than the machine has."""
+"""The processors of this process are counted, where a container allows fewer than the machine has."""
 
 from __future__ import annotations
 

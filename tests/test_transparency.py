@@ -1,4 +1,4 @@
-"""Files that are two pictures: one on white, or by their profile, and another on black, or without."""
+"""Files that show two pictures: on white and on black, or with and without their colour profile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ONE, OTHER = scene(SIZE, SIZE)[..., 0], 255 - scene(SIZE, SIZE)[::-1, :, 1]
 
 
 def two_in_one(on_white=ONE, on_black=OTHER):
-    """Grey with alpha: a lighter picture on white, a darker one on black."""
+    """Make grey with alpha that shows a light picture on white, and a dark one on black."""
     light, dark = on_white / 510 + 0.5, on_black / 510
     alpha = 1 - (light - dark)
     grey = np.divide(dark, alpha, out=np.zeros_like(dark), where=alpha > 0)
@@ -34,7 +34,7 @@ def test_a_picture_that_is_another_on_black_is_both(kind):
     assert difference(black[..., 0], dark) < 2
 
 
-def test_16_bits_are_no_other_matter():
+def test_16_bits_hide_a_second_picture_as_8_bits_do():
     pixels, _, dark = two_in_one()
     deep = cv2.imencode(".png", pixels.astype(np.uint16) * 257)[1].tobytes()
     (black,) = decode(deep).alternatives
@@ -42,7 +42,7 @@ def test_16_bits_are_no_other_matter():
 
 
 def test_dots_that_look_grey_from_afar_count_as_see_through():
-    """White dots, open or opaque: nothing on white, and a picture on black."""
+    """White dots, transparent or opaque, show nothing on white, and a picture on black."""
     dots = np.where(noise(SIZE, SIZE)[..., 0] < OTHER, 255, 0).astype(np.uint8)
     decoded = decode(encode(np.dstack([np.full((SIZE, SIZE, 3), 255, np.uint8), dots]), "PNG"))
     assert decoded.picture.min() == 255
@@ -56,7 +56,7 @@ def test_a_small_face_that_is_see_through_is_enough():
 
 
 def _disc(softness):
-    """Alpha of something round that was cut out, with an edge so many pixels wide."""
+    """Make the alpha of a disc whose edge is `softness` pixels wide."""
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
     edge = (SIZE / 3 - np.hypot(x, y)) / softness
     return (255 * np.clip(edge + 0.5, 0, 1)).astype(np.uint8)
@@ -71,7 +71,7 @@ def _disc(softness):
         _disc(1),
         _disc(6),
     ],
-    ids=["opaque", "open", "nearly opaque", "cut out", "cut out softly"],
+    ids=["opaque", "transparent", "nearly opaque", "cut out", "cut out softly"],
 )
 def test_what_looks_the_same_on_black_is_judged_once(alpha):
     assert decode(encode(np.dstack([scene(SIZE, SIZE), alpha]), "PNG")).alternatives == ()

@@ -1,4 +1,4 @@
-"""Whole files of kinds that OpenCV reads wrong or not at all: decoded, or named, and never called damaged."""
+"""Undamaged files of kinds that OpenCV reads wrong or not at all are decoded or named, and never called damaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FRAME = JPEG.index(b"\xff\xc0")
 
 
 def jpeg_of(process: int = 0xC0, bits: int = 8, components: int | None = None) -> bytes:
-    """A JPEG whose frame header says something else. With 12 bits it is a valid one, if a dark one."""
+    """Make a JPEG with other values in its frame header. With 12 bits it is valid, but dark."""
     data = bytearray(JPEG)
     data[FRAME + 1], data[FRAME + 4] = process, bits
     if components is not None:
@@ -25,7 +25,7 @@ def jpeg_of(process: int = 0xC0, bits: int = 8, components: int | None = None) -
 
 
 def lossless_jpeg(pixels: np.ndarray) -> bytes:
-    """Code grey samples by their differences to the left: a length, and so many bits (ITU T.81, annex H)."""
+    """Encode grey samples by their differences to the left: a length, and so many bits (ITU T.81, annex H)."""
     height, width = pixels.shape
     values = pixels.astype(int)
     above = np.concatenate([[128], values[:-1, 0]])
@@ -62,6 +62,7 @@ def test_jpegs_that_opencv_does_not_read_are_named(data, reason, monkeypatch):
 
 
 def without_libraries(monkeypatch):
+    """Hide imagecodecs and tifffile."""
     for name in ("imagecodecs", "tifffile"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
 
@@ -89,13 +90,13 @@ PLAIN = {256: WIDTH, 257: HEIGHT, 258: 8, 259: 1, 262: 2, 277: 3, 273: 8, 279: W
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_tiffs_that_opencv_does_not_read_are_named(tags, reason, monkeypatch):
-    """Of some compressions it shows black."""
+    """OpenCV shows black for some compressions."""
     without_libraries(monkeypatch)
     assert decode(tiff_of(PLAIN | tags, bytes(WIDTH * HEIGHT * 12))).reason == reason
 
 
 def bitmap(pixels: np.ndarray, bits: int, masks: tuple[int, ...], header: int = 40, compression: int = 3) -> bytes:
-    """A BMP whose masks say which bits are red, green, blue and alpha; rows from the bottom."""
+    """Encode a BMP whose masks say which bits are red, green, blue and alpha; the bottom row comes first."""
     values = np.zeros(pixels.shape[:2], np.uint64)
     for channel, mask in enumerate(masks[:3]):
         low = (mask & -mask).bit_length() - 1
@@ -161,8 +162,8 @@ def test_bitmaps_that_nobody_reads_are_named(bits, compression, reason):
     assert decode(b"BM" + struct.pack("<IHHI", 54 + len(content), 0, 0, 54) + info + content).reason == reason
 
 
-class TestMoreFormats:
-    """Through imagecodecs and tifffile, if they are there."""
+class TestOptionalDecoders:
+    """Decoding by imagecodecs and tifffile, if they are installed."""
 
     @pytest.fixture(autouse=True)
     def _libraries(self):

@@ -166,8 +166,7 @@ def _parse(texts: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
         unknown keys are ignored: a later schema may add some.
     """
     known = {f.name for f in fields(Card)}
-    required = [f.name for f in fields(Card) if f.default is MISSING and f.default_factory is MISSING]
-    faults = [f"{PREFIX}{key} is missing" for key in required if key not in texts]
+    faults = [f"{PREFIX}{key} is missing" for key in _required_keys() if key not in texts]
     values: dict[str, Any] = {}
     for key, text in texts.items():
         try:
@@ -176,6 +175,11 @@ def _parse(texts: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             faults.append(f"{PREFIX}{key} is not JSON")
     faults += [f"{PREFIX}{key} is unknown, did you mean {PREFIX}{meant}?" for key, meant in _misspelt(values, texts)]
     return {key: value for key, value in values.items() if key in known}, faults
+
+
+def _required_keys() -> list[str]:
+    """List the fields of a card that have no default."""
+    return [f.name for f in fields(Card) if f.default is MISSING and f.default_factory is MISSING]
 
 
 def _misspelt(values: Mapping[str, Any], texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -285,16 +285,10 @@ class Detector:
             ValueError: the scores contradict the card or the activation, or a region's score depends on the others.
             Exception: any error of ONNX Runtime.
         """
-        noise = np.random.default_rng(0)
-        grey, dark = (
-            tuple(noise.integers(0, top, (*spec.size, 3), np.uint8) for spec in self.card.inputs) for top in (256, 64)
-        )
-        size = self.batch or batch_size
-        batches = [(pair * size)[:size] for pair in ([grey, dark], [dark, grey])]
-        if not self.batch and not only_full:
-            batches = [[dark, grey], [grey], [dark], batches[0]]
+        bright, dark = self._noise()
+        batches = self._batches_of(bright, dark, self.batch or batch_size, only_full)
         names = [self.card.output.name, *filter(None, [self.card.activation])]
-        scores: dict[int, list[float]] = {id(grey): [], id(dark): []}
+        scores: dict[int, list[float]] = {id(bright): [], id(dark): []}
         for regions in batches:
             output, *activation = self.run_batch(names, regions, options)
             if trouble := output_error(output, len(regions), self.card):
@@ -304,9 +298,30 @@ class Detector:
                 raise ValueError(trouble)
             for region, p_fake in zip(regions, calibrate(logits, self.card).tolist(), strict=True):
                 scores[id(region)].append(p_fake)
-        for found in scores.values():
-            if found and max(found) - min(found) > MAX_SCORE_SPREAD:
-                raise ValueError(f"one picture has scores from {min(found):.4f} to {max(found):.4f}")
+        for region_scores in scores.values():
+            low, high = min(region_scores, default=0.0), max(region_scores, default=0.0)
+            if high - low > MAX_SCORE_SPREAD:
+                raise ValueError(f"one picture has scores from {low:.4f} to {high:.4f}")
+
+    def _noise(self) -> tuple[Region, Region]:
+        """Make a bright region of noise and a dark one, the same ones every time."""
+        noise = np.random.default_rng(0)
+        bright, dark = (
+            tuple(noise.integers(0, top, (*spec.size, 3), np.uint8) for spec in self.card.inputs) for top in (256, 64)
+        )
+        return bright, dark
+
+    def _batches_of(self, one: Region, other: Region, size: int, only_full: bool) -> list[list[Region]]:
+        """Arrange two regions in batches: each alone, together, and at every place of a full batch.
+
+        Args:
+            one: a region.
+            other: another region.
+            size: regions in a full batch.
+            only_full: whether to return full batches only, as for a graph that fixes the size.
+        """
+        full = [([one, other] * size)[:size], ([other, one] * size)[:size]]
+        return full if self.batch or only_full else [[other, one], [one], [other], full[0]]
 
     def _check_batch(self, file: str) -> None:
         """Refuse a graph that fixes a batch of too many pixels.

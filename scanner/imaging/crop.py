@@ -82,7 +82,13 @@ class Cut:
         return cv2.copyMakeBorder(part, top, bottom, left, right, _BORDERS[self.fill], value=GREY)
 
     def _tilted(self, picture: Picture, width: int, height: int) -> Picture:
-        """Cut out a square that is not turned by quarter turns; arguments as those of `of`."""
+        """Cut out a square that is not turned by quarter turns.
+
+        Args:
+            picture: RGB uint8 (height, width, 3).
+            width: of the result, in pixels.
+            height: of the result, in pixels.
+        """
         # Sampled at twice the size first: bilinear sampling alone would skip pixels.
         x, y = self.left + self.side / 2, self.top + self.side / 2
         view = View(x, y, self.side, self.turn, 2 * max(width, height))
@@ -110,6 +116,11 @@ def _halve_down_to(picture: Picture, width: int, height: int) -> Picture:
     """Halve a picture while it stays at least as large as `width` x `height` pixels.
 
     Odd last rows and columns are dropped: in all steps together, less than one pixel of that size.
+
+    Args:
+        picture: uint8 (height, width, 3).
+        width: smallest width of the result, in pixels.
+        height: smallest height of the result, in pixels.
     """
     while picture.shape[1] >= 2 * width and picture.shape[0] >= 2 * height:
         picture = half(picture)

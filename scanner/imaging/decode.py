@@ -222,7 +222,13 @@ def _convert(
 
 
 def _decode_by_library(data: bytes, header: Header, reason: str) -> Decoded:
-    """Decode what OpenCV does not by an optional library; return the reason if none does."""
+    """Decode what OpenCV does not by an optional library.
+
+    Args:
+        data: the file.
+        header: its header.
+        reason: of a row, if no library decodes the file.
+    """
     pixels = None
     decoder_input = prepare_decoder_input(data, header)
     if reason.startswith("unsupported_") and decoder_input and not decoder_input.missing:

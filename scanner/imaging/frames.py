@@ -151,7 +151,13 @@ def _count_avif(data: bytes) -> int:
 
 
 def _count_samples(data: bytes, start: int, end: int) -> int:
-    """Count the samples of the track whose content lies between two offsets; 0 if it is no track of pictures."""
+    """Count the samples of a track; 0 if it is no track of pictures.
+
+    Args:
+        data: the file.
+        start: offset of the content of `trak`.
+        end: offset behind it.
+    """
     inner = {kind: (at, min(stop, end)) for kind, at, stop in boxes(data, start, end)}
     media = {kind: (at, min(stop, end)) for kind, at, stop in boxes(data, *inner.get(b"mdia", (end, end)))}
     if b"hdlr" not in media or data[media[b"hdlr"][0] + 8 : media[b"hdlr"][0] + 12] != b"pict":

@@ -58,7 +58,13 @@ def flatten(pixels: NDArray[Any], premultiplied: bool = False, ground: int = WHI
 
 
 def _flatten_band(pixels: NDArray[Any], premultiplied: bool, ground: int) -> NDArray[Any]:
-    """Convert a few rows as `flatten` does."""
+    """Convert a few rows as `flatten` does.
+
+    Args:
+        pixels: of any layout that `flatten` accepts.
+        premultiplied: whether colours are multiplied by alpha already.
+        ground: `WHITE` or `BLACK`.
+    """
     pixels = np.ascontiguousarray(pixels)
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)

@@ -87,7 +87,12 @@ def _jpeg(data: bytes) -> DeclaredSpace | None:
             break
     if not parts:
         return None
-    return _icc(b"".join(parts[number] for number in sorted(parts)) if len(parts) == total else b"")
+    return _icc(_join(parts) if len(parts) == total else b"")
+
+
+def _join(parts: dict[int, bytes]) -> bytes:
+    """Join the parts of a profile in the order of their numbers."""
+    return b"".join(parts[number] for number in sorted(parts))
 
 
 def _profile_segments(data: bytes) -> Iterator[bytes]:
@@ -100,9 +105,7 @@ def _profile_segments(data: bytes) -> Iterator[bytes]:
 def _png(data: bytes) -> DeclaredSpace | None:
     """Read the first valid declaration of cICP, iCCP, sRGB and gAMA; an invalid one if none is valid."""
     chunks = dict(_png_colour_chunks(data))
-    declared = None
-    if len(cicp := chunks.get(b"cICP", b"")) == 4:
-        declared = _cicp(cicp)
+    declared = _cicp(chunks.get(b"cICP", b""))
     if b"iCCP" in chunks and not (declared and declared.space):
         declared = _icc(_unpack_profile(chunks[b"iCCP"]))
     if (declared and declared.space) or _says_srgb(chunks):
@@ -112,8 +115,10 @@ def _png(data: bytes) -> DeclaredSpace | None:
     return declared
 
 
-def _cicp(content: bytes) -> DeclaredSpace:
-    """Read the four bytes of a cICP chunk; other values than those of full-range RGB are invalid."""
+def _cicp(content: bytes) -> DeclaredSpace | None:
+    """Read the four bytes of a cICP chunk, which must be those of full-range RGB; None if there are not four."""
+    if len(content) != 4:
+        return None
     primaries, transfer, matrix, full_range = content
     is_rgb = matrix == 0 and full_range == 1
     return DeclaredSpace("cicp", f"{primaries}/{transfer}", coded_space(primaries, transfer) if is_rgb else None)

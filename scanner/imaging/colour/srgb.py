@@ -135,7 +135,13 @@ def to_srgb(pixels: NDArray[Any], space: Space, bgr: bool) -> NDArray[np.uint8]:
 
 
 def _convert_by_table(pixels: NDArray[Any], space: Space, bgr: bool) -> NDArray[np.uint8]:
-    """Convert as `to_srgb` does, by the table of a space, through LittleCMS."""
+    """Convert as `to_srgb` does, by the table of a space, through LittleCMS.
+
+    Args:
+        pixels: (height, width, 3 or 4), uint8 or uint16.
+        space: of the pixels, with a table.
+        bgr: whether blue is the first channel.
+    """
     from PIL import Image, ImageCms
 
     assert space.table is not None

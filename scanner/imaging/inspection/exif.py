@@ -59,7 +59,13 @@ def walk(block: bytes) -> Iterator[Entry]:
 
 
 def _directory(block: bytes, order: str, start: int) -> Iterator[Entry]:
-    """Yield the complete entries of the directory at an offset, in a byte order as `struct` has it."""
+    """Yield the complete entries of a directory.
+
+    Args:
+        block: an EXIF block from its byte order mark on, or a TIFF.
+        order: `<` or `>`, as `struct` has it.
+        start: offset of the directory.
+    """
     try:
         for tag, kind, count, at in entries(block, order, start):
             if at + _VALUE_BYTES > len(block):

@@ -242,9 +242,14 @@ def _heif(name: str, data: bytes) -> Header:
 
 
 def _item_properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and content offset of each property in the `meta` box whose content lies between two offsets.
+    """Yield kind and content offset of each property in a `meta` box.
 
     A box that reaches beyond the box around it is cut there: otherwise a file could have each byte walked many times.
+
+    Args:
+        data: the file.
+        start: offset of the content of `meta`.
+        end: offset behind the box.
     """
     for kind, at, stop in boxes(data, start + 4, end):
         if kind == b"iprp":

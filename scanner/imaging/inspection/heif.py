@@ -30,7 +30,13 @@ def properties(data: bytes) -> list[Property]:
 
 
 def _children(data: bytes, at: int, end: int) -> list[Property]:
-    """List the boxes between two offsets, cut at the second one, so that no byte is walked more than once a level."""
+    """List the boxes in a box; none reaches beyond it, so that no byte is walked more than once a level.
+
+    Args:
+        data: the file.
+        at: offset of the first box.
+        end: offset behind the last box.
+    """
     return [(kind, start, min(stop, end)) for kind, start, stop in islice(boxes(data, at, end), _MAX_BOXES)]
 
 
@@ -58,7 +64,13 @@ def _first(data: bytes, at: int, end: int, *path: bytes) -> tuple[int, int]:
 
 
 def _track_properties(data: bytes, at: int, end: int) -> Iterator[Property]:
-    """Yield the properties of the first track of pictures, given the content of `moov`."""
+    """Yield the properties of the first track of pictures.
+
+    Args:
+        data: the file.
+        at: offset of the content of `moov`.
+        end: offset behind it.
+    """
     for kind, start, stop in _children(data, at, end):
         if kind != b"trak":
             continue
@@ -72,7 +84,13 @@ def _track_properties(data: bytes, at: int, end: int) -> Iterator[Property]:
 
 
 def _primary_item_properties(data: bytes, at: int, end: int) -> Iterator[Property]:
-    """Yield the properties of the item that is shown, given the content of `meta`."""
+    """Yield the properties of the item that is shown.
+
+    Args:
+        data: the file.
+        at: offset of the content of `meta`.
+        end: offset behind it.
+    """
     at += 4
     primary, _ = _first(data, at, end, b"pitm")
     wide = data[primary] > 0
