@@ -219,7 +219,7 @@ def test_paths_that_are_longer_than_paths_may_be_end_the_walk_with_a_row(tmp_pat
         os.mkdir(name, dir_fd=folders[-1])
         folders.append(os.open(name, os.O_RDONLY, dir_fd=folders[-1]))
     (last,) = [one for one in candidates([str(tmp_path)], Selection(), deduplicator=Deduplicator(Selection())) if one]
-    assert last.trouble == "unreadable_folder:read_failed:ENAMETOOLONG"
+    assert last.reason == "unreadable_folder:read_failed:ENAMETOOLONG"
     for folder in reversed(folders[:-1]):
         os.rmdir(name, dir_fd=folder)
     for folder in folders:

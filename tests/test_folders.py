@@ -154,7 +154,7 @@ def test_a_file_that_is_gone_or_changed_when_it_is_looked_at(tmp_path):
     (tmp_path / "c").unlink()
     (tmp_path / "c").symlink_to("d.jpg")
     found = [first, *walking]
-    assert [(Path(one.path).name, one.trouble) for one in found if one] == [
+    assert [(Path(one.path).name, one.reason) for one in found if one] == [
         ("0.jpg", ""), ("c", "not_a_file:link"), ("d.jpg", "")
     ]  # fmt: skip
     assert {kind: number for kind, number in passed.as_dict().items() if number} == {"vanished": 1, "no_picture": 1}
@@ -173,7 +173,7 @@ def test_a_file_that_may_not_be_read_may_be_a_picture(tmp_path):
     program = (
         "import os; os.chdir('.'); os.setuid(int(os.environ['WHO']))\n"
         "from scanner.sources.walk import candidates; from scanner.sources.selection import Selection\n"
-        "print([(one.path, one.trouble) for one in candidates(['.'], Selection())])"
+        "print([(one.path, one.reason) for one in candidates(['.'], Selection())])"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "WHO": str(NOBODY)}
     command = [sys.executable, "-c", "from scanner.sources import walk, selection\n" + program]

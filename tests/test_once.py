@@ -132,7 +132,7 @@ def test_an_unreadable_folder_hides_no_file_that_is_named(garden):
     found += [next(walking)]
     Path("elsewhere").rename("sub")
     found += walking
-    assert [(one.path, one.trouble) for one in found] == [
+    assert [(one.path, one.reason) for one in found] == [
         ("./a.jpg", ""),
         ("./sub", "unreadable_folder:vanished"),
         ("./thumbs/e.jpg", ""),

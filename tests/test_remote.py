@@ -208,9 +208,7 @@ def test_what_a_store_does_not_list_is_not_taken_for_listed(monkeypatch):
 
     monkeypatch.setattr(type(store), "ls", refuse)
     found = [
-        (one.path, one.trouble)
-        for one in candidates(["memory://closed", "memory://closed/x"], Selection(), True)
-        if one
+        (one.path, one.reason) for one in candidates(["memory://closed", "memory://closed/x"], Selection(), True) if one
     ]
     assert found == [("memory://closed", "unreadable_folder:permission_denied"), ("memory://closed/x/a.jpg", "")]
 
@@ -240,7 +238,7 @@ def test_no_more_is_read_than_is_allowed(monkeypatch):
     endless = Endless()
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "_open", lambda *_, **__: endless)
     found = fetch(Candidate("memory://x.jpg"), 10)
-    assert (found.trouble, found.content, endless.asked) == ("too_many_bytes:over_10", None, 11)
+    assert (found.reason, found.content, endless.asked) == ("too_many_bytes:over_10", None, 11)
 
 
 def test_a_store_whose_library_is_missing(monkeypatch, capfd):
@@ -274,7 +272,7 @@ def test_what_stores_refuse_has_its_reason(monkeypatch, error, trouble):
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "ls", refuse)
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "_open", refuse)
-    assert fetch(Candidate("memory://refused/a.jpg"), 10).trouble == trouble
+    assert fetch(Candidate("memory://refused/a.jpg"), 10).reason == trouble
     (folder,) = candidates(["memory://refused"], Selection())
     assert folder == Candidate("memory://refused", f"unreadable_folder:{trouble}")
 

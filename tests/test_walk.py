@@ -122,7 +122,7 @@ def test_folders_are_read_only_when_their_turn_comes(tmp_path):
     (tmp_path / "c/1.jpg").unlink()
     (tmp_path / "c").rmdir()
     assert first == Candidate(str(tmp_path / "a/1.jpg"))
-    assert [(c.path.removeprefix(f"{tmp_path}/"), c.trouble) for c in walking] == [
+    assert [(c.path.removeprefix(f"{tmp_path}/"), c.reason) for c in walking] == [
         ("b/1.jpg", ""),
         ("b/2.jpg", ""),
         ("c", "unreadable_folder:vanished"),

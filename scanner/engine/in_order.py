@@ -140,8 +140,8 @@ def look_up(candidate: Candidate, max_bytes: int, cache: Cache | None, evidence:
     started = time.perf_counter()
     if candidate.path == STDIN:
         candidate = read_stdin(candidate, max_bytes)
-    if candidate.trouble:
-        row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=candidate.size, reason=candidate.trouble)
+    if candidate.reason:
+        row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=candidate.size, reason=candidate.reason)
         return Arrival(candidate, outcome=Examined(row))
     if cache is None or candidate.path == STDIN:
         return Arrival(candidate)

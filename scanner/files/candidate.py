@@ -19,7 +19,7 @@ class Candidate:
 
     Attributes:
         path: as walked, with undecodable bytes as surrogates; `-` for standard input; or a URL.
-        trouble: the reason why it cannot be read, if that is known already; else empty.
+        reason: the reason why it cannot be read, if that is known already; else empty.
         content: of standard input or a URL, once it was read.
         size: bytes of a file that was not read because it is too large.
         fingerprint: of the object behind a URL, when it was listed or, later, read; None for local files, and if the
@@ -29,7 +29,7 @@ class Candidate:
     """
 
     path: str
-    trouble: str = ""
+    reason: str = ""
     content: bytes | None = field(default=None, repr=False)
     size: int | None = None
     fingerprint: FileFingerprint | None = field(default=None, repr=False)

@@ -232,8 +232,8 @@ class _Listing:
             self._walk.passed_over.add(kind)
         return _NOT_TAKEN
 
-    def _candidate(self, path: str, trouble: str = "", named: bool = False) -> Candidate:
-        return Candidate(path, trouble, named=named, root="" if self._follow else self._root.path)
+    def _candidate(self, path: str, reason: str = "", named: bool = False) -> Candidate:
+        return Candidate(path, reason, named=named, root="" if self._follow else self._root.path)
 
     def _enter(self, name: str) -> _Subfolder:
         outer, path = self._subfolder, self._path(name)
@@ -257,8 +257,8 @@ class _Listing:
 
 def _folder_failure(error: Exception, path: str) -> str:
     """Return the reason why a folder cannot be listed."""
-    trouble = failure_reason(error, path, missing=Reason.VANISHED)
-    return trouble if isinstance(error, LinkError) else f"{Reason.UNREADABLE_FOLDER}:{trouble}"
+    reason = failure_reason(error, path, missing=Reason.VANISHED)
+    return reason if isinstance(error, LinkError) else f"{Reason.UNREADABLE_FOLDER}:{reason}"
 
 
 def _entry_is(ask: Callable[..., bool], follow: bool) -> bool:

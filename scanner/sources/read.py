@@ -35,8 +35,8 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
         (content, size in bytes, ""); or (None, size if it is known, reason).
     """
     candidate = fetched(candidate, max_bytes)
-    if candidate.trouble:
-        return None, candidate.size, candidate.trouble
+    if candidate.reason:
+        return None, candidate.size, candidate.reason
     if candidate.content is not None:
         return candidate.content, len(candidate.content), ""
     try:
@@ -65,9 +65,9 @@ def read_stdin(candidate: Candidate, max_bytes: int = MAX_BYTES) -> Candidate:
     try:
         content = _read_at_most(max_bytes, sys.stdin.buffer)
     except OSError as error:
-        return replace(candidate, trouble=failure_reason(error, candidate.path, missing=Reason.VANISHED))
+        return replace(candidate, reason=failure_reason(error, candidate.path, missing=Reason.VANISHED))
     if content is None:
-        return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
+        return replace(candidate, reason=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
     return replace(candidate, content=content)
 
 

@@ -66,7 +66,7 @@ def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
     Raises:
         FacescanError: fsspec or the library for this store is missing.
     """
-    if candidate.trouble or candidate.content is not None:
+    if candidate.reason or candidate.content is not None:
         return candidate
     url = candidate.path
     store = _store(url)
@@ -76,19 +76,19 @@ def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
         with store.open(path, "rb", cache_type="none") as file:
             details = getattr(file, "details", None) or store.info(path)
             if details["type"] == "directory":
-                return replace(candidate, trouble=f"{Reason.NOT_A_FILE}:folder")
+                return replace(candidate, reason=f"{Reason.NOT_A_FILE}:folder")
             if details["name"].strip("/") != path.strip("/"):  # s3fs cuts "?versionId=..." off a name
-                return replace(candidate, trouble=f"{Reason.READ_FAILED}:invalid_name")
+                return replace(candidate, reason=f"{Reason.READ_FAILED}:invalid_name")
             size = details.get("size")
             if size is not None and size > max_bytes:
-                return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:{size}", size=size)
+                return replace(candidate, reason=f"{Reason.TOO_MANY_BYTES}:{size}", size=size)
             content = file.read(max_bytes + 1)
     except MemoryError:
-        return replace(candidate, trouble=Reason.OUT_OF_MEMORY)
+        return replace(candidate, reason=Reason.OUT_OF_MEMORY)
     except Exception as error:  # every store and its library raise their own types
-        return replace(candidate, trouble=_failure_reason(error, missing=Reason.VANISHED))
+        return replace(candidate, reason=_failure_reason(error, missing=Reason.VANISHED))
     if len(content) > max_bytes:
-        return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
+        return replace(candidate, reason=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
     return replace(candidate, content=content, fingerprint=_fingerprint(url, details))
 
 

@@ -97,7 +97,7 @@ def _objects(root: str, walk: Walk) -> Iterator[Candidate]:
     has_candidate = False
     for found in objects(root, walk.selection, walk.passed_over):
         has_candidate = True
-        if found.trouble:
+        if found.reason:
             walk.deduplicator.add_unlisted_folder(found.path.rstrip("/"))
         if not walk.from_list and walk.deduplicator.is_duplicate_object(found.path, by_itself=found.path == root):
             walk.passed_over.add("again")
