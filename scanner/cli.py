@@ -17,10 +17,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from scanner.about import about_cache, version
+from scanner.command.about import about_cache, version
+from scanner.command.memory_check import check_memory
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, cause_of, first_line
 from scanner.findings import FAIL_ON, ONLY
-from scanner.memory_check import check_memory
 from scanner.options.completion import models
 from scanner.options.config import ENV_PREFIX, Configuration
 from scanner.options.groups import OPTION_GROUPS
@@ -288,7 +288,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     _report_configuration(ctx.obj, options["verbose"])
     # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
-    from scanner.run import run
+    from scanner.command.run import run
 
     try:
         return run(options | {"config": ctx.obj})

@@ -242,7 +242,7 @@ def test_a_working_directory_that_is_gone(here, capfd, monkeypatch, arguments):
 
 
 def test_what_nobody_thought_of_is_no_finding(here, capfd, monkeypatch):
-    monkeypatch.setattr("scanner.run.run", lambda options: {}["x"])
+    monkeypatch.setattr("scanner.command.run.run", lambda options: {}["x"])
     says = "facescan: internal error: KeyError: 'x'; please report it, with what FACESCAN_TRACEBACK=1 shows\n"
     assert main(["fake.png"]) == 2
     assert capfd.readouterr() == ("", says)

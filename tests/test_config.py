@@ -286,7 +286,7 @@ def as_nobody(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
     """
     script = """if True:
         import os, sys
-        import resource, rich.console, scanner.run, tomllib
+        import resource, rich.console, scanner.command.run, tomllib
         from scanner.cli import main
         os.chmod(".", 0)
         if os.geteuid() == 0:

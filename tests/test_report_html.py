@@ -67,7 +67,7 @@ def row(path: str, p_fake: float | None = None, reason: str = "", **fields) -> R
 
 
 def write(file: Path, rows: list[Result], **options) -> Path:
-    """A report as `scanner.run` writes it."""
+    """A report as `scanner.command.run` writes it."""
     report = Summary(META, **options)
     writer = ReportWriter(str(file), TOY_CARD, META)
     for one in rows:

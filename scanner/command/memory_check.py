@@ -47,7 +47,7 @@ def _load(parent: int) -> None:  # pragma: no cover - in a process that is not m
     code = 1
     try:
         settle_down(set(), parent)
-        import scanner.run  # noqa: F401
+        import scanner.command.run  # noqa: F401
         from scanner.detector.model import DEFAULT_MODEL, find_model
         from scanner.detector.runtime import cpu_session
         from scanner.faces.finder import FaceFinder

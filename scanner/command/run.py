@@ -18,6 +18,7 @@ import click
 
 from scanner import __version__
 from scanner.cache.store import Cache
+from scanner.command.outputs import Outputs
 from scanner.detector.model import DEFAULT_MODEL, Detector, find_model
 from scanner.detector.thresholds import Thresholds, choose
 from scanner.engine.pipeline import scan
@@ -33,7 +34,6 @@ from scanner.output.formats.rows import as_line
 from scanner.output.progress import Progress
 from scanner.output.summary import Summary
 from scanner.output.writers import Writer
-from scanner.outputs import Outputs
 from scanner.printable import on_one_line
 from scanner.result import SCHEMA_VERSION, Result
 from scanner.settings import Settings
