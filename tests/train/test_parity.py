@@ -37,16 +37,19 @@ from train.recipes import RECIPES
 from train.recipes.schema import Recipe
 
 SIDE = 64  # pixels, instead of 128 to 300
+# Large networks whose layers others here have, too: converting them takes most of the time of all tests.
+WEEKLY = {"gautam-vgg16", "gautam-resnet50", "gautam-mobilenet-v2", "gautam-fusion-1", "ceng-resnet50-finetuned"}
 STEP = 8  # pictures: one step is enough to learn that a network trains, and to move its weights
 
 
-def one_of_each_network() -> list[str]:
+def one_of_each_network() -> list[Any]:
     """Recipes. Those that differ in what they see or how they learn share a network: it is converted but once."""
     names: dict[tuple[object, ...], str] = {}
     for recipe in RECIPES.values():
         network = (recipe.architecture, str(recipe.options), recipe.output, len(recipe.inputs))
         names.setdefault(network, recipe.name)
-    return list(names.values())
+    assert set(names.values()) >= WEEKLY
+    return [pytest.param(name, marks=[pytest.mark.weekly] if name in WEEKLY else []) for name in names.values()]
 
 
 def one_of_each_input() -> list[str]:
