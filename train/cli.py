@@ -403,17 +403,19 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
 @cli.command("export", short_help="Export a run again, or make it smaller.")
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @DATA
-@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16", "int8", "int8-tokens"]), default="fp32", show_default=True
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Instead of NAME.onnx, NAME.fp16.onnx or NAME.int8.onnx in RUN.",
+    help="Instead of NAME.onnx or NAME.PRECISION.onnx in RUN.",
 )
 def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
     """Export the detector in RUN, a folder that fit wrote, to ONNX again. DATA are the pictures it was made from.
 
     fp16 stores the weights in 16 bits and computes as fp32: half the size. int8 computes in bytes: a quarter of the
-    size, and faster on processors. Either is calibrated anew, and compared with fp32 on the pictures kept for the test;
+    size, and faster on processors. int8-tokens is the same for vision transformers. Each is calibrated anew, and compared with fp32 on the pictures kept for the test;
     its card has its own figures.
     """
     from train.outputs import MODEL, check_output

@@ -25,6 +25,7 @@ from train.evaluation.score import BATCH
 from train.onnx_export.card import write_card
 from train.onnx_export.export import export
 from train.onnx_export.quantise import halve, quantise
+from train.onnx_export.token_int8 import quantise_tokens
 from train.recipes import find_recipe
 from train.run import COMPARED, PROBED, key_figures
 
@@ -139,13 +140,14 @@ def export_smaller(
 ) -> Path:
     """The run's file made smaller, calibrated on the validation pictures, compared and measured on the test pictures.
 
-    Its card has its own figures. That of int8 names it NAME-int8; fp16 computes what fp32 does, and keeps the name.
+    Its card has its own figures. That of int8 names it NAME-int8; fp16 and int8-tokens compute nearly what fp32 does,
+    and keep the name.
 
     Args:
         folder: of the run.
         data: that it was made from.
-        precision: `fp16` or `int8` (see `train.onnx_export.quantise`).
-        out: to write instead of NAME.fp16.onnx or NAME.int8.onnx beside the run's file.
+        precision: `fp16`, `int8` (see `train.onnx_export.quantise`) or `int8-tokens` (`train.onnx_export.token_int8`).
+        out: to write instead of NAME.PRECISION.onnx beside the run's file.
         report: told the comparison, as a table.
 
     Raises:
@@ -157,6 +159,8 @@ def export_smaller(
     ways, samples = conditions(card), run.read_samples(data)
     if precision == "fp16":
         halve(run.file, file)
+    elif precision == "int8-tokens":
+        quantise_tokens(run.file, file)
     else:
         lots = np.random.default_rng(run.seed).permutation(len(trained := run.part("train", samples)))
         ranged = crops([trained[i] for i in lots[:RANGED]], card, [ways[run.format]])

@@ -75,7 +75,7 @@ def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
         versions = [opset for opset in graph.opset_import if opset.domain in used]
         del graph.opset_import[:]  # the optimiser lists all that it knows
         graph.opset_import.extend(versions)
-        save(*with_activation(graph, _noted(card, "int8")), draft)
+        save(*with_activation(graph, noted(card, "int8")), draft)
         Detector(draft)
         os.replace(draft, out)
 
@@ -112,12 +112,12 @@ def halve(file: Path, out: Path) -> None:
     graph.node.extend(nodes)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         draft = Path(folder) / out.name
-        save(*with_activation(model, _noted(card, "fp16")), draft)
+        save(*with_activation(model, noted(card, "fp16")), draft)
         Detector(draft)
         os.replace(draft, out)
 
 
-def _noted(card: Card, precision: str) -> Card:
+def noted(card: Card, precision: str) -> Card:
     training = card.training if isinstance(card.training, dict) or card.training is None else {"fp32": card.training}
     return replace(card, training=(training or {}) | {"precision": precision}, metrics=None)
 
