@@ -415,8 +415,8 @@ def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
     """Export the detector in RUN, a folder that fit wrote, to ONNX again. DATA are the pictures it was made from.
 
     fp16 stores the weights in 16 bits and computes as fp32: half the size. int8 computes in bytes: a quarter of the
-    size, and faster on processors. int8-tokens is the same for vision transformers. Each is calibrated anew, and compared with fp32 on the pictures kept for the test;
-    its card has its own figures.
+    size, and faster on processors; int8-tokens is the same for vision transformers. Each is calibrated anew, and
+    compared with fp32 on the pictures kept for the test; its card has its own figures.
     """
     from train.outputs import MODEL, check_output
 

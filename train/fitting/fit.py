@@ -245,7 +245,7 @@ def _fit_one(
 
 def _steps(recipe: Recipe, train: Crops) -> int:
     """Steps an epoch."""
-    pictures = len(train.data.samples) * (1 + len(COPIES.get(recipe.training.copies, ())))
+    pictures = len(train.samples) * (1 + len(COPIES.get(recipe.training.copies, ())))
     return math.ceil(pictures / recipe.training.batch)
 
 
@@ -347,14 +347,21 @@ class StudyAdam(keras.optimizers.Adam):
         learning_rate: of all other layers.
         decay: times the weight, added to its gradient.
         slow_layers: prefix of layer names -> part of the learning rate.
+        decoupled: decay beside the gradient (AdamW), in parts of each layer's own rate. Keras' own `weight_decay` goes
+            by the rate of all other layers: it would shrink layers that hardly learn, or do not learn at all.
         more: of `keras.optimizers.Adam`.
     """
 
     def __init__(
-        self, learning_rate: Any, decay: float = 0.0, slow_layers: Mapping[str, float] | None = None, **more: Any
+        self,
+        learning_rate: Any,
+        decay: float = 0.0,
+        slow_layers: Mapping[str, float] | None = None,
+        decoupled: float = 0.0,
+        **more: Any,
     ) -> None:
         super().__init__(learning_rate, **more)
-        self._decay, self._slow_layers = decay, dict(slow_layers or {})
+        self._decay, self._slow_layers, self._decoupled = decay, dict(slow_layers or {}), decoupled
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One variable's step."""
@@ -363,7 +370,11 @@ class StudyAdam(keras.optimizers.Adam):
         parts = [part for prefix, part in self._slow_layers.items() if any(name.startswith(prefix) for name in names)]
         if self._decay:
             gradient = gradient + self._decay * keras.ops.convert_to_tensor(variable)
-        super().update_step(gradient, variable, learning_rate * min(parts, default=1.0))
+        rate = learning_rate * min(parts, default=1.0)
+        if self._decoupled:
+            weight = keras.ops.convert_to_tensor(variable)
+            self.assign_sub(variable, weight * self._decoupled * keras.ops.cast(rate, weight.dtype))
+        super().update_step(gradient, variable, rate)
 
 
 def _feeds(
@@ -376,7 +387,7 @@ def _feeds(
     parts = None if training.augmentation or training.copies or training.balanced else part(model)
     if parts is not None:
         trunk, head = parts
-        if np.prod(trunk.output.shape[1:]) * 4 * len(train.data.samples) <= KEPT:
+        if np.prod(trunk.output.shape[1:]) * 4 * len(train.samples) <= KEPT:
             seen = trunk.predict(Batches(train, recipe, seed, drawn=False), verbose=0)
             lessons = {
                 "x": seen,
@@ -421,6 +432,7 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         more["epsilon"] = ADAM_EPSILON
     if not training.coupled_decay and not training.slow_layers:
         return keras.optimizers.Adam(rate, **more)
+    more["decoupled"] = more.pop("weight_decay") or 0.0
     return StudyAdam(rate, training.coupled_decay, training.slow_layers, **more)
 
 

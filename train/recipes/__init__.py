@@ -16,6 +16,7 @@ RECIPES = {
     for recipe in (
         bundled.DEFAULT,
         bundled.COMPOSITES,
+        bundled.VISION_TRANSFORMER,
         arjon.RECIPE,
         *perisic.RECIPES,
         *gautam.RECIPES,

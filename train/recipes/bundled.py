@@ -6,10 +6,51 @@ from dataclasses import replace
 
 from train.recipes.schema import (
     CENTRED,
+    CLIP,
     Recipe,
     Split,
     Training,
     picture_input,
+)
+
+# The top block's part of the head's learning rate, and each further block's part of the one's above it.
+_TOP_BLOCK, _EACH_BELOW = 0.03, 0.75
+_FROZEN = ("patch_embedding", "embeddings", "pre_norm", "block_0", "block_1", "block_2")
+
+VISION_TRANSFORMER = Recipe(
+    name="vision-transformer",
+    version="1",
+    summary="A detector of wholly generated faces: ten blocks of CLIP's vision transformer, tuned, at 192 px",
+    source="Radford et al. 2021, arXiv:2103.00020",
+    task="synthesis",
+    architecture="train.architectures.vision_transformer",
+    inputs=(picture_input(192, **CLIP),),
+    output="logit",
+    backbones=("clip",),
+    training=Training(
+        optimizer="adam",
+        learning_rate=1e-3,
+        epochs=30,
+        batch=192,
+        weight_decay=0.05,
+        slow_layers={f"block_{block}": _TOP_BLOCK * _EACH_BELOW ** (9 - block) for block in range(9, 2, -1)}
+        | dict.fromkeys(_FROZEN, 0.0),
+        schedule="cosine",
+        warmup=0.05,
+        augmentation="in_the_wild",
+        balanced=True,
+        label_smoothing=0.05,
+        ema=0.999,
+    ),
+    split=Split(
+        excluded=("ciplab/fake",),  # composites of real parts: another task
+        # Real pictures of people and cameras never trained on: for the false alarms, and for the thresholds.
+        test_sets=("team18f",),
+        validation_sets=("congress",),
+    ),
+    region="face",
+    margin=0.25,
+    edge="reflect",
 )
 
 DEFAULT = Recipe(

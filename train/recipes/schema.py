@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scanner.detector.card import CARD_SCHEMA, Card, InputSpec, OutputSpec
+from scanner.detector.card import CARD_SCHEMA, Card, CropSpec, InputSpec, OutputSpec
 from train.recipes.studies import Paper, Study
 
 REAL_FIRST = ("real", "fake")
@@ -109,10 +109,11 @@ class Recipe:
         split: of the pictures.
         options: further arguments of `build`.
         dropout: rates of the network's dropout layers, from top to bottom, or one for all; empty for its own.
-        backbones: networks within it that may start from ImageNet weights (see `train.fitting.weights`).
+        backbones: networks within it that may start from published weights (see `train.fitting.weights`).
         labels: in the order of the output's columns; of a single column, that of label 1.
         region: `face` or `image`.
         margin: round the face, in parts of the box's longer side.
+        edge: what stands for the crop's pixels outside of the picture (see `scanner.detector.card.CropSpec`).
         normalise_format: whether all pictures are brought to one size and saved alike before anything else.
         framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam (see `fitting.pytorch`).
         study: what was published of it, if it was.
@@ -135,6 +136,7 @@ class Recipe:
     labels: tuple[str, ...] = REAL_FIRST
     region: str = "image"
     margin: float = 0.0
+    edge: str = "clamp"
     normalise_format: bool = False
     framework: str = "keras"
     study: Study | None = None
@@ -156,6 +158,7 @@ class Recipe:
             operating_points={},
             uncertain=(0.5, 0.5),
             margin=self.margin,
+            crop=CropSpec(self.edge),
             description=self.summary,
         )
 
@@ -163,6 +166,7 @@ class Recipe:
 # How the networks of keras.applications want their pixels, so that ImageNet weights mean something.
 CENTRED = {"range": (-1.0, 1.0)}  # MobileNet v1
 CAFFE = {"color": "BGR", "range": (0.0, 255.0), "mean": (103.939, 116.779, 123.68)}  # VGG16, ResNet50
+CLIP = {"range": (0.0, 255.0), "mean": (122.77, 116.75, 104.09), "std": (68.5, 66.63, 70.32)}  # its training's
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of the pixels of ImageNet, 0..1
 
 
