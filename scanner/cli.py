@@ -1,8 +1,10 @@
-"""Options -> Settings, and exit codes. Everything heavy is imported when a scan begins, so that --help is instant."""
+"""Parses the command line, and returns exit codes.
+
+Imports everything heavy only when a scan begins, so that --help is instant.
+"""
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -14,164 +16,94 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
-from scanner import __version__
+from scanner.about import about_cache, version
 from scanner.errors import FacescanError, InterruptionError, NobodyReadsError, cause_of, first_line
 from scanner.findings import FAIL_ON, ONLY
 from scanner.memory_check import check_memory
 from scanner.options.completion import models
 from scanner.options.config import ENV_PREFIX, Configuration
+from scanner.options.groups import OPTION_GROUPS
 from scanner.options.parsing import ConfiguredCommand, print_out
+from scanner.options.types import FileLines, Lines, Part, Share, Size, Words
 from scanner.settings import FRAMES, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MIN_FACE, TIMEOUT
 from scanner.sources.selection import BY
-from scanner.sources.shard import Shard
 from scanner.system.interrupts import ending_signals
 
 EXIT_CODE = click.IntRange(0, 255)
 
 
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
-    """A whole number with an optional K, M or G: powers of 1024 for bytes, of 1000 for pixels."""
-
-    name = "size"
-
-    def __init__(self, base: int) -> None:
-        self._factors = {"": 1, "K": base, "M": base**2, "G": base**3}
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        digits = str(value).upper().rstrip("KMG")
-        factor = self._factors.get(str(value).upper().removeprefix(digits))
-        if not digits.isdecimal() or factor is None:
-            self.fail(f"{value!r} is not a size such as 500K, 20M or 1G", param, ctx)
-        return int(digits) * factor
-
-
-class Share(click.FloatRange):
-    """0 to 1, and a number: click takes "nan" for one that is in every range."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        share: float = super().convert(value, param, ctx)
-        if math.isnan(share):
-            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
-        return share
-
-
-class Lines(click.types.StringParamType):
-    """A text, of an option that may be repeated. In the environment it is one a line: names may hold spaces."""
-
-    def split_envvar_value(self, rv: str) -> list[str]:
-        return [line for line in rv.split("\n") if line]
-
-
-class Words(click.ParamType):  # type: ignore[type-arg]
-    """Several of a few words, with commas between them."""
-
-    name = "words"
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self._words = words
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
-        if isinstance(value, frozenset):
-            return value
-        chosen = frozenset(word.strip() for word in str(value).split(","))
-        for word in sorted(chosen - set(self._words)):
-            self.fail(f"{word!r} is none of {', '.join(self._words)}", param, ctx)
-        return chosen
-
-
-class FileLines(Lines):
-    """Names of files, of such an option."""
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(incomplete, type="file")]
-
-
-class Part(click.ParamType):  # type: ignore[type-arg]
-    """I/N: the I-th of N parts."""
-
-    name = "shard"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
-        if isinstance(value, Shard):
-            return value
-        number, _, count = str(value).partition("/")
-        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-            self.fail(f"{value!r} is not a part such as 1/4, 2/4, 3/4 or 4/4", param, ctx)
-        return Shard(int(number), int(count))
-
-
 @click.command(
     cls=ConfiguredCommand,
+    groups=OPTION_GROUPS,
     context_settings={
         "auto_envvar_prefix": ENV_PREFIX,
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },
-    epilog="Exit codes: 0 nothing found; 1 findings; 2 wrong usage, a model or output failure, files that could not be "
-    "read, or nothing scanned; 130 interrupted; 141 the reader of standard output has closed it. Every option can also "
-    "be set as FACESCAN_<OPTION> and in [tool.facescan] of a file that --config names; a pyproject.toml in the "
-    "project's folders may set those that neither write nor silence.",
+    epilog="Exit codes: 0 no findings; 1 findings; 2 wrong usage, a model or output that failed, files that could not "
+    "be judged, or nothing scanned; 130 interrupted; 141 standard output was closed early, as by head.\n\n"
+    "Options can also be set by variables, FACESCAN_<OPTION>, or in [tool.facescan] of the file given with "
+    "--config. A pyproject.toml in the project's folders may only set options that neither write files nor hide "
+    "findings.",
 )
 @click.argument("paths", nargs=-1, type=click.Path())
-# What to write
 @click.option(
     "-o",
     "--out",
     type=FileLines(),
     multiple=True,
     metavar="FILE",
-    help="Write .csv, .json, .jsonl, .parquet or .sarif; repeatable; - is standard output.",
+    help="Write rows to FILE: .csv, .json, .jsonl, .parquet or .sarif; - is standard output. Repeatable.",
 )
 @click.option(
     "--format",
     type=click.Choice(["csv", "json", "jsonl", "parquet", "sarif", "text"]),
-    help="Of standard output and of other suffixes.",
+    help="Format of standard output, and of files whose suffix does not tell it.",
 )
 @click.option(
     "--only",
     type=Words(ONLY),
     metavar="VERDICTS",
-    help="Write only rows with these verdicts, such as fake,uncertain,error; all are counted.",
+    help="Write only rows with these verdicts, such as fake,uncertain,error. All rows are counted.",
 )
-@click.option("--excel", is_flag=True, help="Write CSV for a spreadsheet: cells that it would execute are guarded.")
-@click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to a .json or .md file.")
+@click.option("--excel", is_flag=True, help="Write CSV for spreadsheets: cells that would run as formulas are guarded.")
+@click.option("--summary", type=click.Path(), metavar="FILE", help="Write the summary to FILE: .json or .md.")
 @click.option(
     "--report",
     type=click.Path(),
     metavar="FILE",
-    help="Write a page to look at: .html, with thumbnails of the findings.",
+    help="Write an HTML page with charts and thumbnails of the findings.",
 )
 @click.option("--force", is_flag=True, help="Let outputs replace files that facescan did not write.")
-@click.option("--ela", is_flag=True, help="Add Error Level Analysis figures to JSON and JSON Lines.")
+@click.option("--ela", is_flag=True, help="Add Error Level Analysis to JSON, JSON Lines and Parquet.")
 @click.option(
     "--ela-dir",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Save the Error Level Analysis maps there; implies --ela.",
+    help="Save Error Level Analysis maps in DIR. Implies --ela.",
 )
 @click.option(
     "--explain",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Save a sheet there for each finding, uncertain ones too, and for each file named here: why.",
+    help="Save a sheet in DIR that explains the verdict, for each fake or uncertain picture and for each file named "
+    "on the command line.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Name findings and errors on standard error as they come.")
-# How to judge
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no summary.")
+@click.option("-v", "--verbose", is_flag=True, help="Print findings and errors on standard error as they come.")
 @click.option(
-    "--model", shell_complete=models, metavar="NAME|FILE", help="A bundled model, or an ONNX file with a facescan card."
+    "--model",
+    shell_complete=models,
+    metavar="NAME|FILE",
+    help="Use this bundled model, or ONNX file with a facescan card.",
 )
-@click.option("--threshold", type=Share(), metavar="P", help="Call it fake from this p_fake on.")
-@click.option("--fpr", type=Share(), metavar="RATE", help="Take the model's threshold for this false-alarm rate.")
+@click.option("--threshold", type=Share(), metavar="P", help="Call a picture fake if its p_fake is P or more.")
+@click.option("--fpr", type=Share(), metavar="RATE", help="Use the model's threshold for this rate of false alarms.")
 @click.option(
-    "--region", type=click.Choice(["face", "image"]), help="Judge faces or whole pictures; else as the model says."
+    "--region",
+    type=click.Choice(["face", "image"]),
+    help="Score each face, or the whole picture.  [default: the model's choice]",
 )
 @click.option(
     "--min-face",
@@ -179,7 +111,7 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     default=MIN_FACE,
     show_default=True,
     metavar="PX",
-    help="Judge no smaller face.",
+    help="Ignore faces smaller than PX pixels.",
 )
 @click.option(
     "--frames",
@@ -187,123 +119,152 @@ class Part(click.ParamType):  # type: ignore[type-arg]
     default=FRAMES,
     show_default=True,
     metavar="N",
-    help="Judge up to N frames of an animation, or pages of a document.",
+    help="Judge at most N frames of an animation, or pages of a document.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(FAIL_ON),
     default="fake",
     show_default=True,
-    help="What is a finding (exit code 1): fake; or uncertain, too; or unreadable files, too; or fake and what says "
-    "itself that it was generated; or nothing.",
+    help="What counts as a finding (exit code 1). uncertain: fake or uncertain pictures; error: these and files that "
+    "could not be judged; provenance: fake pictures and those whose metadata say that they were generated.",
 )
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the rows say.")
-@click.option("--exit-code", type=EXIT_CODE, metavar="N", help="Exit with N, not 1, if there are findings.")
+@click.option(
+    "--exit-zero", is_flag=True, help="Exit with 0 even if there are findings or files that could not be judged."
+)
+@click.option("--exit-code", type=EXIT_CODE, metavar="N", help="Exit with N instead of 1 if there are findings.")
 @click.option(
     "--exit-code-errors",
     type=EXIT_CODE,
     metavar="N",
-    help="Exit with N, not 2, if files could not be judged, also if there are findings.",
+    help="Exit with N if some files could not be judged, whether or not there are findings.",
 )
 @click.option(
     "--baseline",
     type=click.Path(),
     metavar="FILE",
-    help="An earlier .csv, .json or .jsonl: its findings, by content, count no more.",
+    help="Do not count findings that are already in FILE, an earlier .csv, .json or .jsonl. Pictures are compared by "
+    "content.",
 )
-# Which files
 @click.option(
     "--files-from",
     type=click.Path(),
     metavar="LIST",
-    help="Also scan the files and folders named in LIST; - is standard input.",
+    help="Also scan the files and folders named in LIST, one a line; - is standard input.",
 )
-@click.option("-0", "--null", is_flag=True, help="Names in LIST end with a NUL byte, not with a line end.")
+@click.option("-0", "--null", is_flag=True, help="Names in LIST end with a NUL byte instead of a line end.")
 @click.option(
-    "--include", type=Lines(), multiple=True, metavar="GLOB", help="In folders, take what matches, whatever its suffix."
+    "--include",
+    type=Lines(),
+    multiple=True,
+    metavar="GLOB",
+    help="In folders, scan only files that match, pictures or not. Repeatable.",
 )
 @click.option(
-    "--exclude", type=Lines(), multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
+    "--exclude",
+    type=Lines(),
+    multiple=True,
+    metavar="GLOB",
+    help="In folders, skip files and folders that match. Repeatable.",
 )
-@click.option("--force-exclude", is_flag=True, help="Apply --exclude to files named explicitly, too.")
+@click.option("--force-exclude", is_flag=True, help="Apply --exclude to files named on the command line, too.")
 @click.option(
     "--by",
     type=click.Choice(BY),
     default=BY[0],
     show_default=True,
-    help="What makes a file in a folder a picture: its suffix or its first bytes; or its suffix alone.",
+    help="Recognise pictures in folders by suffix or first bytes (content), or by suffix alone.",
 )
-@click.option("--max-depth", type=click.IntRange(min=1), metavar="N", help="1 is the files directly in a folder.")
-@click.option("--hidden", is_flag=True, help="Also enter and take names that begin with a dot.")
-@click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
-@click.option("--allow-empty", is_flag=True, help="Exit with 0, not with 2, if there is nothing to scan.")
-@click.option("--shard", type=Part(), metavar="I/N", help="Take the I-th of N parts of the files, as N machines would.")
-@click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Refuse larger files unread.  [default: 100M]")
 @click.option(
-    "--max-pixels", type=Size(1000), default=MAX_PIXELS, help="Refuse larger pictures undecoded.  [default: 200M]"
+    "--max-depth",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Enter folders N levels deep; 1 scans only the files directly in a folder.",
+)
+@click.option("--hidden", is_flag=True, help="Also scan files and folders whose names begin with a dot.")
+@click.option("--follow", is_flag=True, help="Follow symbolic links found in folders.")
+@click.option("--allow-empty", is_flag=True, help="Exit with 0 instead of 2 if there is nothing to scan.")
+@click.option(
+    "--shard", type=Part(), metavar="I/N", help="Scan only part I of N, to divide the files among N machines."
+)
+@click.option("--max-bytes", type=Size(1024), default=MAX_BYTES, help="Do not read larger files.  [default: 100M]")
+@click.option(
+    "--max-pixels", type=Size(1000), default=MAX_PIXELS, help="Do not decode pictures of more pixels.  [default: 200M]"
 )
 @click.option(
     "--timeout",
     type=click.IntRange(min=1),
     default=TIMEOUT,
     metavar="S",
-    help="Give up a picture after that many seconds.  [default: 60]",
+    help="Give up on a picture after S seconds.  [default: 60]",
 )
 @click.option(
     "--max-memory",
     type=Size(1024),
     default=MAX_MEMORY,
-    help="Give up a picture that takes more (Linux).  [default: 4G]",
+    help="Give up on a picture that needs more memory (Linux).  [default: 4G]",
 )
-# How to run
 @click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where models run."
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Run the model on the CPU or on an NVIDIA GPU (cuda); auto takes the GPU if it works.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Faces scored at once.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each processor.")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Score N faces at once.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Use N processes.  [default: one for each processor]"
+)
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Work on this machine, or on a Ray cluster's processors.",
+    help="Work on this machine, or on a Ray cluster.",
 )
-@click.option("--ray-address", metavar="ADDR", help="Of the cluster; else RAY_ADDRESS, or one on this machine.")
-@click.option("--cache", type=click.Path(), metavar="FILE", help="Keep rows there, not in the user's cache directory.")
-@click.option("--no-cache", is_flag=True, help="Judge everything anew, and keep nothing.")
 @click.option(
-    "--cache-info", is_flag=True, allow_from_autoenv=False, help="Show what is in the cache, and scan nothing."
+    "--ray-address",
+    metavar="ADDR",
+    help="Address of the Ray cluster.  [default: RAY_ADDRESS, or a cluster on this machine]",
 )
-@click.option("--cache-clear", is_flag=True, allow_from_autoenv=False, help="Empty the cache, and scan nothing.")
+@click.option(
+    "--cache", type=click.Path(), metavar="FILE", help="Keep the cache in FILE instead of the user's cache directory."
+)
+@click.option("--no-cache", is_flag=True, help="Judge every file again: neither read nor write the cache.")
+@click.option(
+    "--cache-info", is_flag=True, allow_from_autoenv=False, help="Show where the cache is and what it holds, and exit."
+)
+@click.option("--cache-clear", is_flag=True, allow_from_autoenv=False, help="Empty the cache, and exit.")
 @click.option(
     "--list-models",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Show the models and what they are (not) for, as text or --format json, and scan nothing.",
+    help="Show the models and what they are (not) for, as text or --format json, and exit.",
 )
 @click.option(
     "--config",
     type=click.Path(),
     metavar="FILE",
-    help="Read [tool.facescan] here, not in the project's pyproject.toml, and trust it with every option.",
+    help="Read [tool.facescan] from FILE instead of the project's pyproject.toml. FILE may set every option.",
 )
 @click.option(
     "--isolated",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Read no configuration file, and no variable whose name begins with FACESCAN_.",
+    help="Read no configuration file, and no variable that begins with FACESCAN_.",
 )
 @click.option(
     "--version",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Show the version; with -v also runtimes, providers and models.",
+    help="Show the version, and exit; with -v also the runtimes, providers and models.",
 )
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Tell real faces from fake ones in PATHS: files, folders, or - for a picture on standard input.
 
-    Writes one row for every picture. Without --out, rows for people go to standard output.
+    Every picture gets one row: a verdict, the probability that it is fake, and more. Without --out, short rows are
+    printed on the terminal.
     """
     check_memory()
     if options["version"]:
@@ -324,14 +285,14 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         raise FacescanError("standard input is closed: name files, or say what - is to read")
     for pair in (("threshold", "fpr"), ("exit_zero", "exit_code"), ("exit_zero", "exit_code_errors")):
         _settle(ctx, options, *pair)
-    _tell(ctx.obj, options["verbose"])
+    _report_configuration(ctx.obj, options["verbose"])
     # A second fence, for headers that lie about their size. OpenCV reads it when it is imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(options["max_pixels"]))
     from scanner.run import run
 
     try:
         return run(options | {"config": ctx.obj})
-    except OSError as error:  # click would take a broken pipe for its own
+    except OSError as error:  # click would handle a broken pipe as one of its own
         raise FacescanError(cause_of(error)) from error
 
 
@@ -339,7 +300,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; click's own codes do not leak through."""
     _open_standard_streams()
     if threading.current_thread() is threading.main_thread():
-        for number in ending_signals():  # all of them interrupt, as Ctrl-C does: what is done is kept
+        for number in ending_signals():  # all of them interrupt as Ctrl-C does, and finished rows are kept
             signal.signal(number, signal.default_int_handler)
     try:
         code = command.main(argv, prog_name="facescan", standalone_mode=False)
@@ -355,7 +316,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", InterruptionError.exit_code)
     except OSError as error:
         return _fail(cause_of(error), FacescanError.exit_code)
-    except SystemExit as end:  # click has shown what completes a line
+    except SystemExit as end:  # click has printed completions
         return FacescanError.exit_code if end.code else 0
     except Exception as error:
         return _fail_internally(error)
@@ -364,34 +325,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(code or 0)
 
 
-def version(verbose: bool) -> str:
-    """`facescan 0.1.0`, and with `verbose` what it runs on."""
-    line = f"facescan {__version__}"
-    if not verbose:
-        return line
-    import platform
-
-    import cv2
-    import numpy
-    import onnxruntime
-
-    from scanner.detector.model import Detector, bundled_models, find_model
-
-    models = [(Detector(find_model(name)), name) for name in bundled_models()]
-    return "\n".join(
-        [
-            line,
-            f"python {platform.python_version()} on {platform.platform()}",
-            f"onnxruntime {onnxruntime.__version__}, providers built in: "
-            + ", ".join(onnxruntime.get_available_providers()),
-            f"opencv {cv2.__version__}, numpy {numpy.__version__}",
-            *(f"model {name}: version {d.card.version}, {d.card.task}, sha256 {d.sha256}" for d, name in models),
-        ]
-    )
-
-
 def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> int:
-    """Show the cards of the models; the exit code is 2 if one of them cannot be used."""
+    """Print the cards of the models; return exit code 2 if one of them cannot be used.
+
+    Args:
+        ctx: of the command.
+        chosen: value of --model.
+        format: value of --format.
+    """
     from scanner.output.list_models import show
 
     if format not in (None, "text", "json") and ctx.get_parameter_source("format") is ParameterSource.COMMANDLINE:
@@ -403,38 +344,17 @@ def list_models(ctx: click.Context, chosen: str | None, format: str | None) -> i
     return max(codes, default=0)
 
 
-def about_cache(named: str | None, clear: bool) -> str:
-    """What is in the cache, or with `clear`, what was in it."""
-    from datetime import UTC, datetime
-
-    from scanner.cache.database import cache_file, size_of
-    from scanner.cache.store import Cache
-
-    file = named or cache_file()
-    if file is None or not os.path.exists(file):
-        return f"no cache at {file or 'all: there is no home directory'}"
-    with Cache(file) as cache:
-        if clear:
-            return f"removed {cache.clear():,} rows from {cache.file}"
-        info = cache.info()
-    when = [
-        "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(" ").removesuffix("+00:00")
-        for seconds in (info["oldest"], info["newest"])
-    ]
-    return "\n".join(
-        [
-            f"cache      {cache.file}",
-            f"rows       {info['rows']:,}, of {info['files']:,} files",
-            f"size       {size_of(cache.file):,} bytes",
-            f"oldest     {when[0]}",
-            f"newest     {when[1]}",
-            *(f"model      {model}: {rows:,} rows" for model, rows in info["models"].items()),
-        ]
-    )
-
-
 def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
-    """Two options exclude each other, but one on the command line overrules the other in a file."""
+    """Resolve two options that exclude each other: the command line overrules variables, and these overrule files.
+
+    Args:
+        ctx: of the command.
+        options: values by name; the overruled option becomes None.
+        pair: names of the options.
+
+    Raises:
+        click.UsageError: both have the same source.
+    """
     if any(options[name] is None or options[name] is False for name in pair):
         return
     order = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP]
@@ -445,8 +365,8 @@ def _settle(ctx: click.Context, options: dict[str, Any], *pair: str) -> None:
     options[max(ranks, key=ranks.__getitem__)] = None
 
 
-def _tell(configuration: Configuration, verbose: bool) -> None:
-    """Say where options come from that nobody sees on the command line, and which of them do not count."""
+def _report_configuration(configuration: Configuration, verbose: bool) -> None:
+    """Print warnings about the configuration and, if `verbose`, which options a file sets."""
     lines = [f"warning: {warning}" for warning in configuration.warnings]
     if verbose and configuration.file:
         lines.append(f"configuration from {configuration.file}: {', '.join(configuration.table or ())}")
@@ -455,19 +375,21 @@ def _tell(configuration: Configuration, verbose: bool) -> None:
 
 
 def _say(message: str) -> None:
+    """Print a message on standard error; do nothing if standard error is closed."""
     from scanner.printable import on_one_line
 
-    with suppress(OSError):  # nobody may be reading
+    with suppress(OSError):  # standard error may be closed
         click.echo(f"facescan: {on_one_line(message)}", err=True)
 
 
 def _fail(message: str, code: int) -> int:
+    """Print an error and return its exit code."""
     _say(message)
     return code
 
 
 def _fail_internally(error: Exception) -> int:
-    """What nobody thought of is not a finding, which Python's own exit code would say."""
+    """Report a bug of facescan with exit code 2: Python's own exit code would mean findings."""
     if os.environ.get("FACESCAN_TRACEBACK"):
         with suppress(OSError):
             traceback.print_exception(error)
@@ -476,18 +398,23 @@ def _fail_internally(error: Exception) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Daemons may close them. Their numbers would go to our own files, and libraries would print into those."""
+    """Open standard streams that are closed, as daemons leave them.
+
+    Otherwise their numbers would go to facescan's own files, and libraries would print into those.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _abandon_closed_streams() -> None:
-    """Python flushes the standard streams when it ends, and has an exit code of its own if it cannot."""
+    """Redirect standard streams that cannot be flushed: otherwise Python would fail at exit, with an exit code of
+    its own.
+    """
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()

@@ -9,10 +9,10 @@ from scanner.errors import FacescanError
 
 
 def check_memory() -> None:
-    """Refuse to start where memory is limited and too little for the libraries and a model.
+    """Refuse to start if a memory limit leaves too little for the libraries and a model.
 
-    These would crash, or end the process with an exit code of their own. So they are loaded in another process first;
-    without a limit, nothing is done.
+    With too little memory they crash, or end the process with an exit code of their own. So another process loads them
+    first. Without a limit, nothing is done.
 
     Raises:
         FacescanError: that process died.
@@ -21,15 +21,17 @@ def check_memory() -> None:
         return
     import resource
 
-    soft = {
-        flag: resource.getrlimit(kind)[0] for flag, kind in (("d", resource.RLIMIT_DATA), ("v", resource.RLIMIT_AS))
-    }
+    kinds = {"d": resource.RLIMIT_DATA, "v": resource.RLIMIT_AS}
+    soft = {flag: resource.getrlimit(kind)[0] for flag, kind in kinds.items()}
     limits = [f"ulimit -{flag} {limit // 1024}" for flag, limit in soft.items() if limit != resource.RLIM_INFINITY]
     if not limits:
         return
     from scanner.system.process import end_process, start_process
 
-    process = start_process(_load, os.getpid())
+    try:
+        process = start_process(_load, os.getpid())
+    except OSError:
+        return  # no more processes are allowed: the scan says so
     try:
         process.join()
     finally:
@@ -39,7 +41,7 @@ def check_memory() -> None:
 
 
 def _load(parent: int) -> None:  # pragma: no cover - in a process that is not measured
-    """Live as a process that loads what every scan needs."""
+    """Load what every scan needs, in a process that then ends."""
     from scanner.system.process import settle_down
 
     code = 1

@@ -1,4 +1,4 @@
-"""Makes paths and messages safe to print, and turns a printed path back into the name of a file."""
+"""Makes paths and messages safe to print, and finds the file that a printed path names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ _BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")  # written by `printable_path`, or 
 
 
 def printable_path(path: str) -> str:
-    r"""The path as outputs show it: bytes of the name that are not UTF-8 become ``\xNN``."""
+    r"""Return the path as outputs show it: bytes of the name that are not UTF-8 become ``\xNN``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def on_disk(path: str) -> bytes:
-    r"""The bytes of a name that is shown as `path`: ``\xff`` is a byte, unless there is a file that is called so."""
+    r"""Return the file name whose printed form is `path`: ``\xff`` is one byte, unless a file has these four
+    characters.
+    """
     shown = path.encode("utf-8", "surrogatepass")
     if _BYTE.search(shown) and not os.path.lexists(path):
         return _BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), shown)
@@ -22,11 +24,12 @@ def on_disk(path: str) -> bytes:
 
 
 def on_one_line(text: str) -> str:
-    """Control, escape, bidirectional and other characters that would not show as themselves, escaped."""
+    """Escape control, escape, bidirectional and other characters that a terminal would not show as themselves."""
     return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def _escaped(c: str) -> str:
+    """Return the escape sequence of a character."""
     if "\udc80" <= c <= "\udcff":  # a byte of a name that is not UTF-8, as rows show it
         return f"\\x{ord(c) - 0xDC00:02x}"
     return c.encode("unicode_escape").decode("ascii")

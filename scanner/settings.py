@@ -1,44 +1,46 @@
-"""What a scan is told, in one dataclass. Where its values come from besides the command line is in config.py."""
+"""Defines the settings of a scan. `scanner.options` fills them in from the command line, variables and files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MAX_BYTES = 100 * 2**20
-# Enough for the 200-megapixel sensors of today's telephones (16320 x 12240); 600 MB once decoded.
+# Enough for the 200-megapixel sensors of today's phones (16320 x 12240); 600 MB once decoded.
 MAX_PIXELS = 200_000_000
-# Seconds. The slowest pictures within the limits (AVIF, progressive JPEG) take a tenth of it.
+# Seconds. The slowest pictures within the limits (AVIF, progressive JPEG) take a tenth of that.
 TIMEOUT = 60
-# Enough for 200 megapixels of 16 bits with alpha in a PNG, which take 3.2 GB; an AVIF of so many may take more.
+# Bytes. A PNG of 200 megapixels with 16 bits and alpha takes 3.2 GB; an AVIF of that size may take more.
 MAX_MEMORY = 4 * 2**30
-# Pixels of a face's shorter side. Below, too little is left of what a detector looks at.
+# Pixels of a face's shorter side. Smaller faces lack the detail that a detector looks at.
 MIN_FACE = 32
-# Frames of an animation, or pages of a document, that are looked at.
+# Frames of an animation, or pages of a document, that are judged at most.
 FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can change what a row says, and how fast it comes.
+    """Holds everything that can change what a row says, and how fast it comes.
 
     Attributes:
-        model: a bundled name or a file.
+        model: name of a bundled model, or path of a model file.
         device: `auto`, `cpu` or `cuda`.
-        region: `face`, `image`, or None for what the model's card says.
+        region: `face`, `image`, or None for the region that the model's card names.
         threshold: p_fake from which a picture is called fake; None for the card's.
-        fpr: take the threshold of this false-positive rate from the card.
-        min_face: pixels; smaller faces are listed, but not judged.
-        frames: frames of an animation, or pages of a document, that are looked at.
+        fpr: false-positive rate whose threshold is taken from the card; None for the card's default.
+        min_face: shorter side in pixels; smaller faces are listed, but not scored.
+        frames: frames of an animation, or pages of a document, that are judged at most.
         batch_size: regions scored at once; None lets the device decide.
-        workers: processes that examine pictures; None is one for each processor.
-        max_bytes, max_pixels: larger files are refused unread, larger pictures undecoded.
+        workers: number of processes that examine pictures; None is one for each processor.
+        max_bytes: size of a file in bytes; larger files are not read.
+        max_pixels: size of a picture in pixels; larger pictures are not decoded.
         timeout: seconds that one picture may take.
-        max_memory: bytes that a worker process may take for it (Linux).
+        max_memory: bytes that a worker process may take for one picture (Linux).
         engine: `local`, or `ray` for the processes of a Ray cluster.
-        ray_address: of the cluster; None for the one that RAY_ADDRESS names or, without that, one on this machine.
-        ela: report Error Level Analysis figures, and whether JPEGs were JPEGs before.
-        ela_dir: save the maps there.
-        explain: save sheets that say why there.
+        ray_address: address of the cluster; None for the one that RAY_ADDRESS names or, without that, one on this
+            machine.
+        ela: whether to report Error Level Analysis figures, and whether JPEGs were compressed twice.
+        ela_dir: folder for the Error Level Analysis maps; None for none.
+        explain: folder for sheets that explain scores; None for none.
     """
 
     model: str

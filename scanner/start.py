@@ -1,6 +1,7 @@
-"""Start the commands. Installed as `facescan_start`, beside our packages, whose names another project may have as well.
+"""Starts the commands, and checks that they are facescan's.
 
-Python ends with exit code 1 where an import fails, which would say that a scan found something.
+Installed as `facescan_start`, beside our packages, whose names another project may have as well. Python ends with exit
+code 1 where an import fails, which would mean that a scan has findings.
 """
 
 from __future__ import annotations
@@ -38,6 +39,6 @@ def _run(command: str, package: str) -> int:
 
 
 def _place(package: str) -> str:
-    """The file that Python would import for a package; empty if there is none."""
+    """Return the file that Python would import for a package; empty if there is none."""
     spec = find_spec(package)
     return (spec.origin or "") if spec else ""

@@ -1,4 +1,4 @@
-"""Pictures as a Chromium draws them, in sRGB."""
+"""Draw pictures in a Chromium, in sRGB."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ async ([format, content, ground]) => {
 
 
 def drawn(page: Any, data: bytes, format: str, ground: str = "white") -> Picture:
-    """The picture as a page of playwright shows it, on a ground of some colour."""
+    """Draw a picture in a page of playwright.
+
+    Args:
+        page: of playwright.
+        data: the file.
+        format: of its content.
+        ground: CSS colour that shows where the picture is transparent.
+
+    Returns:
+        RGB uint8 (height, width, 3).
+    """
     width, height, pixels = page.evaluate(_DRAW, [format, base64.b64encode(data).decode(), ground])
     return np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(height, width, 4)[..., :3]

@@ -25,7 +25,20 @@ from scanner.imaging.decode import Picture, decode
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# Marks of all tests of a file or folder, by its path below tests/.
+MARKS = {"train/": "train", "test_report_in_browser.py": "browser", "test_ray_engine.py": "ray"}
+
 EXAMPLES = Path(__file__).parent.parent / "examples" / "pictures"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of files that need TensorFlow, a browser or Ray."""
+    here = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(here).as_posix()
+        for start, mark in MARKS.items():
+            if path.startswith(start):
+                item.add_marker(mark)
 
 
 def load(file: Path) -> Picture:

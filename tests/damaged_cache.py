@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from scanner.cli import main
-from scanner.files import fingerprint as mark
+from scanner.files import fingerprint
 from tests.conftest import write_toy
 from tests.pictures import encode, scene
 
@@ -104,7 +104,7 @@ def outcomes(ground: Ground, seeds: range) -> Iterator[tuple[int, str]]:
 
 def _outcome(ground: Ground, first: tuple[int, str, str], again: tuple[int, str, str]) -> str:
     for code, rows, said in (first, again):
-        if "is no cache of facescan" in said and code == 2 and not rows:
+        if "is not a cache of facescan" in said and code == 2 and not rows:
             return "refused"
         if (code, rows) != ground.rows[:2]:
             return f"wrong: exit code {code}, {'other' if rows else 'no'} rows, {said.strip()}"
@@ -131,5 +131,5 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    mark.SETTLED = -(10**18)  # the pictures are found by their looks, too, though they are new
+    fingerprint.SETTLED_AFTER_NS = -(10**18)  # the pictures are found by their looks, too, though they are new
     print(dict(report(asked.count, asked.seed)))

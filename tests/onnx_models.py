@@ -1,4 +1,4 @@
-"""Tiny ONNX detectors with cards: of every input, output and preprocessing that a card can speak of."""
+"""Make tiny ONNX detectors with cards, of every input, output and preprocessing that a card can describe."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-SIZE = (12, 16)  # height, width: not a square, so that one taken for the other fails
+SIZE = (12, 16)  # height, width; not a square, so that exchanging them fails
 
 
 def input_card(content: str = "picture", **fields: Any) -> dict[str, Any]:
-    """One input of a card. Named after its content."""
+    """Return one input of a card, named after its content; `fields` replace or add some."""
     return {"name": content, "content": content, "size": SIZE, "layout": "NHWC", "color": "RGB"} | fields
 
 
 def card(kind: str = "sigmoid", inputs: Sequence[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
-    """A whole card, as plain values; `fields` replace or add some."""
+    """Return a complete card, as plain values; `fields` replace or add some."""
     return {
         "schema": 1,
         "name": "tiny",
@@ -38,7 +38,7 @@ def card(kind: str = "sigmoid", inputs: Sequence[dict[str, Any]] | None = None, 
 
 
 def metadata(values: dict[str, Any]) -> dict[str, str]:
-    """A card as the metadata of an ONNX file."""
+    """Return a card as the metadata of an ONNX file."""
     return {f"facescan.{key}": json.dumps(value) for key, value in values.items()}
 
 
@@ -54,16 +54,16 @@ def write_model(
     without: Sequence[str] = (),
     **fields: Any,
 ) -> Path:
-    """Write a detector that weighs every value of its inputs differently.
+    """Write a detector that gives every value of its inputs another weight.
 
     Args:
         path: of the file to write.
-        kind: `logit`, `sigmoid` or `softmax`: what the graph ends with, and what the card says.
+        kind: `logit`, `sigmoid` or `softmax`: how the graph ends, and what the card says.
         columns: of the output.
         inputs: made by `input_card`; one picture if None.
         dtype: `float` or `uint8`: what the graph takes; of bytes it divides by 255.
-        logit: say this whatever the picture.
-        graph_size: height and width of the graph's inputs, where they are not the card's.
+        logit: output for every picture; None for one that depends on the picture.
+        graph_size: height and width of the graph's inputs; None for those of the card.
         without: keys left out of the card.
         fields: of the card.
     """

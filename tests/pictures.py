@@ -1,4 +1,4 @@
-"""Small pictures in every format and pixel layout, made by Pillow: it is the reference that decoding is held to."""
+"""Make small pictures in every format and pixel layout by Pillow, which is the reference for our decoding."""
 
 from __future__ import annotations
 
@@ -19,26 +19,32 @@ FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")
 
 
 def scene(width: int = WIDTH, height: int = HEIGHT) -> Picture:
-    """Smooth, coloured, and different in every corner, so that a turned or mirrored copy cannot pass."""
+    """Make a smooth picture with another colour in every corner, so that a turned or mirrored copy differs."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     channels = [230 * x + 20, 120 * y + 60 * x + 40, 200 * (1 - x) * y + 30 + 20 * np.sin(9 * x + 5 * y)]
     return np.stack(channels, axis=2).astype(np.uint8)
 
 
 def noise(width: int, height: int, seed: int = 0) -> Picture:
-    """The worst case for every codec."""
+    """Make random pixels, the worst case for every codec."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def rgba() -> Picture:
-    """The scene, from hidden on the left to opaque on the right."""
+    """Make the scene with alpha, from transparent on the left to opaque on the right: uint8 (height, width, 4)."""
     alpha = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
     return np.dstack([scene(), alpha])
 
 
 def encode(pixels: Picture | Image.Image, kind: str, **options: object) -> bytes:
-    """Encode an array or a Pillow picture."""
-    # A copy: Pillow leaves the options of one save on the picture, and the next may stumble over them.
+    """Encode pixels.
+
+    Args:
+        pixels: uint8 or uint16 array, or a Pillow picture.
+        kind: Pillow's name of the format.
+        options: of Pillow's encoder.
+    """
+    # A copy, since Pillow stores the options of one save in the picture, and they may break the next one.
     picture = pixels.copy() if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     stream = io.BytesIO()
     picture.save(stream, kind, **options)
@@ -46,7 +52,7 @@ def encode(pixels: Picture | Image.Image, kind: str, **options: object) -> bytes
 
 
 def flat(file: Path, level: int) -> None:
-    """Save a grey picture: the model `toy` of the tests takes its level, 0..255, for the score."""
+    """Save a plain grey picture; the test model `toy` returns its level (0..255) as the score."""
     file.write_bytes(encode(np.full((30, 40, 3), level, np.uint8), "PNG"))
 
 
@@ -54,7 +60,13 @@ ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "MPO")
 
 
 def animation(kind: str, frames: list[Picture], **options: object) -> bytes:
-    """An animation, or a document, of these pictures."""
+    """Encode pictures as the frames of an animation, or the pages of a document.
+
+    Args:
+        kind: Pillow's name of the format, one of `ANIMATED`.
+        frames: RGB uint8, all of the same size.
+        options: of Pillow's encoder.
+    """
     first, *others = (Image.fromarray(frame) for frame in frames)
     options |= {"WEBP": {"lossless": True}, "MPO": {"quality": 95}}.get(kind, {})
     options |= {} if kind in ("TIFF", "MPO") else {"duration": 20}
@@ -62,14 +74,14 @@ def animation(kind: str, frames: list[Picture], **options: object) -> bytes:
 
 
 def oriented(kind: str, orientation: int) -> bytes:
-    """The scene with an EXIF orientation tag (for AVIF, Pillow writes it as `irot` and `imir`)."""
+    """Encode the scene with an orientation (1..8): in EXIF, or of AVIF as `irot` and `imir`."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return encode(scene(), kind, exif=exif)
 
 
 def reference(data: bytes) -> Picture:
-    """What Pillow makes of a file: first frame, upright, 8 bits, alpha laid on white."""
+    """Decode a file by Pillow: first frame, upright, RGB of 8 bits, transparency laid on white."""
     picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
@@ -80,13 +92,13 @@ def reference(data: bytes) -> Picture:
 
 
 def difference(one: Picture, other: Picture) -> float:
-    """Mean absolute difference in grey levels."""
+    """Return the mean absolute difference of two pictures, in levels (0..255)."""
     assert one.shape == other.shape
     return float(np.abs(one.astype(int) - other).mean())
 
 
 def png_16_bit(pixels: Picture) -> bytes:
-    """Pillow writes 16 bits in grey only, so by hand: filter 0, one IDAT."""
+    """Encode RGB or RGBA uint8 as a PNG of 16 bits, which Pillow writes in grey only: filter 0, one IDAT."""
     height, width, channels = pixels.shape
     rows = b"".join(b"\x00" + row.astype(">u2").tobytes() for row in pixels.astype(np.uint16) * 257)
     header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
@@ -94,6 +106,7 @@ def png_16_bit(pixels: Picture) -> bytes:
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """Build a chunk of a PNG: length, type, content and checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
@@ -101,13 +114,13 @@ PNG_END = png_chunk(b"IEND", b"")
 
 
 def png_that_announces(width: int, height: int) -> bytes:
-    """A PNG whose header is all there is to it."""
+    """Build a PNG that announces a size in pixels, but has no pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") + PNG_END
 
 
 def jpeg_of_scans(scans: int) -> bytes:
-    """The scene as a progressive JPEG, and then scans that say nothing new, ten bytes each."""
+    """Build a progressive JPEG of the scene with `scans` more scans that change nothing, ten bytes each."""
     return (
         encode(scene(), "JPEG", progressive=True)[:-2]
         + b"\xff\xda\x00\x08\x01\x01\x00\x01\x05\x00" * scans
@@ -116,14 +129,14 @@ def jpeg_of_scans(scans: int) -> bytes:
 
 
 def bmp_from_the_top(pixels: Picture) -> bytes:
-    """A negative height: rows from the top. The width must be a multiple of four."""
+    """Encode a BMP with a negative height, whose top row comes first. The width must be a multiple of four."""
     data = bytearray(encode(pixels[::-1], "BMP"))
     struct.pack_into("<i", data, 22, -pixels.shape[0])
     return bytes(data)
 
 
 def bmp_run_length(grey: Picture) -> bytes:
-    """BI_RLE8, every run one pixel long."""
+    """Encode grey uint8 (height, width) as a BMP with run lengths (BI_RLE8), every run one pixel long."""
     height, width = grey.shape
     rows = b"".join(b"".join(bytes([1, value]) for value in row) + b"\x00\x00" for row in grey[::-1]) + b"\x00\x01"
     palette = b"".join(bytes([value, value, value, 0]) for value in range(256))
@@ -133,21 +146,21 @@ def bmp_run_length(grey: Picture) -> bytes:
 
 
 def avif_deep(pixels: Picture, bits: int) -> bytes:
-    """Pillow writes 8 bits only, so by OpenCV."""
+    """Encode RGB or RGBA uint8 as an AVIF of 10 or 12 bits by OpenCV, since Pillow writes 8 bits only."""
     deep = (pixels.astype(np.float32) * ((2**bits - 1) / 255)).round().astype(np.uint16)
     deep[..., :3] = deep[..., 2::-1]
     return cv2.imencode(".avif", deep, [cv2.IMWRITE_AVIF_DEPTH, bits])[1].tobytes()
 
 
 def tiff_of(tags: dict[int, int], content: bytes = b"") -> bytes:
-    """A little-endian TIFF of one directory, all numbers 32 bits; the content lies at byte 8."""
+    """Build a little-endian TIFF of one directory, all numbers 32 bits; `content` begins at byte 8."""
     entries = [struct.pack("<HHII", tag, 4, 1, number) for tag, number in sorted(tags.items())]
     directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
     return b"II*\x00" + struct.pack("<I", 8 + len(content)) + content + directory
 
 
 def jpeg_with_thumbnail() -> bytes:
-    """A JPEG whose EXIF block holds another whole JPEG, start and end marks and all."""
+    """Build a JPEG whose EXIF block contains another complete JPEG, with start and end markers."""
     thumbnail = encode(noise(32, 24), "JPEG")
     block = b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + b"\x00" * 6 + thumbnail
     jpeg = encode(scene(), "JPEG")
@@ -155,13 +168,13 @@ def jpeg_with_thumbnail() -> bytes:
 
 
 def film() -> dict[str, object]:
-    """Options of `encode` for two more frames that look like nothing."""
+    """Return options of `encode` that add two frames of noise."""
     return {"save_all": True, "append_images": [Image.fromarray(noise(WIDTH, HEIGHT, seed)) for seed in (1, 2)]}
 
 
 @cache
 def pictures() -> dict[str, bytes]:
-    """Every format by every layout that it has, by name."""
+    """Encode the scene in every format and in every layout that the format has; by name."""
     colour = Image.fromarray(scene())
     grey, alpha = colour.convert("L"), Image.fromarray(rgba())
     palette = colour.quantize(32)
@@ -236,5 +249,5 @@ def pictures() -> dict[str, bytes]:
 
 
 def one_picture() -> list[str]:
-    """Names of the files that are cut in their only picture, wherever they are cut."""
+    """Return the names of the files that lose pixels of their only picture, wherever they are cut."""
     return [name for name in pictures() if not name.endswith(("trailing bytes", "pages", "two pictures"))]

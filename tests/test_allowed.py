@@ -58,7 +58,7 @@ def test_a_line_that_cannot_be_understood_ends_the_scan(facescan, toy, project, 
     (project / ".facescanignore").write_text(f"# why\n{line}\n")
     done = facescan("fake.png", "--model", toy)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b".facescanignore, line 2: a line is a SHA-256" in done.stderr
+    assert b".facescanignore, line 2: expected a SHA-256" in done.stderr
 
 
 def test_a_list_among_the_uploads_allows_nothing(facescan, toy, project):
@@ -67,7 +67,7 @@ def test_a_list_among_the_uploads_allows_nothing(facescan, toy, project):
     (project / ".facescanignore").write_text(sha256_of(project / "uploads" / "other.png"))
     done = facescan(".", "--model", toy)
     assert done.returncode == 1
-    assert b"is not used: it lies in a folder that is scanned; --baseline" in done.stderr
+    assert b"is not used: it lies in a folder that is scanned; use --baseline" in done.stderr
     assert facescan("uploads", "--model", toy).returncode == 0
     assert facescan("uploads", "--model", toy, "--isolated").returncode == 1
 
@@ -96,7 +96,7 @@ def test_a_list_that_is_no_text_is_refused(tmp_path):
 def test_pre_commit_shows_the_line_that_allows_a_picture(facescan, toy, project):
     words = ("fake.png", "--model", toy, "--quiet", "--only", "fake,uncertain,error")
     told = facescan(*words, PRE_COMMIT="1").stderr.decode().splitlines()
-    assert told[0].startswith("a picture is called fake from a score of 0.6000 on, by the model toy 1")
+    assert told[0].startswith("the model toy 1 calls a picture fake if its score is at least 0.6000")
     (project / ".facescanignore").write_text(told[-1])  # the line as it was shown
     allowed = facescan(*words, PRE_COMMIT="1")
     assert (allowed.returncode, allowed.stderr) == (0, b"")

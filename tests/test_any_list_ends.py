@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scanner.sources.lists import LONGEST_NAME
+from scanner.sources.lists import MAX_NAME_BYTES
 from tests.conftest import clean_environment
 from tests.pictures import encode, scene
 
@@ -69,11 +69,11 @@ lines = st.one_of(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(lines, max_size=60, unique_by=lambda line: line[:LONGEST_NAME]), st.integers(1, 4), st.booleans())
+@given(st.lists(lines, max_size=60, unique_by=lambda line: line[:MAX_NAME_BYTES]), st.integers(1, 4), st.booleans())
 def test_any_list_ends(folder, toy, found, workers, cached):
     pytest.importorskip("fsspec", reason="needs the extra cloud")
     options = ["--model", str(toy), "--workers", str(workers), *([] if cached else ["--no-cache"])]
-    shown = [line[:LONGEST_NAME].decode("utf-8", "backslashreplace") for line in found]
+    shown = [line[:MAX_NAME_BYTES].decode("utf-8", "backslashreplace") for line in found]
     assert scan(folder, found, *options) == shown
 
 
@@ -84,5 +84,5 @@ def test_long_lines(folder, toy, prefix, count, length):
     if "://" in prefix:
         pytest.importorskip("fsspec", reason="needs the extra cloud")
     found = [f"{prefix}{i}{'x' * length}.jpg".encode() for i in range(count)]
-    shown = [line[:LONGEST_NAME].decode() for line in found]
+    shown = [line[:MAX_NAME_BYTES].decode() for line in found]
     assert scan(folder, found, "--model", str(toy), "--workers", "2") == shown

@@ -67,7 +67,7 @@ def test_known_findings_are_marked_and_counted(here, capfd):
     assert json.loads(Path("r.json").read_text())["results"] == rows
     summary = json.loads(Path("s.json").read_text())["summary"]
     assert (summary["verdicts"]["fake"], summary["findings"], summary["baseline"]) == (2, 1, 1)
-    assert "\nbaseline   1 findings are known, 1 are new\n" in capfd.readouterr().err
+    assert "\nbaseline   1 known findings, 1 new\n" in capfd.readouterr().err
     assert [line for line in Path("r.txt").read_text().splitlines() if "baseline" in line] == [
         "fake      0.7843  ./fake.png  (in the baseline)"
     ]

@@ -19,10 +19,10 @@ from scanner.engine.pipeline import scan
 from scanner.files import beneath
 from scanner.files.beneath import Folder, LinkError, place_of
 from scanner.files.candidate import Candidate
-from scanner.files.fingerprint import mark_of, unchanged
+from scanner.files.fingerprint import file_fingerprint, is_unchanged
 from scanner.result import Result
 from scanner.settings import Settings
-from scanner.sources.once import Once
+from scanner.sources.once import Deduplicator
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.read import read
 from scanner.sources.selection import Selection
@@ -37,7 +37,7 @@ PNG, SECRET = encode(scene(), "PNG"), encode(scene(50, 40), "PNG")
 @pytest.fixture(params=[True, False], ids=["descriptors", "paths"])
 def here(tmp_path, monkeypatch, request) -> Path:
     """The folder we stand in: up/ is scanned, private/ is not. Also as on systems without folder descriptors."""
-    monkeypatch.setattr(beneath, "BY_DESCRIPTOR", request.param and beneath.BY_DESCRIPTOR)
+    monkeypatch.setattr(beneath, "HAS_DIR_FD", request.param and beneath.HAS_DIR_FD)
     for name in ("up/a.png", "up/b", "up/c/d.png", "up/c/e/f.png", "up/c/e/g", "up/z.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(PNG)
@@ -79,13 +79,13 @@ def test_what_was_found_is_not_read_through_a_link(here, name, target, links, ro
     below = {os.path.relpath(link, "up") for link in links}
     assert {path for path, outcome in reasons.items() if outcome == (None, "not_a_file:link")} == below
     assert {outcome for path, outcome in reasons.items() if path not in below} == {(PNG, "")}
-    assert {os.path.relpath(one.path, root) for one in found if not mark_of(one.path, root=one.root)} == below
+    assert {os.path.relpath(one.path, root) for one in found if not file_fingerprint(one.path, root=one.root)} == below
 
 
 @pytest.mark.parametrize(("name", "target", "links"), SWAPS)
 def test_a_link_that_appears_while_folders_are_walked_is_no_way_out(here, name, target, links):
     passed = PassedOver()
-    walking = candidates(["up"], Selection(), passed=passed)
+    walking = candidates(["up"], Selection(), passed_over=passed)
     found = [next(walking)]
     swap(name, target)
     found += walking
@@ -95,13 +95,13 @@ def test_a_link_that_appears_while_folders_are_walked_is_no_way_out(here, name, 
 
 
 def test_a_file_that_was_judged_is_not_known_by_a_link(here):
-    mark = mark_of("up/c/e/f.png", root="up")
-    assert mark
-    assert unchanged(mark)
+    fingerprint = file_fingerprint("up/c/e/f.png", root="up")
+    assert fingerprint
+    assert is_unchanged(fingerprint)
     os.rename("up/c/e", "private/was_e")
     os.symlink("../../private/was_e", "up/c/e")
-    assert not unchanged(mark)
-    assert mark_of("up/c/e/f.png")  # unless it is named
+    assert not is_unchanged(fingerprint)
+    assert file_fingerprint("up/c/e/f.png")  # unless it is named
 
 
 @pytest.mark.parametrize("name", ["up/a.png", "up/c/e/f.png"])
@@ -200,7 +200,7 @@ def test_no_descriptor_is_left_open(here, brightness):
         for found in candidates(["up"], Selection()):
             assert found
             read(found)
-            mark_of(found.path, root=found.root)
+            file_fingerprint(found.path, root=found.root)
     walking = candidates(["up"], Selection())
     next(walking)
     walking.close()
@@ -211,14 +211,14 @@ def test_no_descriptor_is_left_open(here, brightness):
 
 def test_paths_that_are_longer_than_paths_may_be_end_the_walk_with_a_row(tmp_path):
     """Whoever goes down folder by folder gets there, as `rm -r` does; nobody could open it by its path."""
-    if not beneath.BY_DESCRIPTOR:
+    if not beneath.HAS_DIR_FD:
         pytest.skip("needs folder descriptors")
     name, top = 200 * "d", os.open(tmp_path, os.O_RDONLY)
     folders = [top]
     for _ in range(30):
         os.mkdir(name, dir_fd=folders[-1])
         folders.append(os.open(name, os.O_RDONLY, dir_fd=folders[-1]))
-    (last,) = [one for one in candidates([str(tmp_path)], Selection(), once=Once(Selection())) if one]
+    (last,) = [one for one in candidates([str(tmp_path)], Selection(), deduplicator=Deduplicator(Selection())) if one]
     assert last.trouble == "unreadable_folder:read_failed:ENAMETOOLONG"
     for folder in reversed(folders[:-1]):
         os.rmdir(name, dir_fd=folder)

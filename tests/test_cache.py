@@ -31,17 +31,17 @@ from scanner.cache.store import Cache
 from scanner.cli import main
 from scanner.detector.model import Detector
 from scanner.detector.thresholds import Thresholds, choose
-from scanner.engine import examine, pipeline
+from scanner.engine import examine, versions
 from scanner.engine.pipeline import scan
 from scanner.engine.versions import scope
-from scanner.files import fingerprint as mark
+from scanner.files import fingerprint
 from scanner.files.candidate import Candidate
 from scanner.output.formats.rows import as_cells, as_object
 from scanner.result import Face, Result, Verdict
 from scanner.settings import Settings
 from tests import damaged_cache
 from tests.conftest import clean_environment
-from tests.costly import gif_of_clear_codes
+from tests.costly_files import gif_of_clear_codes
 from tests.outputs import YESTERDAY
 from tests.pictures import encode, jpeg_of_scans, png_that_announces, scene, tiff_of
 from tests.test_interrupts import await_rows
@@ -156,8 +156,8 @@ def test_every_output_is_the_same_to_the_byte(tmp_path, monkeypatch, examples, t
 @pytest.fixture
 def settled(monkeypatch) -> None:
     """The files of a test settle at once. Where they lie may be memory."""
-    monkeypatch.setattr(mark, "SETTLED", -YEAR * 10**9)
-    monkeypatch.setattr(mark, "_IN_MEMORY", set())
+    monkeypatch.setattr(fingerprint, "SETTLED_AFTER_NS", -YEAR * 10**9)
+    monkeypatch.setattr(fingerprint, "_IN_MEMORY", set())
 
 
 @in_processes
@@ -258,7 +258,7 @@ def test_what_cannot_change_a_row_does_not(tmp_path, look, other):
 def test_another_version_judges_anew(tmp_path, look, monkeypatch):
     file = write(tmp_path / "a", flat(128))
     look(file)
-    monkeypatch.setattr(pipeline, "ROWS_VERSION", pipeline.ROWS_VERSION + 1)
+    monkeypatch.setattr(versions, "ROWS_VERSION", versions.ROWS_VERSION + 1)
     assert from_cache(look(file)) == [False]
 
 
@@ -479,7 +479,9 @@ def test_a_file_that_is_no_cache_stays_as_it_is(here, capfd, foreign, option):
     before = {file.name: file.read_bytes() for file in here.iterdir()}
     assert main([".", "--cache", "holiday.jpg", "-q", "--out", "r.csv", "--force", *option]) == 2
     (line,) = capfd.readouterr().err.splitlines()
-    assert re.fullmatch(r"facescan: the cache \S*holiday.jpg: that file is no cache of facescan, and stays .*", line)
+    assert re.fullmatch(
+        r"facescan: the cache \S*holiday.jpg: this file is not a cache of facescan and was not .*", line
+    )
     assert {file.name: file.read_bytes() for file in here.iterdir()} == before
 
 
@@ -513,7 +515,7 @@ def test_a_newer_cache_stays_as_it_is(tmp_path, look, warnings):
     assert from_cache(look(picture)) == [False]
     assert file.read_bytes() == content
     assert warnings == [
-        f"warning: the cache {file} cannot be used: it is of a newer version of facescan; going on without"
+        f"warning: the cache {file} cannot be used: it is of a newer version of facescan; scanning without it"
     ]
 
 
@@ -674,7 +676,7 @@ def test_where_no_cache_can_be(tmp_path, brightness, warnings, place, monkeypatc
     assert row.verdict is Verdict.UNCERTAIN
     (warning,) = warnings
     assert "cannot be used: " in warning
-    assert warning.endswith("; going on without")
+    assert warning.endswith("; scanning without it")
     assert sorted(os.listdir(tmp_path)) == ["a", "file", "folder"]
     assert not Path("/dev/null").is_file()
 
@@ -701,13 +703,13 @@ def test_a_cache_that_may_not_be_written(warnings, mode):
         finally:
             os.seteuid(me)
             file.parent.chmod(0o755)
-    assert warnings == [f"warning: the cache {file} cannot be used: Permission denied; going on without"]
+    assert warnings == [f"warning: the cache {file} cannot be used: Permission denied; scanning without it"]
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_cache_that_somebody_keeps_locked(tmp_path, look, brightness, warnings, monkeypatch, lock, when):
-    monkeypatch.setattr(cache_database, "PATIENCE", 0.01)
+    monkeypatch.setattr(cache_database, "LOCK_TIMEOUT_S", 0.01)
     files = [write(tmp_path / f"{i}", flat(100 + i)) for i in range(30)]
     look(files[0])
     with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as other:
@@ -724,7 +726,7 @@ def test_a_cache_that_somebody_keeps_locked(tmp_path, look, brightness, warnings
                 rows += results
     assert [row.p_fake for row in rows] == [round((100 + i) / 255, 4) for i in range(30)]
     (warning,) = warnings
-    assert "database is locked; going on without" in warning
+    assert "database is locked; scanning without it" in warning
 
 
 @pytest.mark.parametrize("room", [0, 20_000, 60_000, 150_000])
@@ -840,7 +842,10 @@ def test_options_that_contradict_each_other(here, capfd):
     assert "--cache and --no-cache exclude each other: give one." in capfd.readouterr().err
     for option in ("--out", "--summary", "--report", "--files-from", "--baseline", "--ela-dir", "--explain"):
         assert main([".", "--cache", "x.json", option, "./x.json"]) == 2
-        assert re.search(rf"(--cache|{option}) \S+: that is (--cache|{option}) \S+, too$", capfd.readouterr().err)
+        assert re.search(
+            rf"(--cache|{option}) \S+: is the same file as (--cache|{option}) \S+; name another$",
+            capfd.readouterr().err,
+        )
     assert sorted(os.listdir()) == ["128.png", "200.png", "50.png"]
 
 
@@ -879,8 +884,8 @@ def test_what_is_no_cache_is_left_alone_by_those_who_only_look(here, capfd, opti
     cut(here / "damaged")
     before = {name: Path(name).read_bytes() for name in ("app.sqlite", "text", "damaged")}
     for name, says in (
-        ("app.sqlite", ": that file is no cache of facescan, and stays as it is; name another with --cache"),
-        ("text", ": that file is no cache of facescan, and stays as it is; name another with --cache"),
+        ("app.sqlite", ": this file is not a cache of facescan and was not changed; name another with --cache"),
+        ("text", ": this file is not a cache of facescan and was not changed; name another with --cache"),
         ("damaged", " is damaged: the next scan will set it aside; or name another with --cache"),
         ("folder", " cannot be used: not a regular file"),
     ):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scanner.detector.card import Card, InputSpec, OutputSpec, read_card
+from scanner.detector.card import Card, CropSpec, InputSpec, OutputSpec, read_card
 from scanner.errors import FacescanError
 from tests.onnx_models import card, input_card, metadata
 
@@ -52,12 +52,60 @@ def test_what_is_written_is_read():
         operating_points={"0.001": 0.99, "0.05": 0.6},
         uncertain=(0.3, 0.7),
         margin=0.25,
+        crop=CropSpec("reflect", 10.0, -0.1),
         description="for the test",
         license="CC0-1.0",
         training=[{"set": "none", "license": "CC0-1.0"}],
         metrics={"auc": 0.5},
     )
     assert read_card(written.to_metadata(), "some.onnx") == written
+
+
+@pytest.mark.parametrize(
+    ("crop", "read"),
+    [
+        ({}, CropSpec("clamp", 15.0, 0.0)),
+        ({"edge": "grey"}, CropSpec("grey", 15.0, 0.0)),
+        ({"edge": "reflect"}, CropSpec("reflect", 15.0, 0.0)),
+        ({"level": 45}, CropSpec("clamp", 45.0, 0.0)),
+        ({"level": 0}, CropSpec("clamp", 0.0, 0.0)),
+        ({"tight": -0.5}, CropSpec("clamp", 15.0, -0.5)),
+        ({"edge": "grey", "level": 5.5, "tight": 0.1}, CropSpec("grey", 5.5, 0.1)),
+    ],
+    ids=str,
+)
+def test_fields_that_a_crop_does_not_name_have_their_defaults(crop, read):
+    assert read_card(metadata(card(crop=crop)), "some.onnx").crop == read
+
+
+def test_a_card_without_the_key_crop_has_the_defaults():
+    values = card()
+    assert "crop" not in values
+    assert read_card(metadata(values), "some.onnx").crop == CropSpec("clamp", 15.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("crop", "fault"),
+    [
+        ({"edge": "wrap"}, "crop: edge 'wrap' is none of clamp, reflect, grey"),
+        ({"edge": None}, "crop: edge None is none of"),
+        ({"level": 46}, "crop: level 46.0 is outside 0..45"),
+        ({"level": -1}, "crop: level -1.0 is outside 0..45"),
+        ({"level": float("nan")}, "crop: level nan is outside 0..45"),
+        ({"tight": 4.5}, "crop: tight 4.5 is outside -0.5..4"),
+        ({"tight": -0.6}, "crop: tight -0.6 is outside -0.5..4"),
+        ({"tight": float("nan")}, "crop: tight nan is outside -0.5..4"),
+        ({"level": "steep"}, "'steep'"),
+        ({"tight": [0]}, "wrong form"),
+        ({"corner": 1}, "'corner'"),
+        ("clamp", "wrong form"),
+        ([1], "wrong form"),
+        (None, "wrong form"),
+    ],
+    ids=str,
+)
+def test_a_crop_that_cannot_be_is_refused_and_says_why(crop, fault):
+    assert fault in refusal(card(crop=crop))
 
 
 def test_metadata_of_others_is_left_alone():
@@ -183,7 +231,8 @@ ANY_JSON = st.recursive(
 )
 
 
-@given(key=st.sampled_from([*REQUIRED, "margin"]), value=ANY_JSON)
+@example(key="crop", value={"edge": ["clamp"]})
+@given(key=st.sampled_from([*REQUIRED, "margin", "crop"]), value=ANY_JSON)
 def test_any_value_of_a_field_is_read_or_refused(key, value):
     try:
         assert isinstance(read_card(metadata(card() | {key: value}), "some.onnx"), Card)

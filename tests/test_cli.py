@@ -20,6 +20,7 @@ from scanner import __version__
 from scanner.cli import command, main
 from scanner.detector.model import Detector, bundled_models, find_model
 from scanner.imaging.decode import decode
+from scanner.options.groups import OPTION_GROUPS
 from tests.conftest import clean_environment, write_toy
 from tests.pictures import encode, png_chunk, png_that_announces, scene
 
@@ -112,7 +113,7 @@ def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
     assert len(lines) == len(EXPECTED)
     assert all(line.isprintable() for line in lines)
     assert [line.split()[0] for line in done.stderr.decode().splitlines()] == [
-        "fake", "real", "uncertain", "no_face", "error", "files", "passed", "time", "model", "device", "thresholds"
+        "fake", "real", "uncertain", "no_face", "error", "files", "skipped", "time", "model", "device", "thresholds"
     ]  # fmt: skip
 
 
@@ -219,7 +220,7 @@ def test_errors_that_are_known_have_no_code_of_their_own(here):
             ["x", "--out", "r.xml"],
             "unknown suffix '.xml'; use .csv, .json, .jsonl, .parquet or .sarif, or say --format",
         ),
-        (["x", "--out", "r.csv", "--out", "./r.csv"], "--out ./r.csv: that is --out r.csv, too"),
+        (["x", "--out", "r.csv", "--out", "./r.csv"], "--out ./r.csv: is the same file as --out r.csv; name another"),
         (["x", "--threshold", "NaN"], "NaN is not in the range 0<=x<=1."),
     ],
 )
@@ -236,7 +237,7 @@ def test_a_working_directory_that_is_gone(here, capfd, monkeypatch, arguments):
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert main([argument.format(here / "fake.png") for argument in arguments]) == 2
-    says = "facescan: the working directory: No such file or directory; change to one that is there\n"
+    says = "facescan: the working directory: No such file or directory; change to a folder that exists\n"
     assert capfd.readouterr() == ("", says)
 
 
@@ -315,6 +316,15 @@ def test_help_names_every_option_and_loads_nothing_heavy(facescan, tmp_path):
     assert not {"numpy", "cv2", "onnxruntime", "scanner.cache.store", "rich", "tqdm", "tensorflow"} & set(
         done.stderr.split()
     )
+
+
+def test_help_shows_every_option_below_a_heading(facescan):
+    shown = facescan("--help").stdout.decode()
+    headings = re.findall(r"^(\w.*):$", shown, re.MULTILINE)
+    assert headings == list(OPTION_GROUPS), "an option is in no group of scanner/options/groups.py"
+    below = dict(zip(headings, re.split(r"^\w.*:$", shown, flags=re.MULTILINE)[1:], strict=True))
+    for heading, names in OPTION_GROUPS.items():
+        assert re.findall(r"^  (?:-\w, )?--([\w-]+)", below[heading], re.MULTILINE) == names.split()
 
 
 def test_a_scan_needs_neither_tensorflow_nor_a_network(here, toy):

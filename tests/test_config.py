@@ -124,7 +124,7 @@ def test_a_list_may_not_name_the_folder_that_the_configuration_lies_in(site, cap
     (site / "link").symlink_to(".")
     (site / "list").write_text(names)
     assert main(["--files-from", "list", "-q"]) == 2
-    assert f"holds {site / 'pyproject.toml'}, which configures this scan" in capfd.readouterr().err
+    assert f"contains {site / 'pyproject.toml'}, which configures this scan" in capfd.readouterr().err
     assert main(["--files-from", "list", "-q", "--isolated", "--model", os.environ["FACESCAN_MODEL"]]) == 1
     (site / "list").write_text("uploads/today\nnowhere.png\n")
     assert main(["--files-from", "list", "-q"]) == 2  # for the file that is not there
@@ -167,7 +167,10 @@ def test_what_a_file_may_not_set_that_was_only_found(site, capfd, line):
     key = line.split(" = ")[0].replace("_", "-")
     assert out == ""
     assert err.startswith(f"facescan: {file}: [tool.facescan]: {key!r} = ")
-    assert f"is taken only from a file that is named: --config {file} takes it, --isolated does without the file" in err
+    assert (
+        f"is allowed only in a file that --config names; use --config {file} to trust it, or --isolated to ignore it"
+        in err
+    )
     assert sorted(site.rglob("*")) == before
     assert main(["uploads", "-q", "--isolated", "--model", os.environ["FACESCAN_MODEL"]]) == 1
 
@@ -228,7 +231,7 @@ def test_a_named_file_that_sets_nothing_is_a_warning(site, capfd):
     (site / "mine.toml").write_text("threshold = 1\n")
     (site / "empty.toml").touch()
     assert main(["uploads", "-q", "--config", "mine.toml"]) == 1
-    says = "facescan: warning: mine.toml has no [tool.facescan] table, and sets nothing\n"
+    says = "facescan: warning: mine.toml has no [tool.facescan] table, so it sets nothing\n"
     assert capfd.readouterr().err == says
     assert [main(["uploads", "-q", "--config", file]) for file in ("empty.toml", os.devnull)] == [1, 1]
     assert capfd.readouterr().err == ""

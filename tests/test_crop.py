@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.imaging.crop import Cut, face_cut, judged_turn, room_round, shrink
+from scanner.imaging.crop import Cut, available_margin, judged_turn, shrink, square_round_face
 from scanner.imaging.pyramid import Pyramid
 from tests.pictures import difference, scene
 
@@ -25,7 +25,7 @@ def picture_and_box(draw):
 
 def cut(size, box, margin, edge="clamp"):
     """Left, top and side of the square."""
-    square = face_cut(size, box, margin, edge)
+    square = square_round_face(size, box, margin, edge)
     return square.left, square.top, square.side
 
 
@@ -59,7 +59,7 @@ def test_a_crop_holds_the_whole_face(sizes, margin, edge):
 def test_every_cut_has_the_size_asked_for(sizes, margin, turn, edge):
     width, height, box = sizes
     picture = np.full((height, width, 3), (10, 128, 250), np.uint8)
-    square = face_cut((width, height), box, margin, edge, turn).of(picture, 24, 18)
+    square = square_round_face((width, height), box, margin, edge, turn).of(picture, 24, 18)
     assert square.shape == (18, 24, 3)
     if edge == "reflect":
         assert np.abs(square.astype(int) - (10, 128, 250)).max() <= 1, "one colour stays that colour"
@@ -93,10 +93,10 @@ def test_filled_crops_keep_their_scale_and_centre(box, edge):
 def test_what_lies_outside_is_filled(astronaut):
     x, y, w, h = 0, 0, 128, 128
     inside = astronaut[:128, :128]
-    mirrored = face_cut((512, 512), (x, y, w, h), 0.5, "reflect").of(astronaut, 256, 256)
+    mirrored = square_round_face((512, 512), (x, y, w, h), 0.5, "reflect").of(astronaut, 256, 256)
     around = cv2.copyMakeBorder(inside, 64, 0, 64, 0, cv2.BORDER_REFLECT_101)
     assert difference(mirrored[:192, :192], around) < 1
-    grey = face_cut((512, 512), (x, y, w, h), 0.5, "grey").of(astronaut, 256, 256)
+    grey = square_round_face((512, 512), (x, y, w, h), 0.5, "grey").of(astronaut, 256, 256)
     assert np.array_equal(grey[64:, 64:], mirrored[64:, 64:])
     assert (grey[:64] == 127).all()
     assert (grey[:, :64] == 127).all()
@@ -110,8 +110,8 @@ def test_a_turned_face_is_cut_out_as_if_it_were_upright(astronaut, box, edge, tu
     x, y, w, h = box
     turned = np.rot90(astronaut, -turn // 90)
     place = {90: (512 - y - h, x, h, w), 180: (512 - x - w, 512 - y - h, w, h), -90: (y, 512 - x - w, h, w)}[turn]
-    upright = face_cut((512, 512), box, 0.25, edge).of(astronaut, 160, 160)
-    assert difference(face_cut((512, 512), place, 0.25, edge, turn).of(turned, 160, 160), upright) < 1
+    upright = square_round_face((512, 512), box, 0.25, edge).of(astronaut, 160, 160)
+    assert difference(square_round_face((512, 512), place, 0.25, edge, turn).of(turned, 160, 160), upright) < 1
 
 
 @pytest.mark.parametrize("turn", [-150, -40, -20, 20, 30, 100])
@@ -119,8 +119,8 @@ def test_a_tilted_face_is_cut_out_level(astronaut, turn):
     matrix = cv2.getRotationMatrix2D((224, 118), -turn, 1)
     tilted = cv2.warpAffine(astronaut, matrix, (512, 512), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     box = (179, 63, 90, 110)
-    upright = face_cut((512, 512), box, 0.25, "reflect").of(astronaut, 80, 80)
-    level = face_cut((512, 512), box, 0.25, "reflect", turn).of(tilted, 80, 80)
+    upright = square_round_face((512, 512), box, 0.25, "reflect").of(astronaut, 80, 80)
+    level = square_round_face((512, 512), box, 0.25, "reflect", turn).of(tilted, 80, 80)
     middle = slice(8, 72)  # the corners may lie outside of the picture
     assert difference(level[middle, middle], upright[middle, middle]) < 6
     assert difference(upright[::-1], upright) > 20, "another direction would not pass"
@@ -146,7 +146,7 @@ def test_small_tilts_are_left_and_quarter_turns_are_exact(turn, judged):
     [((300, 200), (0, 0, 100, 80), 0.5), ((200, 100), (0, 0, 90, 100), 0.0), ((80, 100), (0, 0, 80, 100), -0.1)],
 )
 def test_the_room_round_a_face(size, box, room):
-    assert room_round(size, box) == pytest.approx(room)
+    assert available_margin(size, box) == pytest.approx(room)
 
 
 @pytest.mark.parametrize("resize", [shrink, shrink_fast])

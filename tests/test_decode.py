@@ -17,7 +17,7 @@ from PIL import Image
 
 from scanner.imaging.decode import decode
 from scanner.imaging.inspection.header import read_header
-from tests.costly import (
+from tests.costly_files import (
     avif_that_lies,
     gif_of_clear_codes,
     jpeg_of_many_pixels_and_scans,

@@ -174,8 +174,8 @@ def said(capfd) -> str:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--device", "cuda"], "--explain looks on processors, not on GPUs: leave --device cuda out"),
-        (["--ela-dir", "./why"], "--explain why: that is --ela-dir ./why, too"),
+        (["--device", "cuda"], "--explain runs on processors, not on GPUs; omit --device cuda"),
+        (["--ela-dir", "./why"], "--explain why: is the same file as --ela-dir ./why; name another"),
     ],
 )
 def test_what_cannot_be_is_refused(here, capfd, arguments, says):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scanner.cli import main
-from scanner.output.summary import Report
+from scanner.output.summary import Summary
 from tests.mounts import mounted
 from tests.outputs import OLD_SUMMARY, YESTERDAY
 from tests.pictures import encode, scene
@@ -90,7 +90,7 @@ def rows_in(file: Path) -> list[str]:
             "--out uploads: unknown suffix ''; use .csv, .json, .jsonl, .parquet or .sarif, or say --format",
         ),
         ("--report uploads/none/r.html", "--report uploads/none/r.html: No such file or directory"),
-        ("--summary folder.json", "--summary folder.json: that is a folder"),
+        ("--summary folder.json", "--summary folder.json: is a folder; name a file"),
     ],
 )
 def test_what_can_be_known_before_the_scan_is_said_then_and_costs_no_rows(here, capfd, arguments, says):
@@ -151,7 +151,7 @@ def test_a_cache_whose_disk_fills_in_mid_run_costs_a_warning(small, capfd):
     ("arguments", "says"),
     [
         (["-o", "locked/r.csv"], "--out locked/r.csv: Read-only file system"),
-        (["-o", "r.csv", "--summary", "locked/s.md"], "--summary locked/s.md: its folder cannot be written to"),
+        (["-o", "r.csv", "--summary", "locked/s.md"], "--summary locked/s.md: no permission to write to its folder"),
         (["-o", "r.csv", "--ela-dir", "locked/maps"], "--ela-dir locked/maps: Read-only file system"),
         (["-o", "r.csv", "--explain", "locked/why"], "--explain locked/why: Read-only file system"),
     ],
@@ -166,7 +166,7 @@ def test_a_read_only_disk_is_found_out_before_the_scan(here, capfd, arguments, s
 @contextmanager
 def during(row: int, fault: Callable[[], object]) -> Iterator[None]:
     """When that many rows are written, something happens."""
-    add = Report.add
+    add = Summary.add
 
     def and_then(report, result):
         add(report, result)
@@ -174,7 +174,7 @@ def during(row: int, fault: Callable[[], object]) -> Iterator[None]:
             fault()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Report, "add", and_then)
+        patch.setattr(Summary, "add", and_then)
         yield
 
 
@@ -212,7 +212,7 @@ def test_the_folder_of_the_output_is_removed_in_mid_run(here, capfd, cache_folde
     Path("out").mkdir()
     with during(5, lambda: remove("out")):
         assert main(["uploads", "-o", "out/r.csv", "-q"]) == 2
-    assert "400 rows are lost, but for the cache" in said(capfd)
+    assert "400 rows are lost, except in the cache" in said(capfd)
     Path("out").mkdir()
     assert main(["uploads", "-o", "out/r.csv", "--summary", "s.json", "-q"]) == 2
     assert rows_in(Path("out/r.csv")) == NAMES

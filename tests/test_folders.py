@@ -62,7 +62,9 @@ def fill(folder: Path, files: dict[str, bytes]) -> Path:
 def walk(root: Path, **selection) -> tuple[list[str], dict[str, int]]:
     """Names of the candidates, and what was passed over."""
     passed = PassedOver()
-    found = [os.path.relpath(one.path, root) for one in candidates([str(root)], Selection(**selection), passed=passed)]
+    found = [
+        os.path.relpath(one.path, root) for one in candidates([str(root)], Selection(**selection), passed_over=passed)
+    ]
     assert passed.candidates == len(found)
     return found, {kind: number for kind, number in passed.as_dict().items() if number}
 
@@ -130,7 +132,7 @@ def test_what_is_not_taken_is_counted_by_kind(tmp_path, make, selection, kind):
 
 def test_what_the_run_writes_is_counted_too(tmp_path):
     fill(tmp_path, {"a.jpg": JPEG, "maps/m.png": PNG})
-    assert walk(tmp_path, ours=frozenset({os.path.realpath(tmp_path / "maps")})) == (["a.jpg"], {"ours": 1})
+    assert walk(tmp_path, own_outputs=frozenset({os.path.realpath(tmp_path / "maps")})) == (["a.jpg"], {"ours": 1})
 
 
 def test_every_kind_has_its_words():
@@ -145,7 +147,7 @@ def test_every_kind_has_its_words():
 def test_a_file_that_is_gone_or_changed_when_it_is_looked_at(tmp_path):
     fill(tmp_path, {"0.jpg": JPEG, "a": JPEG, "b": JPEG, "c": JPEG, "d.jpg": JPEG})
     passed = PassedOver()
-    walking = candidates([str(tmp_path)], Selection(), passed=passed)
+    walking = candidates([str(tmp_path)], Selection(), passed_over=passed)
     first = next(walking)
     (tmp_path / "a").unlink()
     (tmp_path / "b").write_bytes(b"text")
@@ -189,16 +191,16 @@ def test_uploads_of_all_names_are_judged(tmp_path, facescan: Run, toy):
     assert [row["path"] for row in rows] == sorted(f"up/{name}" for name in {*UPLOADS, "a.jpg"})
     assert {row["reason"] for row in rows} == {"image"}
     assert done.returncode == 0
-    assert "\npassed over 10: 7 no picture, 2 links not followed, 1 hidden\n" in done.stderr.decode()
+    assert "\nskipped    10: 7 not pictures, 2 links not followed, 1 hidden\n" in done.stderr.decode()
     summary = json.loads((tmp_path / "s.json").read_text())
     assert summary["summary"]["passed_over"] == dict.fromkeys(KINDS, 0) | {"no_picture": 7, "links": 2, "hidden": 1}
     assert summary["meta"]["settings"]["by"] == "content"
     old = facescan("up", "--model", toy, "--out", "-", "--by", "suffix")
     assert [row["path"] for row in rows_of(old.stdout)] == ["up/a.jpg"]
-    assert "\npassed over 22: 19 without a picture's suffix, 2 links not followed, 1 hidden\n" in old.stderr.decode()
+    assert "\nskipped    22: 19 without a picture's suffix, 2 links not followed, 1 hidden\n" in old.stderr.decode()
 
 
-NOTHING = "facescan: nothing was scanned{}: name other paths, or use --allow-empty if that is right\n"
+NOTHING = "facescan: nothing was scanned{}: name other paths, or use --allow-empty if that is intended\n"
 NO_PICTURES = "facescan: warning: {}: no pictures found\n"
 
 
@@ -207,14 +209,14 @@ NO_PICTURES = "facescan: warning: {}: no pictures found\n"
     ("arguments", "listed", "said"),
     [
         ("empty", "", NO_PICTURES.format("empty") + NOTHING.format("")),
-        ("texts", "", NO_PICTURES.format("texts") + NOTHING.format(" (passed over 2: 2 no picture)")),
+        ("texts", "", NO_PICTURES.format("texts") + NOTHING.format(" (skipped 2: 2 not pictures)")),
         (
             "empty texts",
             "",
-            "".join(map(NO_PICTURES.format, ("empty", "texts"))) + NOTHING.format(" (passed over 2: 2 no picture)"),
+            "".join(map(NO_PICTURES.format, ("empty", "texts"))) + NOTHING.format(" (skipped 2: 2 not pictures)"),
         ),
-        ("up --exclude *", "", NO_PICTURES.format("up") + NOTHING.format(" (passed over 1: 1 excluded)")),
-        ("up/a.jpg --exclude *.jpg --force-exclude", "", NOTHING.format(" (passed over 1: 1 excluded)")),
+        ("up --exclude *", "", NO_PICTURES.format("up") + NOTHING.format(" (skipped 1: 1 excluded)")),
+        ("up/a.jpg --exclude *.jpg --force-exclude", "", NOTHING.format(" (skipped 1: 1 excluded)")),
         ("--files-from -", "", NOTHING.format("")),
         ("--files-from -", "\n\n", NOTHING.format("")),
         ("--files-from -", "empty\n", NO_PICTURES.format("empty") + NOTHING.format("")),

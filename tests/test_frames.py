@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scanner.imaging.decode import decode, from_opencv
-from scanner.imaging.frames import count_frames, further_frames, spread
+from scanner.imaging.decode import convert_opencv_frame, decode
+from scanner.imaging.frames import count_frames, decode_further_frames, evenly_spaced
 from tests.pictures import ANIMATED, HEIGHT, WIDTH, animation, difference, encode, png_chunk, scene
 
 DARK, BRIGHT = scene() // 4, scene() // 4 + 190
@@ -32,7 +32,7 @@ def test_frames_are_counted_and_decoded(kind, count):
     data = animation(kind, moving(count))
     decoded = decode(data)
     assert count_frames(data, decoded.format) == count
-    frames = list(further_frames(data, decoded.format, 100, decoded.picture, 10**6))
+    frames = list(decode_further_frames(data, decoded.format, 100, decoded.picture, 10**6))
     assert [frame.number for frame in frames] == list(range(1, count))
     for frame in frames:
         expected = moving(count)[frame.number]
@@ -55,10 +55,12 @@ def test_transparent_frames_are_composed(kind, disposal, blend):
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **more)
     _, reference = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
     decoded = decode(data)
-    composed = list(further_frames(data, decoded.format, 9, decoded.picture, 10**6))
+    composed = list(decode_further_frames(data, decoded.format, 9, decoded.picture, 10**6))
     assert len(composed) == 3
     for frame in composed:
-        assert difference(frame.picture, from_opencv(reference.frames[frame.number], data, decoded.format)) < 0.2
+        assert (
+            difference(frame.picture, convert_opencv_frame(reference.frames[frame.number], data, decoded.format)) < 0.2
+        )
 
 
 def test_an_apng_whose_still_picture_is_not_in_the_animation():
@@ -66,7 +68,7 @@ def test_an_apng_whose_still_picture_is_not_in_the_animation():
     decoded = decode(data)
     assert difference(decoded.picture, DARK) < 1
     assert count_frames(data, "png") == 3
-    frames = {frame.number: frame.picture for frame in further_frames(data, "png", 9, decoded.picture, 10**6)}
+    frames = {frame.number: frame.picture for frame in decode_further_frames(data, "png", 9, decoded.picture, 10**6)}
     assert difference(frames[1], BRIGHT) < 1
     assert difference(frames[2], scene()) < 1
 
@@ -83,21 +85,21 @@ def test_an_apng_whose_still_picture_is_not_in_the_animation():
     ],
 )
 def test_frames_are_spread_from_the_first_to_the_last(count, most, numbers):
-    assert spread(count, most) == numbers
+    assert evenly_spaced(count, most) == numbers
 
 
 def test_no_more_frames_are_gone_through_than_pixels_are_allowed():
     data = animation("GIF", moving(9))
     first = decode(data).picture
-    few = further_frames(data, "gif", 2, first, 4 * WIDTH * HEIGHT)
+    few = decode_further_frames(data, "gif", 2, first, 4 * WIDTH * HEIGHT)
     assert [frame.number for frame in few] == [3]
-    assert list(further_frames(data, "gif", 4, first, WIDTH * HEIGHT)) == []
+    assert list(decode_further_frames(data, "gif", 4, first, WIDTH * HEIGHT)) == []
 
 
 def test_a_page_that_is_too_large_is_left_out():
     pages = [Image.fromarray(scene()), Image.new("RGB", (400, 400)), Image.fromarray(DARK)]
     data = encode(pages[0], "TIFF", save_all=True, append_images=pages[1:])
-    frames = list(further_frames(data, "tiff", 9, decode(data).picture, 100_000))
+    frames = list(decode_further_frames(data, "tiff", 9, decode(data).picture, 100_000))
     assert [frame.number for frame in frames] == [2]
 
 
@@ -124,7 +126,7 @@ def test_whatever_the_bytes_counting_and_decoding_end(kind):
         assert count_frames(cut, kind) >= 1
         decoded = decode(cut)
         if kind in ("png", "tiff", "jpeg") and decoded.picture is not None:  # that are taken apart here, not by OpenCV
-            for frame in further_frames(cut, decoded.format, 4, decoded.picture, 10**6):
+            for frame in decode_further_frames(cut, decoded.format, 4, decoded.picture, 10**6):
                 assert frame.picture.dtype == np.uint8
 
 

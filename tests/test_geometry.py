@@ -12,7 +12,7 @@ import pytest
 from scanner.cli import main
 from scanner.faces.finder import FaceFinder
 from scanner.imaging.decode import Picture, decode
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, write_toy
 from tests.pictures import ANIMATED, WIDTH, animation, encode, scene
 
 DARK, BRIGHT = scene() // 4, scene() // 4 + 190
@@ -182,6 +182,17 @@ def test_a_later_frame_decides(here, kind, place):
     assert (row["verdict"], row["frames"], row["frames_judged"]) == ("fake", 5, 4)
     (row,) = rows(name, "--frames", "1", code=0)
     assert (row["verdict"], row["frames"], row["frames_judged"]) == ("real", 5, 1)
+
+
+def test_a_page_that_is_too_long_for_error_levels_is_no_internal_error(folder):
+    """No JPEG copy of it can be made. The pages before it do not make the file `real`."""
+    write_toy(folder / "ela.onnx", ela=True)
+    (folder / "a.tiff").write_bytes(animation("TIFF", [DARK, np.full((2, 70_000, 3), 90, np.uint8)]))
+    (row,) = rows("a.tiff", "--model", "ela.onnx", code=2)
+    assert (row["verdict"], row["reason"], row["frames"]) == ("error", "too_long_for_ela:70000", 2)
+    (folder / "b.tiff").write_bytes(animation("TIFF", [DARK, BRIGHT]))
+    (row,) = rows("b.tiff", "--model", "ela.onnx", "--exit-zero", code=0)
+    assert row["frames_judged"] == 2
 
 
 def test_a_still_picture_has_one_frame(here):

@@ -29,7 +29,7 @@ def rows(file: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("files", [32, 40, 64])
 def test_few_open_files_are_enough_for_fewer_processes(tmp_path, examples, toy_for_faces, files):
-    options = [examples, "--model", toy_for_faces, "--exit-zero", "--workers", "16"]
+    options = [examples, "--model", toy_for_faces, "--exit-zero", "--no-cache", "--workers", "16"]
     assert scan(tmp_path, "true", *options, "-o", "all.csv").stderr == ""
     done = scan(tmp_path, f"ulimit -n {files}", *options, "-o", "few.csv")
     assert done.returncode == 0
@@ -65,7 +65,7 @@ def test_nothing_needs_proc(tmp_path, examples, toy_for_faces):
         or subprocess.run([*unshare, mount], capture_output=True, check=False).returncode
     ):
         pytest.skip("this machine lets nobody hide /proc")
-    call = [sys.executable, "-m", "scanner", examples, "--model", toy_for_faces, "--workers", "2", "--exit-zero", "-q"]
+    call = [sys.executable, "-m", "scanner", examples, "--model", toy_for_faces, "--exit-zero", "--no-cache", "-q"]
     outputs = []
     for before in ("true", mount):
         done = subprocess.run(

@@ -14,7 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scanner.errors import FacescanError
-from scanner.sources.lists import LONGEST_NAME, read_list
+from scanner.sources import lists
+from scanner.sources.lists import MAX_NAME_BYTES, read_list
+from scanner.system.wakeup import Wakeup
 
 
 class Trickle(io.RawIOBase):
@@ -112,17 +114,19 @@ def test_what_is_no_list_of_lines_ends_the_run_before_anything_is_scanned(text, 
 
 
 @pytest.mark.parametrize("null", [False, True])
-@pytest.mark.parametrize("length", [LONGEST_NAME - 1, LONGEST_NAME, LONGEST_NAME + 1, 200_000])
+@pytest.mark.parametrize("length", [MAX_NAME_BYTES - 1, MAX_NAME_BYTES, MAX_NAME_BYTES + 1, 200_000])
 def test_a_name_is_cut_where_no_system_would_open_it(null, length):
     end = b"\0" if null else b"\r\n"
     text = end.join([b"a", length * b"x", b"b", length * b"y"])
-    expected = ["a", min(length, LONGEST_NAME) * "x", "b", min(length, LONGEST_NAME) * "y"]
+    expected = ["a", min(length, MAX_NAME_BYTES) * "x", "b", min(length, MAX_NAME_BYTES) * "y"]
     assert list(read_list(io.BytesIO(text), null)) == expected
     chunks = [text[at : at + 5000] for at in range(0, len(text), 5000)]
     assert list(read_list(io.BufferedReader(Trickle(chunks)), null)) == expected
 
 
-@given(text=st.text(st.characters(exclude_characters="\0")), cuts=st.lists(st.integers(1, 7), min_size=1))
+@given(
+    text=st.text(st.characters(codec="utf-8", exclude_characters="\0")), cuts=st.lists(st.integers(1, 7), min_size=1)
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
 def test_a_list_says_the_same_in_every_encoding(encoding, text, cuts):
     plain = list(read_list(io.BytesIO(text.removeprefix("\ufeff").encode()), False))
@@ -158,4 +162,24 @@ def test_a_line_of_150_mb_takes_neither_time_nor_memory(tmp_path):
         check=False,
         preexec_fn=limit,
     )
-    assert (done.stdout, done.stderr) == (f"[{LONGEST_NAME}, 5]\n".encode(), b"")
+    assert (done.stdout, done.stderr) == (f"[{MAX_NAME_BYTES}, 5]\n".encode(), b"")
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="needs poll()")
+def test_a_wait_for_the_next_name_ends_when_there_is_something_to_collect(monkeypatch):
+    monkeypatch.setattr(lists, "POLL_INTERVAL_S", 3600)
+    names, writer = os.pipe()
+    news, announce = os.pipe()
+    wakeup = Wakeup()
+    with open(names, "rb") as stream, open(writer, "wb", buffering=0) as end:
+        listed = read_list(stream, null_separated=False, wakeup=wakeup)
+        end.write(b"one\n")
+        assert next(listed) == "one"
+        wakeup.descriptors = lambda: [news]
+        os.write(announce, b"!")
+        assert next(listed) is None
+        os.read(news, 1)
+        end.write(b"two\n")
+        assert next(listed) == "two"
+    os.close(news)
+    os.close(announce)

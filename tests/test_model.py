@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,14 +12,15 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from scanner.detector.card import read_card
+from scanner.detector.card import Card, CropSpec, read_card
 from scanner.detector.model import BUNDLED, FACE_FINDER, Detector, bundled_models, find_model, normalise, prepare
 from scanner.errors import FacescanError
 from tests.onnx_models import SIZE, card, input_card, metadata, write_model
-from tests.pictures import noise
+from tests.pictures import difference, noise
 
 HEIGHT, WIDTH = SIZE
 ELA = input_card("ela", ela={"quality": 90, "alpha": 80, "beta": -30})
+SQUARE = input_card(size=[64, 64])
 CENTRED = {"range": [-1, 1], "mean": [0.1, -0.2, 0.3], "std": [0.5, 0.6, 0.7]}
 IMAGENET = {"color": "BGR", "range": [0, 255], "mean": [103.939, 116.779, 123.68]}
 
@@ -121,6 +123,42 @@ def test_a_batch_is_as_many_batches_of_one(model):
     assert detector.p_fake(regions) == pytest.approx(alone, abs=1e-6)
 
 
+class Counting(Detector):
+    """Remembers how large the batches were that it ran."""
+
+    sizes: list[int]
+
+    def run_batch(self, outputs, regions, options=None):
+        self.sizes.append(len(regions))
+        return super().run_batch(outputs, regions, options)
+
+
+@pytest.mark.parametrize(
+    ("device", "fixed", "batch_size", "regions", "sizes"),
+    [
+        ("cpu", None, None, 0, []),
+        ("cpu", None, None, 19, [8, 8, 3]),
+        ("cpu", None, 5, 12, [5, 5, 2]),
+        ("cpu", None, 32, 32 + 9, [32, 16]),
+        ("cpu", None, 20, 20 + 17, [20, 20]),
+        ("cpu", 2, None, 5, [2, 2, 2]),
+        ("cpu", 2, 8, 5, [2, 2, 2]),
+        ("cuda", None, None, 65, [64, 64]),
+        ("cuda", None, 4, 5, [4, 4]),
+    ],
+)
+def test_regions_are_scored_in_batches(tmp_path, device, fixed, batch_size, regions, sizes):
+    """Of few sizes: ONNX Runtime keeps buffers for each. A GPU plans anew for each, and gets full batches only."""
+    detector = Counting(write_model(tmp_path / "m.onnx"))
+    detector.sizes = []
+    wanted = [prepare(picture, None, detector.card) for picture in pictures(regions)]
+    alone = [detector.p_fake([region])[0] for region in wanted]
+    detector.device, detector.batch = replace(detector.device, used=device), fixed
+    detector.sizes.clear()
+    assert detector.p_fake(wanted, batch_size) == pytest.approx(alone, abs=1e-6)
+    assert detector.sizes == sizes
+
+
 @pytest.mark.parametrize(
     ("kind", "columns"), [("logit", 1), ("logit", 2), ("sigmoid", 1), ("sigmoid", 2), ("softmax", 2)]
 )
@@ -150,6 +188,52 @@ def test_a_face_is_cut_out_with_its_margin(tmp_path, astronaut):
     assert np.array_equal(region, cv2.resize(cut, (50, 50), interpolation=cv2.INTER_AREA))
 
 
+@pytest.fixture
+def upright_card(tmp_path) -> Card:
+    """A card of a model that looks at faces, with a margin, and levels them from 15 degrees on."""
+    return Detector(write_model(tmp_path / "m.onnx", source="face", margin=0.25, inputs=[SQUARE])).card
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_that_lies_turned_by_quarters_is_seen_upright(upright_card, astronaut, quarters):
+    turned = np.ascontiguousarray(np.rot90(astronaut, -quarters))
+    # The same square of 80 x 80 pixels, as it lies in the turned picture.
+    x, y, side, end = 180, 80, 80, len(astronaut)
+    boxes = {
+        1: (end - y - side, x, side, side),
+        2: (end - x - side, end - y - side, side, side),
+        3: (y, end - x - side, side, side),
+    }
+    expected = prepare(astronaut, (x, y, side, side), upright_card)[0]
+    assert np.array_equal(prepare(turned, boxes[quarters], upright_card, turn=90 * quarters)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("turn", "level", "as_it_is"), [(14, 15, True), (16, 15, False), (16, 20, True), (3, 2, False)]
+)
+def test_heads_are_levelled_from_the_tilt_that_the_card_names(upright_card, astronaut, turn, level, as_it_is):
+    card = replace(upright_card, crop=CropSpec(level=level))
+    tilted, upright = (prepare(astronaut, (180, 80, 80, 80), card, turn=t)[0] for t in (turn, 0))
+    assert np.array_equal(tilted, upright) == as_it_is
+
+
+def test_a_tilted_head_is_seen_as_if_it_were_level(upright_card, astronaut):
+    box = (180, 80, 80, 80)
+    matrix = cv2.getRotationMatrix2D((220, 120), -30, 1)
+    tilted = cv2.warpAffine(astronaut, matrix, (512, 512), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    level = prepare(astronaut, box, upright_card)[0]
+    assert difference(prepare(tilted, box, upright_card, turn=30)[0], level) < 4
+    assert difference(prepare(tilted, box, upright_card)[0], level) > 20
+
+
+def test_error_levels_of_a_turned_face_are_those_of_the_picture_as_it_lies(tmp_path, astronaut):
+    """The JPEG blocks lie where they lay when the file was saved, though the face is brought upright."""
+    file = write_model(tmp_path / "m.onnx", source="face", inputs=[ELA | {"size": [43, 43]}])
+    (region,) = prepare(astronaut, (181, 67, 43, 43), Detector(file).card, turn=90)
+    whole = tensor(astronaut, ELA, "uint8")[0]
+    assert np.array_equal(region, np.rot90(whole[67:110, 181:224]))
+
+
 def test_error_levels_of_a_face_are_those_of_the_whole_picture(tmp_path, astronaut):
     """The JPEG blocks lie where they lay when the file was saved: not where the crop begins."""
     file = write_model(tmp_path / "m.onnx", source="face", inputs=[ELA | {"size": [43, 43]}])
@@ -163,7 +247,7 @@ def test_a_detector_knows_itself(tmp_path):
     detector = Detector(file)
     assert detector.card.name == "itself"
     assert detector.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert detector.elas == {90}
+    assert detector.ela_qualities == {90}
     assert detector.device.used == "cpu"
 
 

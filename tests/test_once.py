@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scanner.sources import once
-from scanner.sources.once import Once
+from scanner.sources.once import Deduplicator
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
@@ -35,7 +35,9 @@ def garden(tmp_path, monkeypatch) -> Path:
 
 
 def paths_of(roots: list[str], selection: Selection, named: bool = True) -> list[str]:
-    return [found.path for found in candidates(roots, selection, named, Once(selection, roots if named else ()))]
+    return [
+        found.path for found in candidates(roots, selection, named, Deduplicator(selection, roots if named else ()))
+    ]
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["command line", "list"])
@@ -91,7 +93,7 @@ def test_whatever_the_order_all_is_given_and_nothing_twice(garden, roots):
 
 def test_a_file_of_the_command_line_is_named_wherever_it_is_met(garden):
     roots = [".", "b.txt", "./sub/c.PNG", "to_c.PNG", "thumbs"]
-    found = candidates(roots, Selection(), True, Once(Selection(), roots))
+    found = candidates(roots, Selection(), True, Deduplicator(Selection(), roots))
     assert [(one.path, one.named) for one in found] == [
         ("./a.jpg", False),
         ("./b.txt", True),
@@ -115,7 +117,7 @@ def test_a_name_that_comes_again_is_news_if_the_file_has_changed(garden):
 
 
 def test_a_file_that_comes_after_the_walk_of_its_folder_is_given(garden):
-    walking = candidates([".", "late.jpg"], Selection(), True, Once(Selection(), [".", "late.jpg"]))
+    walking = candidates([".", "late.jpg"], Selection(), True, Deduplicator(Selection(), [".", "late.jpg"]))
     found = [next(walking)]
     Path("late.jpg").touch()
     found += walking
@@ -139,8 +141,8 @@ def test_an_unreadable_folder_hides_no_file_that_is_named(garden):
 
 
 def test_memory_for_names_has_an_end_but_no_name_is_lost(garden, monkeypatch):
-    monkeypatch.setattr(once, "MOST_FILES", 2)
-    monkeypatch.setattr(once, "MOST_ROOTS", 1)
+    monkeypatch.setattr(once, "MAX_FILES", 2)
+    monkeypatch.setattr(once, "MAX_ROOTS", 1)
     names = ["a.jpg", "b.txt", ".h.jpg", "a.jpg", ".h.jpg", "sub", "thumbs", "sub", "thumbs"]
     given = [one.path for one in candidates(names, Selection(), True)]
     assert given == [*names[:3], ".h.jpg", "sub/c.PNG", "sub/deep/d.webp", "thumbs/e.jpg", "thumbs/e.jpg"]
@@ -205,11 +207,11 @@ def test_following_links_gives_each_file_once(tmp_path, monkeypatch, links, sele
 
 def test_what_is_named_again_is_counted(garden):
     passed = PassedOver()
-    given = [one.path for one in candidates(["sub", "sub/c.PNG", "to_c.PNG", "link"], Selection(), passed=passed)]
+    given = [one.path for one in candidates(["sub", "sub/c.PNG", "to_c.PNG", "link"], Selection(), passed_over=passed)]
     again = passed.as_dict()["again"]
     assert len(given) + again >= 4
     passed = PassedOver()
-    list(candidates(["b.txt", "b.txt", "./b.txt", "sub", "sub"], Selection(), True, passed=passed))
+    list(candidates(["b.txt", "b.txt", "./b.txt", "sub", "sub"], Selection(), True, passed_over=passed))
     assert ({kind: n for kind, n in passed.as_dict().items() if n}, passed.warnings()) == ({"again": 2}, [])
 
 

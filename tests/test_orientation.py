@@ -6,31 +6,31 @@ import numpy as np
 import pytest
 
 from scanner.imaging.decode import decode
-from scanner.imaging.orientation import upright
-from tests import turned
+from scanner.imaging.orientation import turn_upright
+from tests import orientation_cases
 from tests.chromium import drawn
 from tests.pictures import scene
 
 
 def seen(picture):
     """The orientation that makes a picture of the scene."""
-    shapes = {turn: upright(scene(), turn) for turn in range(1, 9)}
+    shapes = {turn: turn_upright(scene(), turn) for turn in range(1, 9)}
     alike = {
         turn: np.abs(made - picture.astype(int)).mean() for turn, made in shapes.items() if made.shape == picture.shape
     }
     return min(alike, key=alike.get)
 
 
-@pytest.mark.parametrize("name", turned.table())
+@pytest.mark.parametrize("name", orientation_cases.table())
 def test_files_are_turned_as_chromium_turns_them(name):
-    _, data, orientation = turned.table()[name]
+    _, data, orientation = orientation_cases.table()[name]
     assert seen(decode(data).picture) == orientation
 
 
 def test_the_table_is_what_chromium_does(browser):
     page = browser.new_page()
     wrong = {}
-    for name, (kind, data, orientation) in turned.table().items():
+    for name, (kind, data, orientation) in orientation_cases.table().items():
         shown = seen(drawn(page, data, kind))
         if shown != orientation:
             wrong[name] = shown
@@ -45,4 +45,4 @@ def test_every_layout_is_turned(orientation, channels):
     expected = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     expected = expected[::-1] if orientation in (3, 4, 7, 8) else expected
     expected = expected[:, ::-1] if orientation in (2, 3, 6, 7) else expected
-    assert upright(pixels, orientation).reshape(expected.shape).tolist() == expected.tolist()
+    assert turn_upright(pixels, orientation).reshape(expected.shape).tolist() == expected.tolist()

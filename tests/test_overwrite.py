@@ -86,7 +86,7 @@ def test_a_file_of_another_kind_is_never_replaced(here, capfd, what, name, optio
     assert main(["a.png", "--out", "first.csv", *options.split(), "-q"]) == 2
     option = options.split()[0]
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith(f"facescan: {option} {name}: there is a file that is not ")
+    assert line.startswith(f"facescan: {option} {name}: this file exists, is not ")
     assert "--force" in line
     assert listing(here) == before
 
@@ -170,7 +170,7 @@ def test_a_file_in_the_way_of_the_unfinished_output(here, capfd, option):
     name = f"{option.split()[1]}.partial"
     Path(name).write_bytes(b"a download that goes on tomorrow")
     assert main(["a.png", *option.split(), "-q"]) == 2
-    assert f"{name} is in the way" in capfd.readouterr().err
+    assert f"{name} exists and is not " in capfd.readouterr().err
     assert Path(name).read_bytes() == b"a download that goes on tomorrow"
     assert main(["a.png", *option.split(), "-q", "--force"]) == 1
     assert not Path(name).exists()
@@ -185,15 +185,15 @@ def test_what_a_killed_scan_or_a_power_cut_left_is_not_in_the_way(here, left):
 
 def test_a_file_that_comes_while_the_scan_runs(here, capfd, monkeypatch):
     """Hours may lie between the beginning, when there was no such file, and the end."""
-    from scanner.output.summary import Report
+    from scanner.output.summary import Summary
 
-    add = Report.add
+    add = Summary.add
 
     def and_then(report, result):
         add(report, result)
         Path("r.csv").write_bytes(JPEG)
 
-    monkeypatch.setattr(Report, "add", and_then)
+    monkeypatch.setattr(Summary, "add", and_then)
     assert main(["a.png", "--out", "r.csv", "-q"]) == 2
     assert capfd.readouterr().err.rstrip().endswith(f"1 rows are in {here}/r.csv.partial")
     assert Path("r.csv").read_bytes() == JPEG

@@ -30,7 +30,7 @@ from scanner.result import Ela, Face, Result, Verdict
 from tests.conftest import clean_environment
 from tests.outputs import YESTERDAY
 from tests.pictures import encode, scene
-from tests.readme_blocks import README
+from tests.readme_blocks import MANUAL, ROOT
 from tests.test_writers import META, ROW, full_disk, results, write
 
 FULL = Result(
@@ -120,7 +120,7 @@ def test_every_field_of_a_row_has_a_column():
     assert set(COLUMNS) <= set(parquet.SCHEMA.names)
     for column in parquet.SCHEMA:
         told = column.type if pa.types.is_primitive(column.type) else ""
-        assert f"| `{column.name}` | {told}" in README.read_text("utf-8")
+        assert f"| `{column.name}` | {told}" in MANUAL.read_text("utf-8")
 
 
 def test_what_a_file_says_of_itself_is_json():
@@ -154,7 +154,7 @@ def test_a_scan_that_is_interrupted_leaves_a_file_that_can_be_read(tmp_path):
         writer.write(ROW)
     writer.abandon({"files": 300})
     assert not (tmp_path / "r.parquet").exists()
-    assert writer.kept == writer.partial
+    assert writer.recoverable_file == writer.partial
     file = pq.ParquetFile(tmp_path / "r.parquet.partial")
     assert file.read().num_rows == 300
     assert json.loads(file.metadata.metadata[b"facescan.summary"]) == {"files": 300}
@@ -169,7 +169,7 @@ def test_a_scan_that_is_killed_leaves_none_and_costs_no_old_file(tmp_path):
         writer = Writer("r.parquet", "parquet", META)
         writer.write(ROW)
         os.kill(os.getpid(), signal.SIGKILL)"""
-    environment = os.environ | {"PYTHONPATH": str(README.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "r.parquet").read_text() == YESTERDAY
@@ -182,11 +182,11 @@ def test_a_full_disk_is_told_of_without_a_promise(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "GROUP_ROWS", 256)
     writer = Writer(str(tmp_path / "r.parquet"), "parquet", META)
     with full_disk(6000):
-        with pytest.raises(FacescanError, match=r"File too large; its \d+ rows are lost, but for the cache$"):
+        with pytest.raises(FacescanError, match=r"File too large; its \d+ rows are lost, except in the cache$"):
             for i in range(2000):
                 writer.write(Result(f"{i * 7919 % 1000}", Verdict.REAL, i / 2000))
         writer.abandon({})
-    assert writer.kept == ""
+    assert writer.recoverable_file == ""
 
 
 def test_a_disk_that_has_room_again_gets_the_end(tmp_path):
@@ -195,7 +195,7 @@ def test_a_disk_that_has_room_again_gets_the_end(tmp_path):
     with full_disk(1000), pytest.raises(FacescanError, match="File too large"):
         writer.finish({})
     writer.abandon({})
-    assert pq.read_table(writer.kept).num_rows == 1
+    assert pq.read_table(writer.recoverable_file).num_rows == 1
 
 
 def test_standard_output_is_a_pipe_or_a_file(here, facescan, toy):
@@ -212,7 +212,7 @@ def test_a_terminal_gets_no_bytes(here, toy):
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 2
-    assert done.stderr == b"facescan: --format parquet: not onto a terminal; use --out FILE, or a pipe\n"
+    assert done.stderr == b"facescan: --format parquet: cannot be shown on a terminal; use --out FILE, or a pipe\n"
 
 
 def test_without_pyarrow_it_says_what_to_install(here):

@@ -49,7 +49,7 @@ def test_an_option_of_one_value_takes_one(here, capfd, option):
     one, other = VALUES.get(option, ("1", "2"))
     assert main(["a.png", option, one, f"{option}={other}"]) == 2
     *_, line = capfd.readouterr().err.splitlines()
-    assert line == f"Error: {option} takes one value, and is given {one!r} and {other!r}."
+    assert line == f"Error: {option} takes one value, but was given {one!r} and {other!r}: give one."
     assert os.listdir() == ["a.png"]
 
 
@@ -87,7 +87,7 @@ def test_the_environment_and_the_command_line_are_not_a_contradiction(here, monk
 )
 def test_training_takes_one_value_too(here, capsys, arguments, option):
     assert train(arguments.split()) == 2
-    assert f"Error: {option} takes one value, and is given " in capsys.readouterr().err
+    assert f"Error: {option} takes one value, but was given " in capsys.readouterr().err
     assert os.listdir() == ["a.png"]
 
 
@@ -111,7 +111,7 @@ def test_outputs_are_local_files(here, capfd, arguments):
     *_, option, url = arguments
     assert main(arguments) == 2
     scheme = url.split("://")[0]
-    says = f"{option} {url}: only local files are written; name one, and copy it to {scheme}:// afterwards"
+    says = f"{option} {url}: cannot write to a URL; write a local file, and copy it to {scheme}:// afterwards"
     assert capfd.readouterr() == ("", f"facescan: {says}\n")
     assert os.listdir() == ["a.png"]
 
@@ -119,7 +119,7 @@ def test_outputs_are_local_files(here, capfd, arguments):
 @pytest.mark.parametrize("option", ["--files-from", "--baseline", "--model"])
 def test_what_is_not_scanned_is_read_from_local_files(here, capfd, option):
     assert main(["a.png", option, "s3://bucket/file"]) == 2
-    says = f"{option} s3://bucket/file: only local files are read; fetch it first, and name the local file"
+    says = f"{option} s3://bucket/file: cannot read a URL; download it first, and name the local file"
     assert capfd.readouterr().err == f"facescan: {says}\n"
 
 

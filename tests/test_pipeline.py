@@ -223,7 +223,7 @@ def test_a_model_that_fails_ends_the_scan(tmp_path, toy, zoo):
 
 @pytest.mark.parametrize("kind", ["dark", "text"])
 def test_candidates_are_pulled_only_a_little_ahead(zoo, brightness, monkeypatch, kind):
-    monkeypatch.setitem(pipeline.AHEAD, "cpu", 50)
+    monkeypatch.setitem(pipeline.MAX_IN_FLIGHT, "cpu", 50)
     pulled = 0
 
     def counting() -> Iterator[Candidate]:
@@ -250,15 +250,15 @@ def test_a_gpu_scores_for_all_processes_in_batches_of_one_size(
     """The CPU stands in for it: what is shown is who scores what, not how fast."""
     files = [group_photograph, examples / "real_astronaut.jpg", examples / "faceless_coffee.jpg"] * 3
     expected = run(files, face_brightness)
-    detector = Detector(toy_for_faces)
-    detector.device = replace(detector.device, used="cuda")
     sizes = []
 
-    def p_fake(regions: list[Any]) -> np.ndarray:
-        sizes.append(len(regions))
-        return face_brightness.p_fake(regions)
+    class Accelerator(Detector):
+        def run_batch(self, outputs, regions, options=None):
+            sizes.append(len(regions))
+            return super().run_batch(outputs, regions, options)
 
-    detector.p_fake = p_fake
+    detector = Accelerator(toy_for_faces)
+    detector.device = replace(detector.device, used="cuda")
     for batch_size in (5, None):
         assert run(files, detector, batch_size=batch_size, workers=2) == expected
         assert set(sizes) == {batch_size or 64}

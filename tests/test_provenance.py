@@ -19,9 +19,20 @@ from scanner.cli import main
 from scanner.imaging.decode import decode
 from scanner.provenance import lying_suffix, provenance
 from scanner.result import generators, is_marked
-from tests.marked import GENERATED, NODES, SETTINGS, SOFTWARE, png, segment, with_exif, with_iptc, with_xmp, xmp
 from tests.pictures import FORMATS, encode, pictures, png_chunk, scene
 from tests.pictures import PNG_END as END
+from tests.provenance_cases import (
+    GENERATED,
+    NODES,
+    SETTINGS,
+    SOFTWARE,
+    png,
+    segment,
+    with_exif,
+    with_iptc,
+    with_xmp,
+    xmp,
+)
 
 
 def said(data: bytes) -> list[tuple[str, str | None, str]]:
@@ -360,7 +371,7 @@ def test_people_are_told(here, capfd):
     row = next(line for line in streams.out.splitlines() if "marked.png" in line)
     assert row.endswith("./marked.png  (marked as generated: Stable Diffusion web UI)")
     assert row in streams.err  # --verbose names it
-    assert "\nmarked     1 say in their own metadata that they were generated\n" in streams.err
+    assert "\nmarked     1 pictures whose metadata say that they were generated\n" in streams.err
     assert json.loads(Path("s.json").read_text())["summary"]["marked"] == 1
     assert main(["plain.jpg", "--no-cache", "--summary", "s.json"]) == 0
     assert "marked" not in capfd.readouterr().err

@@ -188,9 +188,7 @@ def test_nobody_answers(tmp_path, capfd, monkeypatch, examples):
 @needs_ray
 def test_clusters_judge_on_processors(capfd, examples):
     assert main([str(examples), "--engine", "ray", "--device", "cuda"]) == 2
-    assert capfd.readouterr().err == (
-        "facescan: --engine ray judges on processors, not on GPUs: leave --device cuda out\n"
-    )
+    assert capfd.readouterr().err == ("facescan: --engine ray runs on processors, not on GPUs; omit --device cuda\n")
 
 
 def test_without_ray(monkeypatch, capfd, examples):

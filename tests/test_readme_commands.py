@@ -1,4 +1,4 @@
-"""Every command of the README runs as it is printed there, one after the other, and does what it is there for."""
+"""Every command of every document runs as it is printed there, one after the other, and does what it is there for."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ from typing import Any
 import pytest
 
 from tests.conftest import clean_environment
-from tests.readme_blocks import README, ROOT
+from tests.readme_blocks import DOCUMENTS, MANUAL, README, ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 # What a test cannot do, by what only such a line holds.
 NOT_HERE = {
-    "pip install": "makes or changes an environment; the first two are what installs facescan before these tests run",
+    "pip install": "makes or changes an environment; the README's two install facescan before these tests run",
+    ".venv/bin/activate": "changes the shell that it is typed into",
+    "pre-commit install": "changes this checkout",
+    "python -m pytest": "runs these tests",
+    ".ci/run": "runs these tests",
+    "ruff ": "rewrites this checkout; .ci/run checks it",
+    "mypy ": "takes a minute; .ci/run runs it",
+    "lint-imports ": "checks this checkout, not the folder of these tests; .ci/run runs it",
     "python -m tests.": "takes hours",
     "HOST:PORT": "needs a cluster; tests/test_ray_engine.py has one of its own",
+    " --data ": "trains or measures a network; tests/train does so on a few small pictures",
+    "--model runs/": "runs a network that the line before trains",
 }
 # Tells of the files that are written into and moved into the folder, if it is asked for both; then it ends.
 INOTIFYWAIT = """#!/bin/sh
@@ -33,9 +42,14 @@ case ",$3," in *,moved_to,*) echo up/moved.jpg ;; esac
 """
 
 
+def fenced(language: str, document: Path) -> list[str]:
+    """Return the contents of the blocks of one language in a document."""
+    return re.findall(rf"^```{language}\n(.*?)```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
 def blocks() -> list[list[str]]:
-    """Lines of the shell blocks that can be run here."""
-    found = re.findall(r"^```sh\n(.*?)```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    """Return the lines of the shell blocks that can be run here."""
+    found = [block for document in DOCUMENTS for block in fenced("sh", document)]
     lines = [[line for line in block.splitlines() if not any(word in line for word in NOT_HERE)] for block in found]
     return [block for block in lines if block]
 
@@ -53,7 +67,12 @@ def here(tmp_path_factory: pytest.TempPathFactory, toy: Path, examples: Path) ->
     shutil.copy(toy, folder / "my-detector.onnx")
     (folder / "stamp").touch()
     os.utime(folder / "stamp", (0, 0))
-    programs = {"facescan": f'#!/bin/sh\nexec "{sys.executable}" -m scanner "$@"\n', "inotifywait": INOTIFYWAIT}
+    start = f'#!/bin/sh\nexec "{sys.executable}" -m'
+    programs = {
+        "facescan": f'{start} scanner "$@"\n',
+        "facescan-train": f'{start} train.cli "$@"\n',
+        "inotifywait": INOTIFYWAIT,
+    }
     for name, program in programs.items():
         (folder / "bin" / name).write_text(program)
         (folder / "bin" / name).chmod(0o755)
@@ -87,8 +106,6 @@ def test_every_line_runs_as_printed(here: Path, lines: list[str], request: pytes
         pytest.skip(f"needs {', '.join(missing)}")
     if any("s3://" in line for line in lines):
         fill(request.getfixturevalue("s3"), here)
-    if not (here / "last.jsonl").exists():
-        run("facescan ./uploads --out last.jsonl", here)
     for line in lines:
         done = run(line, here)
         assert done.returncode in (0, 1), f"{line}\n{done.stderr}"
@@ -111,6 +128,47 @@ def fill(s3: Any, folder: Path) -> None:
 
 def test_nothing_is_left_out_that_can_be_run():
     """The reasons above are of lines that are there, and of no more than those."""
-    text = README.read_text("utf-8")
-    assert all(word in text for word in NOT_HERE)
-    assert sum(map(len, blocks())) >= 25
+    lines = [line for document in DOCUMENTS for block in fenced("sh", document) for line in block.splitlines()]
+    assert {word for word in NOT_HERE if not any(word in line for line in lines)} == set()
+    assert sum(map(len, blocks())) >= 30
+
+
+def test_every_command_is_in_a_block_that_is_run():
+    """A `console` block, whose lines begin with a prompt, is run by nobody but for the README's transcript."""
+    consoles = {document: len(fenced("console", document)) for document in DOCUMENTS}
+    assert {document: count for document, count in consoles.items() if count} == {README: 1}
+    assert not any(fenced(language, document) for language in ("bash", "shell") for document in DOCUMENTS)
+
+
+def test_the_configuration_of_the_manual_is_taken(here: Path) -> None:
+    (configuration,) = fenced("toml", MANUAL)
+    (here / "manual.toml").write_text(configuration)
+    done = run("facescan ./uploads --config manual.toml --out - --format json", here)
+    assert '"configured": ["exclude", "fpr", "fail-on"]' in " ".join(done.stdout.split()), done.stderr
+
+
+def test_the_queries_of_the_manual_are_answered(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    run("facescan ./uploads --threshold 0 --out results.parquet", here)
+    monkeypatch.chdir(here)
+    (queries,) = fenced("sql", MANUAL)
+    findings, metadata = (duckdb.sql(query).fetchall() for query in re.findall(r"SELECT .*?;", queries))
+    assert len(findings) == 3
+    assert "facescan.model" in dict(metadata)
+
+
+def test_the_library_does_what_the_readme_shows(here: Path) -> None:
+    (program,) = fenced("python", README)
+    (here / "program.py").write_text(program)
+    done = run(f"{sys.executable} program.py", here)
+    assert re.findall(r"^uploads/(\S+) \w+$", done.stdout, re.MULTILINE) == ["fake.jpg", "hash", "sub/cat.jpg"], (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize("document", [README, MANUAL], ids=["README", "manual"])
+def test_the_hook_is_that_of_the_example_which_is_tried(document: Path) -> None:
+    hooks = [text for text in fenced("yaml", document) if text.startswith("repos:")]
+    example = (ROOT / "examples" / "pre-commit-config.yaml").read_text("utf-8")
+    assert len(hooks) == 1
+    assert hooks[0] in example

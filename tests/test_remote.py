@@ -14,7 +14,7 @@ import pytest
 
 from scanner.cli import main
 from scanner.files.candidate import Candidate
-from scanner.sources.once import Once
+from scanner.sources.once import Deduplicator
 from scanner.sources.passed_over import PassedOver
 from scanner.sources.selection import Selection
 from scanner.sources.walk import candidates
@@ -128,12 +128,12 @@ def test_an_object_is_marked_as_it_was_read(s3):
     s3.create_bucket(Bucket="busy")
     s3.put_object(Bucket="busy", Key="a.png", Body=b"one")
     (listed,) = candidates(["s3://busy"], Selection())
-    assert fetch(listed, 10).mark == listed.mark
+    assert fetch(listed, 10).fingerprint == listed.fingerprint
     s3.put_object(Bucket="busy", Key="a.png", Body=b"two")
     read = fetch(listed, 10)
     assert read.content == b"two"
-    assert read.mark is not None
-    assert read.mark.state != listed.mark.state
+    assert read.fingerprint is not None
+    assert read.fingerprint.state_hash != listed.fingerprint.state_hash
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_each_object_of_the_command_line_once(roots, expected):
     for name in ("a.jpg", "b.txt", "sub/c.png"):
         store.pipe_file(f"/g/{name}", b"")
     named = roots.replace("m://", "memory://").split()
-    found = candidates(named, Selection(), True, Once(Selection(), named))
+    found = candidates(named, Selection(), True, Deduplicator(Selection(), named))
     shown = [one.path.replace("memory", "m") + "!" * one.named for one in found if one]
     assert shown == expected.split()
     again = [one.path for one in candidates(["memory://g/a.jpg", "memory://g/a.jpg"], Selection()) if one]
@@ -189,7 +189,7 @@ def test_objects_without_a_pictures_suffix_are_counted():
     for name in ("a.jpg", "4f3a9c0d5e", "photo.jpg_large", ".hidden.jpg", "x/y/z.jpg"):
         store.pipe_file(f"/counted/{name}", b"")
     passed = PassedOver()
-    found = list(candidates(["memory://counted", "memory://counted/x"], Selection(max_depth=1), passed=passed))
+    found = list(candidates(["memory://counted", "memory://counted/x"], Selection(max_depth=1), passed_over=passed))
     assert [one.path for one in found if one] == ["memory://counted/a.jpg"]
     kinds = {kind: number for kind, number in passed.as_dict().items() if number}
     assert kinds == {"no_picture_suffix": 2, "hidden": 1, "too_deep": 2}

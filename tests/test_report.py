@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from scanner.findings import FAIL_ON
-from scanner.output.summary import STAGES, Report
+from scanner.output.summary import STAGES, Summary
 from scanner.result import Result, Verdict
 
 META = {
@@ -35,8 +35,8 @@ REASONS = [
 ]
 
 
-def report_of(*verdicts: str, **options) -> Report:
-    report = Report(META, **options)
+def report_of(*verdicts: str, **options) -> Summary:
+    report = Summary(META, **options)
     for verdict in verdicts:
         report.add(Result("a.jpg", Verdict(verdict), reason="truncated" if verdict == "error" else ""))
     return report
@@ -72,11 +72,11 @@ SAYS_OTHERWISE = {"marks": [{"generator": None, "means": "camera"}]}
 )
 def test_marks_of_generators_are_counted_and_may_be_findings(verdict, said, baseline, marked, findings):
     for level, expected in (("provenance", findings), ("fake", 0)):
-        report = Report(META, fail_on=level)
+        report = Summary(META, fail_on=level)
         report.add(Result("a.png", Verdict(verdict), provenance=said, baseline=baseline))
         summary = report.as_dict()
         assert (summary["marked"], summary["findings"]) == (marked, expected)
-        assert ("marked     1 say in their own metadata that they were generated\n" in shown(report)) == bool(marked)
+        assert ("marked     1 pictures whose metadata say that they were generated\n" in shown(report)) == bool(marked)
 
 
 @given(st.lists(st.sampled_from(Verdict)), st.sampled_from(FAIL_ON))
@@ -90,7 +90,7 @@ def test_counts_add_up(verdicts, fail_on):
 
 
 def test_reasons_are_grouped_without_their_figures_the_most_frequent_first():
-    report = Report(META)
+    report = Summary(META)
     for reason in REASONS:
         report.add(Result("a.jpg", Verdict.ERROR, reason=reason))
     report.add(Result("b.jpg", Verdict.NO_FACE, reason="too_small:3"))
@@ -107,7 +107,7 @@ def test_reasons_are_grouped_without_their_figures_the_most_frequent_first():
 
 
 def test_faces_are_counted_where_they_were_looked_for():
-    report = Report(META)
+    report = Summary(META)
     for n_faces in (3, 0, None, 1):
         report.add(Result("a.jpg", Verdict.REAL, n_faces=n_faces))
     assert report.as_dict()["faces"] == 4
@@ -123,12 +123,12 @@ def test_rows_from_the_cache_are_counted():
 
 @pytest.mark.parametrize("verdict", ["fake", "uncertain", "error"])
 def test_findings_of_the_baseline_are_counted_apart(verdict):
-    report = Report(META, fail_on=verdict)
+    report = Summary(META, fail_on=verdict)
     report.add(Result("a.jpg", Verdict(verdict), baseline=True))
     summary = report.as_dict()
     assert (summary["findings"], summary["baseline"], summary["exit_code"]) == (0, 1, 0)
     assert summary["verdicts"][verdict] == 1
-    assert "baseline   1 findings are known, 0 are new\n" in shown(report)
+    assert "baseline   1 known findings, 0 new\n" in shown(report)
     report.add(Result("b.jpg", Verdict(verdict), baseline=False))
     assert (report.findings, report.exit_code()) == (1, 1)
 
@@ -149,7 +149,7 @@ def test_the_summary_for_machines_is_json():
 
 
 @pytest.fixture
-def busy() -> Report:
+def busy() -> Summary:
     report = report_of(*["real"] * 1234, "fake", "error", "error")
     report.spent("decode", 3.0)
     report.spent("model", 1.0)
@@ -157,7 +157,7 @@ def busy() -> Report:
     return report
 
 
-def shown(report: Report, **options) -> str:
+def shown(report: Summary, **options) -> str:
     console = Console(file=io.StringIO(), width=40, highlight=False, **options)
     report.render(console)
     return console.file.getvalue()
@@ -213,7 +213,7 @@ def test_an_empty_scan_can_be_summed_up():
     ],
 )
 def test_what_bound_the_scan(device, spent, bound_by):
-    report = Report(META | {"device": {"used": device, "note": ""}})
+    report = Summary(META | {"device": {"used": device, "note": ""}})
     assert report.bound_by == ""
     report.add(Result("a.jpg", Verdict.REAL))
     for stage, seconds in spent.items():

@@ -31,7 +31,7 @@ from scanner.html.report import VERDICTS, ReportWriter
 from scanner.html.scan_charts import pace, scores
 from scanner.html.tallies import Folders, Pace, Scores, Thumbnails
 from scanner.output.formats.rows import as_object
-from scanner.output.summary import Report
+from scanner.output.summary import Summary
 from scanner.printable import on_one_line, printable_path
 from scanner.result import Face, Result, Verdict
 from tests.conftest import TOY_CARD, clean_environment
@@ -68,7 +68,7 @@ def row(path: str, p_fake: float | None = None, reason: str = "", **fields) -> R
 
 def write(file: Path, rows: list[Result], **options) -> Path:
     """A report as `scanner.run` writes it."""
-    report = Report(META, **options)
+    report = Summary(META, **options)
     writer = ReportWriter(str(file), TOY_CARD, META)
     for one in rows:
         writer.write(one)
@@ -175,7 +175,7 @@ def test_a_scan_writes_one_file_that_needs_no_other(facescan, tmp_path, examples
 def test_the_counts_are_those_of_the_summary(tmp_path):
     page = Page(write(tmp_path / "r.html", ROWS))
     assert page.counts == {"fake": 2, "uncertain": 1, "error": 1, "real": 1, "no_face": 1}
-    assert "1 findings were in the baseline; 1 are new" in page.text
+    assert "1 known findings (in the baseline), 1 new" in page.text
     assert "no <GPU>" in page.text
 
 
@@ -306,18 +306,21 @@ def test_a_report_says_how_many_thumbnails_it_has_no_room_for(tmp_path, monkeypa
     page = Page(write(tmp_path / "r.html", [row(f"{i}.jpg", 0.6 + i / 100, thumbnail=JPEG) for i in range(5)]))
     assert sorted(key for key in page.scripts if re.fullmatch(r"t\d+", key)) == ["t3", "t4"]
     assert base64.b64decode(page.scripts["t4"][0]) == JPEG
-    assert "The 2 with the highest scores have a thumbnail here; for the 3 others there is no room." in page.text
+    assert (
+        "The 2 pictures with the highest scores have a thumbnail; the other 3 exceed the size limit of this page."
+        in page.text
+    )
     assert "no room" not in Page(write(tmp_path / "s.html", ROWS)).text
 
 
 def test_findings_are_listed_however_many_others_are_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(report_module, "LISTED", 2)
+    monkeypatch.setattr(report_module, "MAX_OTHER_ROWS", 2)
     monkeypatch.setattr(report_module, "BLOCK", 3)
     rows = [row(f"{i}.jpg", p) for i, p in enumerate([0.1, 0.9, 0.1, 0.1, 0.9, 0.1, 0.5])]
     page = Page(write(tmp_path / "r.html", rows))
     assert [one["path"] for one in page.rows] == ["0.jpg", "1.jpg", "2.jpg", "4.jpg", "6.jpg"]
     assert [len(json.loads(block)) for block in page.scripts["rows"]] == [4, 2]
-    assert "only the first 2: 2 are only counted" in page.text
+    assert "only the first 2 other pictures: 2 more are only counted" in page.text
     assert page.counts["real"] == 4
 
 
@@ -404,7 +407,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     def peak(count: int) -> int:
         tracemalloc.start()
         rows = (row(f"up/{i // 1000}/{i:06}.jpg", (i * 7 % 1000) / 1000) for i in range(count))
-        writer, report = ReportWriter(str(tmp_path / "r.html"), TOY_CARD, META), Report(META)
+        writer, report = ReportWriter(str(tmp_path / "r.html"), TOY_CARD, META), Summary(META)
         for one in rows:
             writer.write(one)
             report.add(one)
@@ -425,7 +428,7 @@ def test_yesterdays_report_stays_until_todays_is_complete(tmp_path):
     assert out.read_text() == OLD_REPORT
     assert "or was killed" in (tmp_path / "r.html.partial").read_text()
     writer.write(ROWS[1])
-    report = Report(META)
+    report = Summary(META)
     report.add(ROWS[0])
     report.add(ROWS[1])
     writer.abandon(report.as_dict())
@@ -445,7 +448,7 @@ def test_a_full_disk_keeps_the_old_report(tmp_path):
         with pytest.raises(FacescanError, match=r"r\.html: File too large; \d+ rows are in .*r\.html\.partial"):
             for i in range(100):
                 writer.write(row(f"{i}.jpg", 0.9))
-        writer.abandon(Report(META).as_dict())
+        writer.abandon(Summary(META).as_dict())
     assert out.read_text() == OLD_REPORT
 
 
@@ -460,10 +463,16 @@ def here(tmp_path, toy, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--report", "r.html", "-o", "./r.html", "--format", "csv"], "--report r.html: that is --out ./r.html, too"),
+        (
+            ["--report", "r.html", "-o", "./r.html", "--format", "csv"],
+            "--report r.html: is the same file as --out ./r.html; name another",
+        ),
         (["--report", "r.txt"], "--report r.txt: unknown suffix; use .html"),
         (["--report", "-"], "--report -: unknown suffix; use .html"),
-        (["--report", "r.html", "--cache", "r.html"], "--report r.html: that is --cache r.html, too"),
+        (
+            ["--report", "r.html", "--cache", "r.html"],
+            "--report r.html: is the same file as --cache r.html; name another",
+        ),
         (["--report", "nowhere/r.html"], "--report nowhere/r.html: No such file or directory"),
     ],
 )
@@ -475,7 +484,7 @@ def test_a_report_that_cannot_be_is_one_line_and_code_2(facescan, here, toy, arg
 def test_two_scans_do_not_write_the_same_report(here, facescan, toy):
     writer = ReportWriter(str(here / "r.html"), TOY_CARD, META)
     done = facescan("a.png", "--model", toy, "-q", "--report", "r.html")
-    writer.abandon(Report(META).as_dict())
+    writer.abandon(Summary(META).as_dict())
     assert done.returncode == 2
     assert b"--report r.html: another scan is writing it" in done.stderr
 
@@ -535,15 +544,15 @@ def test_all_text_stands_out(scheme):
 
 
 def test_what_was_passed_over_and_what_is_missing_stand_on_the_page(tmp_path):
-    report = Report(META)
+    report = Summary(META)
     writer = ReportWriter(str(tmp_path / "r.html"), TOY_CARD, META)
     lacking = row("a.heic", reason="unsupported_format:heic")
     writer.write(lacking)
     report.add(lacking)
     for kind in ("no_picture", "no_picture", "links"):
-        report.passed.add(kind)
+        report.passed_over.add(kind)
     writer.finish(report.as_dict())
     text = Page(tmp_path / "r.html").text
-    assert "Passed over 3: 2 no picture, 1 link not followed." in text
+    assert "Skipped 3: 2 not pictures, 1 link not followed." in text
     assert "pip install pillow-heif" in text
-    assert "Passed over" not in Page(write(tmp_path / "s.html", [row("a.jpg", 0.9)])).text
+    assert "Skipped" not in Page(write(tmp_path / "s.html", [row("a.jpg", 0.9)])).text

@@ -19,7 +19,7 @@ import pytest
 
 from scanner.html.links import SUFFIXES
 from scanner.html.report import ReportWriter
-from scanner.output.summary import Report
+from scanner.output.summary import Summary
 from scanner.printable import printable_path
 from scanner.result import Result
 from tests.conftest import TOY_CARD
@@ -432,7 +432,7 @@ def test_a_report_that_is_not_finished_says_so(opened, tmp_path):
     writer = ReportWriter(str(tmp_path / "r.html"), TOY_CARD, META)
     writer.write(Result("a.jpg", FAKES[0].verdict, 0.9))
     shutil.copy(tmp_path / "r.html.partial", tmp_path / "killed.html")
-    writer.abandon(Report(META).as_dict())
+    writer.abandon(Summary(META).as_dict())
     shutil.copy(tmp_path / "r.html.partial", tmp_path / "interrupted.html")
     with opened(tmp_path / "killed.html") as page:
         assert page.get_by_text("the scan still runs, or was killed").is_visible()

@@ -53,11 +53,13 @@ def test_quota(tmp_path, files, quota):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    assert runtime._quota(tmp_path) == quota
+    assert runtime.cgroup_cpu_limit(tmp_path) == quota
 
 
 @pytest.mark.parametrize(("quota", "count"), [(math.inf, 4), (9, 4), (2, 2), (1.5, 2), (0.1, 1)])
 def test_the_container_may_allow_fewer(monkeypatch, quota, count):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5, 7}, raising=False)
-    monkeypatch.setattr(runtime, "_quota", lambda root: quota if root == Path("/") else pytest.fail(str(root)))
+    monkeypatch.setattr(
+        runtime, "cgroup_cpu_limit", lambda root: quota if root == Path("/") else pytest.fail(str(root))
+    )
     assert runtime.available_cpus() == count

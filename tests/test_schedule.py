@@ -26,7 +26,7 @@ def numbers(*works: Work) -> list[list[int]]:
 
 def suspect(schedule: Schedule, task: Task) -> None:
     """Have a process end at a task that it decoded beside others."""
-    assert schedule.blame(task, alone=False, killed=False, reason="decoder_crashed") == []
+    assert schedule.blame(task, 2, "decoder_crashed") == []
 
 
 def test_chunks_come_in_order():
@@ -58,18 +58,15 @@ def test_the_others_wait_again_before_all_else():
     assert numbers(schedule.next_work([]), schedule.next_work([])) == [[0, 2, 3, 4], [5]]
 
 
-@pytest.mark.parametrize(
-    ("alone", "killed", "tries"), [(True, False, 1), (False, False, 2), (True, True, 3), (False, True, 3)]
-)
-def test_how_often_a_picture_is_tried(alone, killed, tries):
-    """One that was alone is to blame. A process that is killed from outside may not have deserved it."""
+@pytest.mark.parametrize("tries", [1, 2, 3])
+def test_how_often_a_picture_is_tried(tries):
     schedule, (task,) = schedule_of(1)
     schedule.next_work([])
     for _ in range(tries - 1):
-        assert schedule.blame(task, alone, killed, "why") == []
+        assert schedule.blame(task, tries, "why") == []
         work = schedule.next_work([])
         assert (numbers(work), work.suspect) == ([[0]], True)
-    assert schedule.blame(task, alone, killed, "why") == [task]
+    assert schedule.blame(task, tries, "why") == [task]
     assert schedule.reason_against(task) == "why"
 
 
@@ -81,7 +78,7 @@ def test_a_content_is_given_up_once_with_all_that_have_it():
         suspect(schedule, task)
     third.later = True
     schedule.put_back([third])
-    assert schedule.blame(second, alone=False, killed=False, reason="decode_timeout") == [second, third, first]
+    assert schedule.blame(second, 2, "decode_timeout") == [second, third, first]
     assert {schedule.reason_against(task) for task in (first, second, third)} == {"decode_timeout"}
     assert schedule.reason_against(other) == ""
     assert numbers(schedule.next_work([])) == [[3]]
@@ -96,11 +93,11 @@ def test_a_suspect_that_is_good_after_all_frees_those_of_the_same_content():
     schedule.put_back([second])
     again.position = 0
     assert numbers(again) == [[0]]
-    assert schedule.special([again]) is None
+    assert schedule.next_exclusive_task([again]) is None
     schedule.acquit(first)
     work = schedule.next_work([])
     assert (numbers(work), work.suspect) == ([[1]], False)
-    assert schedule.blame(second, alone=False, killed=False, reason="decoder_crashed") == []
+    assert schedule.blame(second, 2, "decoder_crashed") == []
 
 
 def test_while_others_wait_one_suspect_at_a_time_holds_a_process_up():
@@ -121,8 +118,8 @@ def test_a_suspect_waits_while_its_content_is_decoded_elsewhere():
     elsewhere.position = 3
     copy = Task(4, Candidate("copy.jpg"), sha256=tasks[3].sha256)
     suspect(schedule, copy)
-    assert schedule.special([elsewhere]) is None
-    assert schedule.special([]) is copy
+    assert schedule.next_exclusive_task([elsewhere]) is None
+    assert schedule.next_exclusive_task([]) is copy
 
 
 def test_a_content_that_ended_a_process_is_left_to_a_process_of_its_own():
@@ -145,8 +142,8 @@ def test_large_pictures_wait_for_room_and_the_largest_for_all_of_it():
     first = schedule.next_work([])
     second = schedule.next_work([first])
     assert numbers(first, second) == [[0], [1]]
-    assert schedule.special([first, second]) is None
-    assert schedule.special([second]) is None
+    assert schedule.next_exclusive_task([first, second]) is None
+    assert schedule.next_exclusive_task([second]) is None
     assert numbers(schedule.next_work([])) == [[2]]
 
 
@@ -155,6 +152,6 @@ def test_a_large_picture_whose_process_was_killed_waits_for_room_again():
     schedule.next_work([])
     schedule.postpone(task, 5000)
     schedule.next_work([])
-    assert schedule.blame(task, alone=True, killed=True, reason="out_of_memory") == []
-    assert schedule.special([Work((Task(9, Candidate("other.jpg"), pixels=10),))]) is None
+    assert schedule.blame(task, 3, "out_of_memory") == []
+    assert schedule.next_exclusive_task([Work((Task(9, Candidate("other.jpg"), pixels=10),))]) is None
     assert schedule.next_work([]).pixels == 5000

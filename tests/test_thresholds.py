@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.detector.card import Card
-from scanner.detector.thresholds import Thresholds, choose
+from scanner.detector.thresholds import Thresholds, apply_thresholds, choose
 from scanner.errors import FacescanError
-from scanner.result import Verdict
+from scanner.result import MAX_FACES, Face, Result, Verdict
 from tests.conftest import TOY_CARD
 
 shares = st.floats(0, 1)
@@ -72,3 +72,33 @@ def test_a_higher_score_is_never_a_milder_verdict(band, threshold, one, other):
     milder, worse = (order.index(thresholds.verdict(p)) for p in sorted((one, other)))
     assert milder <= worse
     assert (thresholds.verdict(one) is Verdict.FAKE) == (one >= (band[1] if threshold is None else threshold))
+
+
+def faces(*scores: float | None, tight: int | None = None) -> tuple[Face, ...]:
+    """Faces with these scores; None is a face that was not judged. The face of that number is cut too tightly."""
+    return tuple(Face((0, 0, 50, 50), 0.9, score, tight=number == tight) for number, score in enumerate(scores))
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "reason"),
+    [
+        (faces(0.1), "real", "face:0"),
+        (faces(0.1, tight=0), "uncertain", "tight_crop"),
+        (faces(0.5, tight=0), "uncertain", "face:0"),
+        (faces(0.8, tight=0), "fake", "face:0"),
+        (faces(0.3, 0.1, tight=1), "uncertain", "tight_crop"),
+        (faces(0.1, 0.8, tight=0), "fake", "face:1"),
+        (faces(0.1, None, tight=1), "real", "face:0"),
+        (faces(*[0.1] * MAX_FACES), "real", "face:0"),
+        (faces(*[0.1] * MAX_FACES, None), "uncertain", f"too_many_faces:{MAX_FACES + 1}"),
+        (faces(*[0.1] * MAX_FACES, None, tight=0), "uncertain", f"too_many_faces:{MAX_FACES + 1}"),
+        (faces(*[0.1] * 5, None), "real", "face:0"),
+        (faces(*[0.1] * 5, *[None] * MAX_FACES), "real", "face:0"),
+        (faces(*[0.1] * (MAX_FACES - 1), 0.8, *[None] * 9), "fake", f"face:{MAX_FACES - 1}"),
+        ((), "real", "image"),
+    ],
+)
+def test_a_low_score_is_real_only_where_all_faces_could_be_judged(found, verdict, reason):
+    highest = max((face.p_fake for face in found if face.p_fake is not None), default=0.1)
+    row = apply_thresholds(Result("a.png", Verdict.ERROR, highest, faces=found), choose(card()))
+    assert (row.verdict, row.reason) == (verdict, reason)

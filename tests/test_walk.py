@@ -225,10 +225,10 @@ def test_links_lead_to_nothing_that_the_run_writes(garden, monkeypatch):
     plant(garden, "maps/m.png", "kept.png")
     (garden / "sub/link").symlink_to("../maps")
     (garden / "sub/link.png").symlink_to("../kept.png")
-    ours = frozenset(os.path.realpath(garden / name) for name in ("maps", "kept.png"))
-    assert walk(garden, follow=True, ours=ours) == "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg".split()
+    own_outputs = frozenset(os.path.realpath(garden / name) for name in ("maps", "kept.png"))
+    assert walk(garden, follow=True, own_outputs=own_outputs) == "a.jpg sub/c.PNG sub/deep/d.webp thumbs/e.jpg".split()
     monkeypatch.chdir(garden)  # but who names it, wants it
-    found = candidates(["maps", "sub/link", "kept.png"], Selection(ours=ours), named=True)
+    found = candidates(["maps", "sub/link", "kept.png"], Selection(own_outputs=own_outputs), named=True)
     assert [candidate.path for candidate in found] == ["maps/m.png", "kept.png"]
 
 

@@ -25,6 +25,7 @@ from scanner.files.candidate import Candidate
 from scanner.imaging import decode as decoding
 from scanner.result import Result
 from scanner.settings import Settings
+from scanner.system.allocator import processes_killed_for_memory
 from tests.conftest import clean_environment
 from tests.pictures import encode, tiff_of
 
@@ -172,23 +173,24 @@ def test_copies_of_a_bad_picture_cost_no_more_than_one(tmp_path, attempts, brigh
     rows = look(write(tmp_path, names), brightness, workers=count)
     assert [row.reason for row in rows] == ["image" if name == "good" else FAULTS[word.encode()][1] for name in names]
     assert len({(row.sha256, row.bytes) for row, name in zip(rows, names, strict=True) if name == word}) == 1
-    assert attempts.read_text().split().count(word) <= 3 + count - 1
+    tries = 10 if word == "killed" else 2  # somebody else may kill, which proves nothing
+    assert attempts.read_text().split().count(word) <= tries + count - 1
 
 
-def test_somebody_kills_processes(tmp_path, attempts, brightness):
-    """Not a picture's fault: it is examined again, also where it was alone."""
-    killed = tmp_path / "killed"
+@pytest.mark.skipif(processes_killed_for_memory() is None, reason="the kernel does not say why processes are killed")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU])
+def test_somebody_kills_processes(tmp_path, attempts, brightness, monkeypatch, number):
+    """Not a picture's fault: it is examined again, also where it was alone, and also if that happens many times."""
     decode = examine.decode
 
-    def once(data: bytes, *limits: object) -> decoding.Decoded:
-        if not killed.exists():
-            killed.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return decode(data, *limits)
+    def killed(data: bytes, *limits: object) -> decoding.Decoded:
+        picture = decode(data, *limits)
+        if len(attempts.read_text().split()) % 5:
+            os.kill(os.getpid(), number)
+        return picture
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(examine, "decode", once)
-        rows = look(write(tmp_path, ["good"] * 5), brightness, workers=1)
+    monkeypatch.setattr(examine, "decode", killed)
+    rows = look(write(tmp_path, ["good"]) * 5, brightness, workers=1)
     assert [row.reason for row in rows] == ["image"] * 5
 
 
@@ -240,7 +242,7 @@ def test_large_pictures_wait_for_room(tmp_path, brightness, monkeypatch):
         return decoded
 
     monkeypatch.setattr(examine, "decode", logged)
-    monkeypatch.setattr(workers, "ROOM", 1000)
+    monkeypatch.setattr(workers, "PIXELS_PER_WORKER", 1000)
     sides = [20, 20, 50, 20, 50, 36, 36, 36, 20, 20, 20, 100, 20, 36, 36]
     files = [tmp_path / f"{i:02}.png" for i in range(len(sides))]
     for file, side in zip(files, sides, strict=True):
@@ -281,7 +283,8 @@ def test_processes_that_are_killed_before_their_first_picture_are_started_again(
 
 
 @pytest.mark.parametrize(
-    ("ends", "says"), [(lambda _: os._exit(3), "exit code 3"), (lambda _: segfault(), "killed by SIGSEGV")]
+    ("ends", "says"),
+    [(lambda _: os._exit(3), "exit code 3"), (lambda _: os.kill(os.getpid(), signal.SIGUSR1), "killed by SIGUSR1")],
 )
 def test_processes_that_never_get_as_far_as_a_picture(tmp_path, starts, brightness, ends, says):
     log = starts(ends)

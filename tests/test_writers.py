@@ -197,7 +197,7 @@ def test_an_output_without_a_row_leaves_those_of_an_earlier_scan(tmp_path, befor
     writer = Writer(str(tmp_path / "r.csv"), "csv", META)
     writer.begin()
     writer.abandon({})
-    assert writer.kept == ""
+    assert writer.recoverable_file == ""
     assert (partial.read_text() if partial.exists() else None) == after
     assert not (tmp_path / "r.csv").exists()
 
@@ -390,7 +390,7 @@ def test_what_others_left_under_our_name_is_left_alone(tmp_path, plant):
     (tmp_path / "precious").write_text("precious")
     plant(tmp_path / "r.csv.partial")
     before = sorted(os.listdir(tmp_path))
-    with pytest.raises(FacescanError, match=r"--out \S+: \S+/r\.csv\.partial is no file.*; remove it$"):
+    with pytest.raises(FacescanError, match=r"--out \S+: \S+/r\.csv\.partial is not a file.*; remove it$"):
         Writer(str(tmp_path / "r.csv"), "csv", META)
     assert (tmp_path / "precious").read_text() == "precious"
     assert sorted(os.listdir(tmp_path)) == before

@@ -1,4 +1,7 @@
-"""facescan-train: options and exit codes. TensorFlow and the like are imported when a command needs them."""
+"""Defines the command facescan-train: options and exit codes.
+
+TensorFlow and other large libraries are imported only by the commands that need them.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +26,23 @@ from scanner.system.allocator import keep_memory
 from scanner.system.quiet import silent_libraries
 
 if TYPE_CHECKING:
+    from train.data.samples import Sample
     from train.recipes.schema import Recipe
 
 USAGE_ERROR, INTERRUPTED, NOBODY_READS = 2, 130, NobodyReadsError.exit_code
-# What training needs besides: the names that are imported, and what to install where one is missing.
+# Modules that only training imports, and what to install if one of them is missing.
 TRAINING = {"keras", "onnx", "sklearn", "tensorflow", "tf2onnx"}
 PACKAGES = dict.fromkeys(TRAINING, "tensorflow keras tf2onnx onnx scikit-learn matplotlib")
-PACKAGES["matplotlib"] = "matplotlib"  # evaluate needs nothing else
-# Other backends of Keras.
+PACKAGES["matplotlib"] = "matplotlib"  # all that evaluate needs
+# Backends of Keras besides TensorFlow.
 BACKENDS = {"jax", "torch"}
 
 DATA = click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="A data set's folder as it is unpacked: folders named real and fake, alone or inside train, valid and test; "
-    "or an index: CSV with path,label and, if known, set,generator,group,split.",
+    help="Labelled pictures: a folder that holds folders named real and fake, alone or inside train, valid and test; "
+    "or an index, a CSV file with path,label and, if known, set,generator,group,split.",
 )
 
 
@@ -46,13 +50,13 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 class Commands(click.Group):
-    """Every command refuses an option that takes one value and is given two."""
+    """Groups commands of which each refuses a repeated option that takes one value."""
 
     command_class = Command
 
 
 def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Names that a shell offers."""
+    """Return the names of recipes that a shell completes."""
     from train.recipes import RECIPES
 
     return [name for name in RECIPES if name.startswith(incomplete)]
@@ -64,7 +68,7 @@ def cli() -> None:
     """Train, export and measure the detectors that facescan runs."""
 
 
-@cli.command("list", short_help="Name the recipes, or show one.")
+@cli.command("list", short_help="List the recipes, or show one.")
 @click.argument("recipe", required=False, shell_complete=recipes)
 @click.option(
     "--format",
@@ -72,18 +76,21 @@ def cli() -> None:
     type=click.Choice(["text", "json", "toml"]),
     default="text",
     show_default=True,
-    help="Of one RECIPE: a page to read; for machines; or a file that fit takes, to change and train.",
+    help="How to show one RECIPE: text to read, JSON for programs, or TOML to change and give to fit.",
 )
 def list_recipes(recipe: str | None, form: str) -> None:
-    """Name the recipes, with what was published of each; or show one RECIPE whole."""
+    """List the recipes with their published accuracies, or show all of one RECIPE."""
     from train.recipes import RECIPES
 
     if recipe is not None:
         from train.own_recipes import as_toml, load_recipe
         from train.recipes.listing import describe
 
-        write = {"text": describe, "toml": as_toml, "json": lambda found: json.dumps(asdict(found), indent=2)}
-        click.echo(write[form](load_recipe(recipe)))
+        chosen = load_recipe(recipe)
+        if form == "json":
+            click.echo(json.dumps(asdict(chosen), indent=2))
+        else:
+            click.echo(as_toml(chosen) if form == "toml" else describe(chosen))
         return
     if form != "text":
         raise click.UsageError("--format goes with a RECIPE")
@@ -94,8 +101,8 @@ def list_recipes(recipe: str | None, form: str) -> None:
         click.echo(f"{found.name:24} {accuracy:>8}  {study:21}  {found.summary}")
 
 
-def _training_options(command: Callable) -> Callable:
-    """The options that `fit` and `reproduce` share."""
+def _training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `fit` and `reproduce` share."""
     options = (
         click.argument("recipe", shell_complete=recipes),
         DATA,
@@ -105,49 +112,59 @@ def _training_options(command: Callable) -> Callable:
             default=("imagenet",),
             show_default=True,
             metavar="[BACKBONE=]imagenet|none|FILE",
-            help="What a VGG16, ResNet50 or MobileNet within the network starts from: ImageNet weights, downloaded "
-            "once; random ones; or a file of Keras' weights without the top. Repeat it for each of two backbones.",
+            help="Starting weights of a VGG16, ResNet50 or MobileNet inside the network: imagenet (downloaded once), "
+            "none (random), or a file of Keras weights without the top layers. With two backbones, give it twice.",
         ),
-        click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's."),
-        click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Instead of the recipe's."),
+        click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs.  [default: the recipe's]"),
         click.option(
-            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Splits, draws, weights."
+            "--learning-rate",
+            type=click.FloatRange(0, min_open=True),
+            help="Train at this learning rate.  [default: the recipe's]",
         ),
-        click.option("--sets", multiple=True, help="Only this set of the index. Repeatable."),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Seed of the split, the augmentation and the first weights.",
+        ),
+        click.option("--sets", multiple=True, help="Use only this set of the index. Repeatable."),
         click.option(
             "--normalise-format/--as-found",
             default=None,
-            help="Bring all pictures to one size and save them as JPEG 85 first, so that no file format gives a class "
-            "away; or take the files as they are. By default as the recipe says: the studies took them as found.",
+            help="Resize all pictures to one size and save them as JPEG 85 first, so that the file format cannot give "
+            "the class away; or take the files as they are, as the studies did.  [default: the recipe's]",
         ),
-        click.option("--terms", default="", help="Terms of use of the pictures, for the card of the model."),
-        click.option("--resume", is_flag=True, help="Continue a run that was stopped; leave one that is finished."),
-        click.option("--force", is_flag=True, help="Replace the run that the folder holds."),
+        click.option("--terms", default="", help="Terms of use of the pictures, to be stated on the model's card."),
+        click.option("--resume", is_flag=True, help="Continue a run that was stopped. A finished run stays as it is."),
+        click.option("--force", is_flag=True, help="Replace the run in the folder."),
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
-@cli.command(short_help="Fit a recipe to any pictures.")
+@cli.command(short_help="Train a recipe on any labelled pictures.")
 @_training_options
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Write the run to this folder."
+)
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a setting of the recipe: learning_rate, epochs, batch, optimizer, schedule, augmentation, dropout, "
-    "patience and others, named as list RECIPE --format toml names them. Repeatable.",
+    help="Change a setting of the recipe, such as dropout=0.3. facescan-train list RECIPE --format toml names all "
+    "settings. Repeatable.",
 )
-@click.option("--validation", type=SHARE, help="Share of the groups for validation, instead of the recipe's rule.")
-@click.option("--test", type=SHARE, help="Share of the groups for the test, instead of the recipe's rule.")
+@click.option("--validation", type=SHARE, help="Share of the groups for validation.  [default: the recipe's rule]")
+@click.option("--test", type=SHARE, help="Share of the groups for the test.  [default: the recipe's rule]")
 @click.option(
     "--leave-out",
     "left_out",
     multiple=True,
     metavar="SET[/real|/fake]",
-    help="Keep this set whole for the test, to see how the model does on what it has never seen. Repeatable.",
+    help="Do not train on this set: test on it, to measure the model on a source it has never seen. Repeatable.",
 )
 def fit(
     recipe: str,
@@ -158,10 +175,10 @@ def fit(
     settings: tuple[str, ...],
     **changes: Any,
 ) -> None:
-    """Fit RECIPE to any pictures: trained, exported, calibrated, measured.
+    """Train RECIPE on any labelled pictures, then export, calibrate and measure it.
 
-    RECIPE is one of the list, or a TOML file: facescan-train list kim-cnn --format toml prints one to start from. OUT
-    gets RECIPE.onnx, which `facescan --model` runs; RECIPE.keras; the curves, figures and plots; and run.json, with all
+    RECIPE is the name of a recipe, or a TOML file: facescan-train list kim-cnn --format toml prints one to start from.
+    The folder OUT gets RECIPE.onnx for facescan --model, RECIPE.keras, figures, plots, and run.json, which holds all
     that is needed to repeat the run.
     """
     from train.own_recipes import load_recipe
@@ -185,32 +202,34 @@ def fit(
 
 @cli.command(short_help="Repeat the study behind a recipe.")
 @_training_options
-@click.option("--both", is_flag=True, help="Two runs: the files as found, and with --normalise-format.")
+@click.option("--both", is_flag=True, help="Make two runs: one with the files as found, one with --normalise-format.")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="So many runs, from --seed on, with the mean and standard deviation of their figures.",
+    metavar="N",
+    help="Make N runs with the seeds from --seed on, and give the mean and standard deviation of their figures.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
-    help="Folder of runs; the run goes to OUT/RECIPE/as_found or OUT/RECIPE/re_encoded; _seed_N is added to another "
-    "seed's than 0.",
+    help="Write the run to OUT/RECIPE/as_found or OUT/RECIPE/re_encoded; with a seed N other than 0, to "
+    "OUT/RECIPE/as_found_seed_N and so on.",
 )
 def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **changes: Any) -> None:
-    """Repeat the study behind RECIPE: its data, split and hyper-parameters; its figures beside the published ones.
+    """Repeat the study behind RECIPE, with its data, split and settings, and compare with the published figures.
 
-    If DATA is an index that names sets, only that of the study is used. By default the files are taken as found, which
-    is what the studies did; --normalise-format is the control: how much of the figure was the file format.
+    If DATA is an index that names sets, only the study's set is used. By default the files are taken as they are, as
+    the studies did. --normalise-format shows how much of the result was the file format.
     """
     from train.data.index import read_samples
     from train.evaluation.comparison import comparison, over_seeds
     from train.maintenance.results import read_records, table
     from train.recipes import find_recipe
+    from train.run_record import RECORD, read_record
 
     chosen = find_recipe(recipe)
     if chosen.study is None:
@@ -225,8 +244,8 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
             form = "re_encoded" if normalise_format else "as_found"
             folder = out / chosen.name / (form if seed == 0 else f"{form}_seed_{seed}")
             _run(chosen, data, folder, changes | {"normalise_format": normalise_format, "seed": seed})
-            if (folder / "run.json").is_file():
-                records.append(json.loads((folder / "run.json").read_text("utf-8")))
+            if (folder / RECORD).is_file():
+                records.append(read_record(folder / RECORD))
                 texts.append(comparison(records[-1], chosen.study))
         if len(records) > 1:
             texts.append(over_seeds(records, chosen.study))
@@ -235,9 +254,10 @@ def reproduce(recipe: str, data: Path, out: Path, both: bool, seeds: int, **chan
 
 
 def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None:
-    """Run a recipe with the shared options, which have the names of `train.run.Plan`'s fields."""
+    """Run a recipe with the shared options, which have the names of `train.plan.Plan`'s fields."""
     with _quiet_import():
-        from train.run import Plan, run
+        from train.plan import Plan
+        from train.run import run
 
     run(recipe, data, out, Plan(**changes), click.echo)
 
@@ -249,23 +269,23 @@ def _run(recipe: Recipe, data: Path, out: Path, changes: dict[str, Any]) -> None
     "--run",
     "record",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A run.json: only the pictures that it kept for the test.",
+    help="Measure only on the test pictures of the run in this run.json.",
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there, as JSON.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures to this JSON file.")
 @click.option(
     "--predictions",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write p_fake of every picture there, as CSV, a column for each condition.",
+    help="Write p_fake of every picture to this CSV file, one column for each condition.",
 )
 @click.option(
     "--plots",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Draw the ROC curves, confusion matrix, reliability and generators into this folder. Needs matplotlib.",
+    help="Draw ROC curves, confusion matrix, reliability and generators into this folder. Needs matplotlib.",
 )
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write one page to look at there: figures, curves, calibration, robustness. Needs the extra report.",
+    help="Write an HTML page with figures, curves, calibration and robustness. Needs the extra report.",
 )
 def evaluate(
     model: str,
@@ -276,23 +296,23 @@ def evaluate(
     plots: Path | None,
     html: Path | None,
 ) -> None:
-    """Measure MODEL, a bundled name or an ONNX file, on labelled pictures.
+    """Measure MODEL, a bundled model or an ONNX file, on labelled pictures.
 
-    One table for each way the pictures come: as found; brought to one size and saved as JPEG 85, which takes from a
-    class what its format gives away, so these are the figures to believe; JPEG 75; JPEG 50; WebP 60; half size and
-    back; and blurred. The rows: all pictures, each set, each generator (against all real pictures) and each set of
-    reals (against all fakes).
+    Prints one table for each condition: as found; same size and JPEG 85; JPEG 75; JPEG 50; WebP 60; half size and back;
+    and blurred. Trust the table "same size, JPEG 85": there, the file format cannot give the class away. A table has a
+    row for all pictures, for each set, for each generator (against all real pictures) and for each set of real pictures
+    (against all fakes).
 
     \b
-    TP FN FP TN  fakes called fake and real, reals called fake and real, with
-                 the card's threshold for 5 % false positives (0.5 without one);
-                 acc, prec, rec and F1 (accuracy, precision, recall) are of these
+    TP FN FP TN  fakes called fake and real, reals called fake and real, at the
+                 card's threshold for 5 % false positives (0.5 if it has none);
+                 acc, prec, rec and F1 (accuracy, precision, recall) use them, too
     AUC AP       area under the ROC curve; average precision
-    TPR5 TPR1    fakes found where 5 % and 1 % of the reals pass for fake, with
-                 a threshold chosen on these very pictures
-    >5% >1%      share at or over the card's thresholds for 5 % and 1 %
+    TPR5 TPR1    share of fakes found at 5 % and 1 % false positives, with a
+                 threshold chosen on these very pictures
+    >5% >1%      share of scores at or over the card's thresholds for 5 % and 1 %
     ECE          expected calibration error: how far p_fake is from the truth
-    unc err      share of uncertain verdicts; of wrong ones among the others
+    unc err      share of uncertain verdicts; share of wrong ones among the rest
     """  # noqa: D301  (click's \b is a backspace)
     from scanner.detector.model import Detector, find_model
     from scanner.detector.runtime import available_cpus
@@ -306,7 +326,7 @@ def evaluate(
     from train.outputs import FIGURES, PAGE, PREDICTIONS, check_output
 
     keep_fonts()
-    # What would fail in the end fails now.
+    # Errors that would appear after the work are found before it.
     if plots is not None:
         import train.evaluation.png_plots  # noqa: F401
     if html is not None:
@@ -323,13 +343,13 @@ def evaluate(
     check_output(html, PAGE, "--html")
     samples = read_samples(data)
     if record is not None:
-        samples = _kept_for_test(samples, record)
+        samples = _held_out_by(samples, record)
     detector = Detector(find_model(model), threads=available_cpus())
     known = trained_on(detector.card, samples)
     if known:
         click.echo(
             f"facescan-train: WARNING: the model was trained on {len(known)} of these {len(samples)} pictures: the "
-            "figures below are no test of it; --run RUN/run.json keeps to the pictures that its run kept for the test",
+            "figures below are no test of it; --run RUN/run.json evaluates only the pictures held out for the test",
             err=True,
         )
     evaluation = measured_on(detector, samples)
@@ -351,14 +371,12 @@ def evaluate(
         raise FacescanError(f"{error.filename}: {error.strerror}") from error
 
 
-def _kept_for_test(samples: Sequence, record: Path) -> list:
-    import json
+def _held_out_by(samples: Sequence[Sample], record: Path) -> list[Sample]:
+    """Return the samples that a run held out for the test."""
+    from train.run_record import read_record
 
-    try:
-        kept = set(json.loads(record.read_text(encoding="utf-8"))["splits"]["test"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FacescanError(f"{record}: no record of a run: {error}") from error
-    chosen = [sample for sample in samples if sample.path in kept]
+    paths = set(read_record(record, ("splits",)).splits.get("test", ()))
+    chosen = [sample for sample in samples if sample.path in paths]
     if not chosen:
         raise FacescanError(f"{record}: none of its test pictures are in the data")
     return chosen
@@ -372,11 +390,15 @@ def _kept_for_test(samples: Sequence, record: Path) -> list:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the card in this JSON file into MODEL.",
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With --set, leave MODEL and write there.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --set, write to this file and leave MODEL as it is.",
+)
 def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
-    """Print the card of MODEL, a bundled name or an ONNX file, as JSON; or write one.
+    """Print the card of MODEL, a bundled model or an ONNX file, as JSON; or write a card into it.
 
-    Of a file without a whole card, what is to be filled in is null.
+    If the card is missing or incomplete, the values that have to be filled in are null.
     """
     from scanner.detector.model import find_model
     from train.onnx_export.card import find_card, is_bundled, parse_card, read_values, write_card
@@ -404,19 +426,23 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @DATA
 @click.option(
-    "--precision", type=click.Choice(["fp32", "fp16", "int8", "int8-tokens"]), default="fp32", show_default=True
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8", "int8-tokens"]),
+    default="fp32",
+    show_default=True,
+    help="How to store and compute the weights.",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Instead of NAME.onnx or NAME.PRECISION.onnx in RUN.",
+    help="Write to this file.  [default: NAME.onnx or NAME.PRECISION.onnx in RUN]",
 )
 def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
-    """Export the detector in RUN, a folder that fit wrote, to ONNX again. DATA are the pictures it was made from.
+    """Export the model in RUN, a folder that fit wrote, to ONNX again. DATA must be the pictures it was trained on.
 
-    fp16 stores the weights in 16 bits and computes as fp32: half the size. int8 computes in bytes: a quarter of the
-    size, and faster on processors; int8-tokens is the same for vision transformers. Each is calibrated anew, and
-    compared with fp32 on the pictures kept for the test; its card has its own figures.
+    fp16 stores the weights in 16 bits and computes in 32: half the size. int8 stores and computes in 8 bits: a quarter
+    of the size, and faster on CPUs. int8-tokens is the same for vision transformers. All are calibrated again and
+    compared with fp32 on the run's test pictures; the new card has the new figures.
     """
     from train.outputs import MODEL, check_output
 
@@ -432,13 +458,13 @@ def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
 
 @contextmanager
 def _quiet_import() -> Iterator[None]:
-    """TensorFlow tells of GPUs that it does not find, when it is imported and later.
+    """Silence TensorFlow, which reports missing GPUs when it is imported and later, and switch oneDNN on.
 
-    And it leaves oneDNN off on processors without instructions for networks, where training gains by it, too: see
-    train/EXPERIMENTS.md.
+    TensorFlow leaves oneDNN off on processors without instructions for networks, where it makes training faster, too
+    (train/EXPERIMENTS.md).
 
     Raises:
-        FacescanError: Keras is told to use a backend that cannot train.
+        FacescanError: KERAS_BACKEND names a backend that cannot train.
     """
     backend = os.environ.get("KERAS_BACKEND")
     if backend and backend not in {"tensorflow"} | BACKENDS:
@@ -462,10 +488,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return USAGE_ERROR
     except (BrokenPipeError, NobodyReadsError, SystemExit) as error:
-        if isinstance(error, SystemExit) and not error.code:  # click has shown what completes a line
+        if isinstance(error, SystemExit) and not error.code:  # click has printed completions
             return 0
-        # Click itself ends with 1 where nobody reads standard output any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it ends
+        # Click itself exits with 1 if nobody reads standard output any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more at its exit
         return NOBODY_READS
     except FacescanError as error:
         click.echo(f"facescan-train: {error}", err=True)
@@ -477,12 +503,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = PACKAGES.get(package, f"{package}, or unset KERAS_BACKEND")
         click.echo(f"facescan-train: {package} is missing: pip install {wanted}", err=True)
         return USAGE_ERROR
-    except OSError as error:  # a disk that is full, a folder that went away
+    except OSError as error:  # a full disk, a deleted folder
         click.echo(f"facescan-train: {cause_of(error)}", err=True)
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except Exception as error:  # a bug, or a library's
+    except Exception as error:  # a bug of ours or of a library
         return _fail_internally(error)
     return 0
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from scanner.detector.card import PREFIX
 from scanner.output.overwrite import Kind, check_replaceable
 
-# Bytes at an ONNX file's end that are searched: the metadata stand behind the weights.
+# Bytes at the end of an ONNX file that are searched for metadata, which stand behind the weights.
 _TAIL = 2**20
 _FIGURES = {"model", "sha256", "threshold", "rows"}
 _PREDICTIONS = re.compile(rb"(?:\xef\xbb\xbf)?path,label,set,generator,as_found\b")
@@ -19,15 +19,15 @@ _PAGE = re.compile(rb"<!doctype html>.{0,4096}?<title>[^<]*: how good it is</tit
 
 
 def check_output(file: Path | None, kind: Kind, option: str) -> None:
-    """Make sure that an output, if it was asked for, replaces nothing but an earlier one of its kind.
+    """Check that an output replaces nothing but an earlier output of its kind.
 
     Args:
-        file: of the output.
+        file: of the output; None if there is none.
         kind: of the output.
-        option: that names it, for the message.
+        option: that names the file, for the message.
 
     Raises:
-        FacescanError: there is a file of another kind.
+        FacescanError: the file exists and is of another kind.
     """
     if file is not None:
         check_replaceable(str(file), kind, option, otherwise="remove it first")
@@ -52,7 +52,7 @@ def _is_page(file: BinaryIO, head: bytes, unfinished: bool) -> bool:
 
 
 def _is_model(file: BinaryIO, head: bytes, unfinished: bool) -> bool:
-    """Whether an ONNX file has a card: other people's models have none."""
+    """Decide whether an ONNX file has a card, which models of other origin have not."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _TAIL))
     return f"{PREFIX}schema".encode() in file.read()

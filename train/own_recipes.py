@@ -1,4 +1,4 @@
-"""Recipes that a user writes: as TOML, printed from a known recipe and read again, or changed by `--set KEY=VALUE`."""
+"""Reads and writes recipes as TOML files, and changes them by `--set KEY=VALUE`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,32 @@ from train.recipes import find_recipe
 from train.recipes.schema import Recipe, Split, Training
 
 OUTPUTS = ("logit", "sigmoid", "softmax")
-# Values that a field may have, where it names something. The names of changes are checked when they are looked up.
-NAMED: Mapping[str, tuple[str, ...]] = {
+# Fields whose values are names from a list, besides `augmentation` and `copies`.
+CHOICES: Mapping[str, tuple[str, ...]] = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("constant", "cosine", "time_decay", "plateau"),
     "output": OUTPUTS,
     "region": ("face", "image"),
     "framework": ("keras", "pytorch"),
 }
-# Fields of a recipe that a file does not have: the study's figures belong to the study's recipe.
+# Numbers of `Training` that are over 0, and those that may be 0.
+POSITIVE = ("learning_rate", "epochs", "batch", "members")
+NOT_NEGATIVE = (
+    "momentum",
+    "weight_decay",
+    "coupled_decay",
+    "warmup",
+    "composed",
+    "label_smoothing",
+    "ema",
+    "patience",
+)
+# Fields that a TOML file does not have: the published figures belong to the study's own recipe.
 LEFT_OUT = ("study",)
 
 
 def as_toml(recipe: Recipe) -> str:
-    """A recipe as a file that `facescan-train fit` takes."""
+    """Write a recipe as the text of a TOML file that `facescan-train fit` takes."""
     values = {key: value for key, value in asdict(recipe).items() if key not in LEFT_OUT}
     tables = {key: values.pop(key) for key in ("training", "split", "options")}
     inputs = values.pop("inputs")
@@ -43,14 +55,14 @@ def as_toml(recipe: Recipe) -> str:
 
 
 def load_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
-    """A known recipe by its name, or one of a TOML file, with settings changed.
+    """Find a recipe by its name, or read it from a TOML file; then change settings.
 
     Args:
         name: of a recipe, or a path that ends in `.toml`.
-        settings: each `KEY=VALUE`: a field of the training, of the split or of the recipe, or an option of the network.
+        settings: each `KEY=VALUE`; KEY is a field of `Training`, `Split` or `Recipe`, or an option of the network.
 
     Raises:
-        FacescanError: there is no such recipe, the file is none, or a setting does not fit.
+        FacescanError: there is no such recipe, the file is no recipe, or a setting is wrong.
     """
     recipe = _read_toml(Path(name)) if name.endswith(".toml") else find_recipe(name)
     for setting in settings:
@@ -69,7 +81,7 @@ def _read_toml(file: Path) -> Recipe:
     inputs = values.pop("inputs", None)
     if not isinstance(inputs, list) or not inputs:
         raise FacescanError(f"{where}: no [[inputs]]: facescan-train list kim-cnn --format toml prints an example")
-    return _made(
+    recipe: Recipe = _made(
         Recipe,
         values
         | {
@@ -79,13 +91,23 @@ def _read_toml(file: Path) -> Recipe:
         },
         where,
     )
+    return recipe
 
 
 def _made(kind: Callable[..., Any], values: Any, where: str) -> Any:
-    """A dataclass of plain values, whose keys it must have and whose types must be those of its fields."""
+    """Make a dataclass from a TOML table.
+
+    Args:
+        kind: the dataclass.
+        values: the table; its keys must be fields of the dataclass.
+        where: name of the file and table, for the message.
+
+    Raises:
+        FacescanError: it is no table, or it has an unknown key or lacks a needed one.
+    """
     if not isinstance(values, dict):
         raise FacescanError(f"{where}: not a table")
-    known = [field.name for field in fields(kind) if field.name not in LEFT_OUT]  # type: ignore[arg-type]
+    known = [field.name for field in fields(kind) if field.name not in LEFT_OUT]  # type: ignore[arg-type]  # kind is a dataclass; mypy has no type for "the class of a dataclass" that can be called
     for key in values:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
@@ -97,6 +119,7 @@ def _made(kind: Callable[..., Any], values: Any, where: str) -> Any:
 
 
 def _with(recipe: Recipe, setting: str) -> Recipe:
+    """Return the recipe with one setting, `KEY=VALUE`, changed."""
     key, equals, text = setting.partition("=")
     if not equals:
         raise FacescanError(f"--set {setting}: not KEY=VALUE")
@@ -112,43 +135,27 @@ def _with(recipe: Recipe, setting: str) -> Recipe:
     for part in ("training", "split"):
         if key in {field.name for field in fields(getattr(recipe, part))}:
             return replace(recipe, **{part: replace(getattr(recipe, part), **{key: value})})
-    own = {"margin", "region", "normalise_format", "framework", "task", "summary", "version"}
-    if key in own:
+    recipe_fields = {"margin", "region", "normalise_format", "framework", "task", "summary", "version"}
+    if key in recipe_fields:
         return replace(recipe, **{key: value})
-    known = [*own, "dropout", *recipe.options, *(f.name for kind in (Training, Split) for f in fields(kind))]
+    known = [*recipe_fields, "dropout", *recipe.options, *(f.name for kind in (Training, Split) for f in fields(kind))]
     near = difflib.get_close_matches(key, known, n=1)
     raise FacescanError(f"--set {key}: no such setting" + (f": did you mean {near[0]}?" if near else ""))
 
 
 def _checked(recipe: Recipe, where: str) -> Recipe:
-    from train.data.augment import AUGMENTATIONS, COPIES
+    """Return the recipe if its values are possible.
 
+    Args:
+        recipe: to check.
+        where: name of the file or recipe, for the message.
+
+    Raises:
+        FacescanError: a value is not possible; names the field.
+    """
+    _check_choices(recipe, where)
+    _check_numbers(recipe, where)
     training = recipe.training
-    named = NAMED | {"augmentation": ("", *AUGMENTATIONS), "copies": ("", *COPIES)}
-    for part in (recipe, training):
-        for field in fields(part):
-            value = getattr(part, field.name)
-            if field.name in named and value not in named[field.name]:
-                raise FacescanError(f"{where}: {field.name} {value!r} is none of {_listed(named[field.name])}")
-    for key, low in (("learning_rate", 0), ("epochs", 0), ("batch", 0), ("members", 0)):
-        value = getattr(training, key)
-        if not _is_number(value) or value <= low:
-            raise FacescanError(f"{where}: {key} {value!r} is no number over {low}")
-    for key in (
-        "momentum",
-        "weight_decay",
-        "coupled_decay",
-        "warmup",
-        "composed",
-        "label_smoothing",
-        "ema",
-        "patience",
-    ):
-        if not _is_number(getattr(training, key)) or getattr(training, key) < 0:
-            raise FacescanError(f"{where}: {key} {getattr(training, key)!r} is no number from 0 on")
-    for rate in recipe.dropout:
-        if not _is_number(rate) or not 0 <= rate < 1:
-            raise FacescanError(f"{where}: dropout {rate!r} is no number from 0 to below 1")
     if training.optimizer == "sgd" and (training.coupled_decay or training.slow_layers):
         raise FacescanError(f"{where}: coupled_decay and slow_layers are of Adam, not of SGD")
     if not all(isinstance(getattr(recipe, key), str) for key in ("name", "version", "summary", "task", "architecture")):
@@ -160,6 +167,33 @@ def _checked(recipe: Recipe, where: str) -> Recipe:
             f"{where}: no architecture {recipe.architecture!r}: a module like train.architectures.kim_cnn"
         )
     return recipe
+
+
+def _check_choices(recipe: Recipe, where: str) -> None:
+    """Check the fields whose values are names from a list."""
+    from train.data.augment import AUGMENTATIONS, COPIES
+
+    choices = {**CHOICES, "augmentation": ("", *AUGMENTATIONS), "copies": ("", *COPIES)}
+    for part in (recipe, recipe.training):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if field.name in choices and value not in choices[field.name]:
+                raise FacescanError(f"{where}: {field.name} {value!r} is none of {_listed(choices[field.name])}")
+
+
+def _check_numbers(recipe: Recipe, where: str) -> None:
+    """Check the fields that are numbers."""
+    for key in POSITIVE:
+        value = getattr(recipe.training, key)
+        if not _is_number(value) or value <= 0:
+            raise FacescanError(f"{where}: {key} {value!r} is no number over 0")
+    for key in NOT_NEGATIVE:
+        value = getattr(recipe.training, key)
+        if not _is_number(value) or value < 0:
+            raise FacescanError(f"{where}: {key} {value!r} is no number from 0 on")
+    for rate in recipe.dropout:
+        if not _is_number(rate) or not 0 <= rate < 1:
+            raise FacescanError(f"{where}: dropout {rate!r} is no number from 0 to below 1")
 
 
 def _can_be_found(module: str) -> bool:
@@ -178,7 +212,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Lists as the tuples that dataclasses have."""
+    """Turn lists into tuples, as the dataclasses have them."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     return tuple(_plain(one) for one in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Keeps rows that are known already, in a database that survives damage.
+"""Keeps the rows of earlier scans in an SQLite database that survives damage.
 
 Imports `files` and the vocabulary.
 """

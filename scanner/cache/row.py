@@ -1,6 +1,6 @@
-"""A row as the cache keeps it: text and back, with checksums, and checked for what no row can hold.
+"""Converts rows to the cache's text and back, with checksums, and refuses text that no scan can have written.
 
-A byte of the cache that was changed, by a bad disk or a bug, must cost time and never a wrong row.
+A byte of the cache that was changed, by a bad disk or a bug, may cost time but never give a wrong row.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 from scanner.result import Ela, Face, Result, Verdict
 
-# Bytes. A row takes about 500; longer ones (thousands of faces) are not kept, so that reading stays cheap.
-MAX_ROW = 2**20
-_CHECKSUM = 16
-_GREYS = 255
+# Bytes. A row takes about 500; longer rows (thousands of faces) are not stored, so that reading stays cheap.
+MAX_ROW_BYTES = 2**20
+_CHECKSUM_BYTES = 16
+_MAX_GREY_LEVEL = 255
 _VERDICTS = frozenset(Verdict)
 _SCORED, _NOT_SCORED = {Verdict.FAKE, Verdict.REAL}, {Verdict.NO_FACE, Verdict.ERROR}
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -29,20 +29,20 @@ def _is_text(value: Any) -> bool:
     return type(value) is str
 
 
-def _is_share(value: Any) -> bool:
-    """A probability or a confidence."""
+def _is_probability(value: Any) -> bool:
+    """Return whether a value can be a probability or a confidence, 0..1."""
     return type(value) in (int, float) and 0 <= value <= 1
 
 
 def _is_level(value: Any) -> bool:
-    """A difference in grey levels."""
-    return type(value) in (int, float) and 0 <= value <= _GREYS
+    """Return whether a value can be a difference in grey levels, 0..255."""
+    return type(value) in (int, float) and 0 <= value <= _MAX_GREY_LEVEL
 
 
-# Fields of a row that are neither the key of the cache nor a matter of the run, and what they may hold besides None.
+# Fields of a row that depend on the content, and a check of their values; every field may also be None.
 _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "verdict": lambda value: type(value) is str and value in _VERDICTS,
-    "p_fake": _is_share,
+    "p_fake": _is_probability,
     "n_faces": _is_count,
     "width": _is_count,
     "height": _is_count,
@@ -52,53 +52,66 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "frames": _is_count,
     "frames_judged": _is_count,
 }
-# Keys of a mark of provenance that others than people read.
+# Keys of a provenance mark that code relies on.
 _MARK_TEXTS = ("kind", "where", "value", "means")
 
 
-class _OddRowError(ValueError):
-    """A row that no scan makes."""
+class _InvalidRowError(ValueError):
+    """Says that no scan writes such a row."""
 
 
 def _refuse(constant: str) -> NoReturn:
-    """Refuse NaN and infinities, which Python's JSON knows and no row has."""
-    raise _OddRowError
+    """Refuse NaN and infinities, which Python's JSON accepts and no row has."""
+    raise _InvalidRowError
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse)
 
 
 def scope_key(decisive: str) -> bytes:
-    """Make the key for the checksums of a scope's rows: a row that is found under another scope does not match.
+    """Return the key for the checksums of a scope's rows: a row that is found under another scope does not match.
 
     Args:
-        decisive: everything besides a content that decides what its row says, as text.
+        decisive: everything besides the content that decides what a row says, as text.
     """
     return hashlib.blake2b(decisive.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
 def row_checksum(key: bytes, sha256: bytes, text: bytes) -> bytes:
-    """Checksum of a row under its scope (`scope_key`) and the hash of its content."""
-    return hashlib.blake2b(sha256 + text, digest_size=_CHECKSUM, key=key, person=b"row").digest()
+    """Return the checksum of a row.
+
+    Args:
+        key: of the row's scope (`scope_key`).
+        sha256: hash of the row's content.
+        text: the row.
+    """
+    return hashlib.blake2b(sha256 + text, digest_size=_CHECKSUM_BYTES, key=key, person=b"row").digest()
 
 
 def file_checksum(path: bytes, state: bytes, sha256: bytes) -> bytes:
-    """Checksum of what says which content a file had that looked so (`scanner.files.fingerprint.Mark`)."""
-    return hashlib.blake2b(path + state + sha256, digest_size=_CHECKSUM, person=b"file").digest()
+    """Return the checksum of an entry that says which content a file had.
+
+    Args:
+        path: `path_hash` of the file's fingerprint.
+        state: `state_hash` of the file's fingerprint.
+        sha256: hash of the file's content.
+    """
+    return hashlib.blake2b(path + state + sha256, digest_size=_CHECKSUM_BYTES, person=b"file").digest()
 
 
 def to_text(result: Result, limits: Sequence[int] = ()) -> bytes:
-    """Write what is kept of a row as JSON. The verdict is, too, but that of a score is drawn anew when it is read.
+    """Return the cacheable part of a row as JSON. The verdict of a score is stored but decided again when the row is
+    read.
 
     Args:
         result: the row.
-        limits: of time and memory, if the row follows from them as well.
+        limits: of time and memory, if the row depends on them as well.
     """
     row: dict[str, Any] = {name: value for name in _FIELDS if (value := getattr(result, name)) is not None}
     row["faces"] = [
         (face.box, face.score, face.p_fake, face.models, face.turn, face.frame, face.tight) for face in result.faces
     ]
-    if (ela := result.ela) is not None:  # without the map: where that is, is a matter of the run
+    if (ela := result.ela) is not None:  # without the map, whose path depends on the run
         row["ela"] = (ela.quality, ela.mean, ela.p95, ela.face, ela.background)
     if result.provenance is not None:
         row["provenance"] = result.provenance
@@ -108,16 +121,16 @@ def to_text(result: Result, limits: Sequence[int] = ()) -> bytes:
 
 
 def from_text(text: bytes, sha256: bytes, limits: Sequence[int] = ()) -> Result | None:
-    """Read what `to_text` wrote.
+    """Return the row that `to_text` wrote.
 
     Args:
         text: the row.
-        sha256: of the content.
+        sha256: hash of the content.
         limits: of the scan that asks.
 
     Returns:
-        The row; None if it is none, if no scan makes such a row, or if it follows from other limits: the file is then
-        judged again.
+        The row; None if the text is no row, if no scan writes such a row, or if it depends on other limits. The file is
+        then judged again.
     """
     try:
         row = _decoder.decode(text.decode())
@@ -146,9 +159,9 @@ def from_text(text: bytes, sha256: bytes, limits: Sequence[int] = ()) -> Result 
 
 def _face(values: Any) -> Face:
     box, score, p_fake, models, turn, frame, tight = values
-    _expect(len(box) == 4 and all(map(_is_count, box)) and _is_share(score))
-    _expect(p_fake is None or _is_share(p_fake))
-    _expect(models is None or (type(models) is dict and all(map(_is_share, models.values()))))
+    _expect(len(box) == 4 and all(map(_is_count, box)) and _is_probability(score))
+    _expect(p_fake is None or _is_probability(p_fake))
+    _expect(models is None or (type(models) is dict and all(map(_is_probability, models.values()))))
     _expect(type(turn) is int and -180 < turn <= 180 and _is_count(frame) and type(tight) is bool)
     x, y, width, height = box
     return Face((x, y, width, height), score, p_fake, models, turn, frame, tight)
@@ -176,4 +189,4 @@ def _provenance(values: Any) -> Mapping[str, Any] | None:
 
 def _expect(holds: bool) -> None:
     if not holds:
-        raise _OddRowError
+        raise _InvalidRowError

@@ -1,4 +1,4 @@
-"""The ONNX files that come with the package, by name. Imports nothing heavy: shell completion lists them."""
+"""Name the ONNX files that come with the package. Imports nothing heavy, so that shell completion can list them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 BUNDLED = Path(__file__).parents[1] / "models"
 DEFAULT_MODEL = "default"
-FACE_FINDER = "yunet"  # lies beside the detectors, and is none
+FACE_FINDER = "yunet"  # in the same folder as the detectors, but not a detector
 
 
 def bundled_models() -> list[str]:
-    """Names of the detectors that come with the package, the one that is used by itself first."""
+    """Return the names of the detectors that come with the package, the default one first."""
     names = (file.stem for file in BUNDLED.glob("*.onnx") if file.stem != FACE_FINDER)
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))

@@ -1,4 +1,4 @@
-"""An ONNX file and its card -> Detector: regions of a picture in, calibrated probabilities of fake out."""
+"""Score regions of pictures by an ONNX model: a `Detector` returns calibrated probabilities of fake."""
 
 from __future__ import annotations
 
@@ -19,35 +19,40 @@ from scanner.detector.bundled import FACE_FINDER as FACE_FINDER
 from scanner.detector.bundled import bundled_models as bundled_models
 from scanner.detector.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
 from scanner.detector.onnx_file import read_model
+from scanner.detector.outputs import activation_error, calibrate, columns_of, output_error, to_logits
 from scanner.detector.runtime import RunOptions, deadline, open_session, why_no_cuda
-from scanner.detector.trial import trial_error, try_model
+from scanner.detector.trial import trial_failure, try_model
 from scanner.errors import FacescanError, first_line
-from scanner.imaging.crop import Box, Cut, face_cut, judged_turn, shrink
+from scanner.imaging.crop import Box, Cut, judged_turn, shrink, square_round_face
 from scanner.imaging.decode import Picture
 from scanner.imaging.ela import ela_map, error_levels
 
-# Of a batch whose size the graph fixes: eight of the largest regions that a card may ask for.
+# Pixels of a batch whose size the graph fixes, at most: eight of the largest regions that a card may describe.
 MAX_BATCH_PIXELS = 8 * MAX_REGION_PIXELS
 # Regions scored at once: on a CPU more gains nothing, a GPU wants more.
 BATCH = {"cpu": 8, "cuda": 64}
+# ONNX Runtime keeps buffers for every batch size it has run. Up to this size, batches run as they are; on a CPU, larger
+# ones are padded to a power of two.
+_MAX_UNPADDED_BATCH = 8
 # A trial that takes longer is broken off: twelve regions, of which the slowest published detector scores ten a second.
 TRIAL_SECONDS = 30.0
 # Regions in the largest batch of a trial on a CPU, which scores larger ones only of pictures with more faces.
 _TRIED_BATCH = 64
 # How far a score may move with the company it is in. Dynamic int8 takes its scale from the whole batch.
-SAME = 0.05
-# How far the sum of an activation may be from the log-odds, in parts of them and at least: int8 rounds in between.
-ADDS_UP = 0.1
+MAX_SCORE_SPREAD = 0.05
 
-# What one face (or picture) is to a model: one uint8 (height, width, 3) array for each of its inputs.
+# The pixels of one face or picture for a model: a uint8 array (height, width, 3) for each of its inputs.
 Region = tuple[Picture, ...]
 
 
 def find_model(name: str) -> Path:
-    """A bundled name, or a path, -> the file.
+    """Return the file of a bundled model or of a path.
+
+    Args:
+        name: of a bundled model, or a path.
 
     Raises:
-        FacescanError: there is neither.
+        FacescanError: there is no such model and no such file.
     """
     if name in bundled_models():
         return BUNDLED / f"{name}.onnx"
@@ -56,33 +61,40 @@ def find_model(name: str) -> Path:
     raise FacescanError(f"no model {name!r}: neither a file nor a bundled model ({', '.join(bundled_models())})")
 
 
-def cut_for(card: Card, picture: Picture, box: Box, turn: int = 0) -> Cut:
-    """The square of a picture that a model looks at for the face in a box, turned clockwise by `turn` degrees."""
+def square_for_model(card: Card, picture: Picture, box: Box, turn: int = 0) -> Cut:
+    """Choose the square of a picture that a model gets of a face.
+
+    Args:
+        card: of the model.
+        picture: (height, width, 3).
+        box: of the face, in pixels of the picture.
+        turn: degrees by which the face is turned clockwise.
+    """
     turn = judged_turn(turn, card.crop.level)
-    return face_cut((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
+    return square_round_face((picture.shape[1], picture.shape[0]), box, card.margin, card.crop.edge, turn)
 
 
 def prepare(
     picture: Picture, box: Box | None, card: Card, levels: Mapping[int, Picture] | None = None, turn: int = 0
 ) -> Region:
-    """What a model sees of a face: the one definition of it, for scanning and for training.
+    """Cut out and resize a face for each input of a model, in scanning and in training alike.
 
     Args:
         picture: RGB uint8 (height, width, 3), upright.
-        box: the face; None for the whole picture.
-        card: says how to crop, and the inputs' sizes and contents.
-        levels: `error_levels` of the picture by JPEG quality, where they are known already.
-        turn: degrees by which the face is turned clockwise, as the finder has it.
+        box: of the face, in pixels of the picture; None for the whole picture.
+        card: of the model; gives the crop, and the inputs' sizes and contents.
+        levels: `error_levels` of the picture by JPEG quality, where they are computed already.
+        turn: degrees by which the face is turned clockwise, as the face finder returns it.
 
     Returns:
         For each input of the card, in order, RGB uint8 (input height, input width, 3), before normalising.
     """
-    cut = None if box is None else cut_for(card, picture, box, turn)
+    cut = None if box is None else square_for_model(card, picture, box, turn)
     region = []
     for spec in card.inputs:
         source = picture
         if spec.content == "ela":
-            # Of the whole picture, so that the 8 x 8 blocks lie where they lay when the file was saved.
+            # Computed of the whole picture, so that the 8 x 8 blocks lie where they lay when the file was saved.
             quality = int(spec.ela["quality"])
             known = (levels or {}).get(quality)
             source = error_levels(picture, quality) if known is None else known
@@ -93,12 +105,20 @@ def prepare(
 
 
 def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """RGB uint8 (n, height, width, 3) -> the float32 tensor of an input, in its layout and colour order."""
+    """Convert pixels to the tensor of an input.
+
+    Args:
+        pixels: RGB uint8 (n, height, width, 3).
+        spec: of the input.
+
+    Returns:
+        float32 in the layout and colour order of the input.
+    """
     if spec.color == "BGR":
         pixels = pixels[..., ::-1]
     low, high = spec.range
     mean, std = np.asarray(spec.mean, np.float64), np.asarray(spec.std, np.float64)
-    # One multiplication and one addition for each value. By rows, since NumPy is slow along an axis of three.
+    # One multiplication and one addition for each value, on whole rows: NumPy is slow along an axis of three.
     n, height, width, channels = pixels.shape
     slope = np.tile(((high - low) / 255 / std).astype(np.float32), width)
     offset = np.tile(((low - mean) / std).astype(np.float32), width)
@@ -109,25 +129,26 @@ def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 
 
 class Detector:
-    """Owns a classifier's session. Opening it scores a few regions of noise: what fails there would fail in the scan.
+    """A classifier of regions, with its ONNX session.
 
-    That trial is in a process of its own, which may hang or crash. A bundled model needs none.
+    A model that is not bundled is tried first: it scores a few regions of noise in a separate process, which may hang
+    or crash. What fails there would fail in the scan.
 
     Args:
         file: the ONNX file.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: `auto`, `cpu` or `cuda`.
         threads: CPU threads inside an operator.
         batch_size: regions that will be scored at once; None lets the device decide.
-        tried: SHA-256 of the content, in hexadecimal, if that was tried already.
+        tried: SHA-256 of the file's content, in hexadecimal, if the file was tried already.
 
     Raises:
-        FacescanError: the model cannot be used, or ``cuda`` was asked for and cannot be had.
+        FacescanError: the model cannot be used, or `cuda` was requested and is not available.
 
     Attributes:
-        card: the model's own description.
-        sha256: of the ONNX file.
-        device: where it really runs.
-        batch: how many regions it takes at once, if it takes one number only.
+        card: the model's card.
+        sha256: of the file's content, in hexadecimal.
+        device: the device on which the model runs.
+        batch: regions in a batch, if the graph fixes the number; None if it does not.
     """
 
     def __init__(
@@ -152,42 +173,92 @@ class Detector:
         first = self._session.get_inputs()[0].shape[0]
         self.batch: int | None = first if isinstance(first, int) else None
         self._check_batch(str(file))
-        if not on_cpu:  # a trial in another process says nothing of the GPU
+        if not on_cpu:  # the trial in the other process ran on the CPU
             try:
                 with deadline(TRIAL_SECONDS) as options:
                     self.score_noise(batch_size or BATCH[self.device.used], self.device.used != "cpu", options)
             except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-                raise trial_error(file, first_line(error)) from error
+                raise trial_failure(file, first_line(error)) from error
 
     def __reduce__(self) -> tuple[Callable[..., Detector], tuple[Any, ...]]:
-        return _reopened, (self._file, self.device.used, self._threads, self.sha256)  # sessions cannot be sent
+        """Pickle the file's name instead of the session, which cannot be pickled."""
+        return _reopen, (self._file, self.device.used, self._threads, self.sha256)
 
     @property
-    def elas(self) -> frozenset[int]:
-        """JPEG qualities of the Error Level Analysis that this model looks at."""
+    def ela_qualities(self) -> frozenset[int]:
+        """Return the JPEG qualities of the Error Level Analysis that the model's inputs need."""
         return frozenset(int(spec.ela["quality"]) for spec in self.card.inputs if spec.content == "ela")
 
-    def logits(self, regions: Sequence[Region]) -> NDArray[np.float64]:
-        """Uncalibrated log-odds of fake, (n,), for n regions made by `prepare`."""
-        (output,) = self._run([self.card.output.name], regions)
+    def logits(self, regions: Sequence[Region], batch_size: int | None = None) -> NDArray[np.float64]:
+        """Score regions, in batches.
+
+        Args:
+            regions: any number n of them, made by `prepare`.
+            batch_size: regions in a batch; None lets the device decide. Some graphs fix it.
+
+        Returns:
+            Uncalibrated log-odds of fake, (n,); not a number where the model gave none.
+
+        Raises:
+            FacescanError: the model fails.
+        """
+        if not regions:
+            return np.empty(0)
+        output = self._in_batches(self.card.output.name, regions, batch_size)
         return to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
 
-    def p_fake(self, regions: Sequence[Region]) -> NDArray[np.float64]:
-        """Calibrated probabilities of fake, (n,), 0..1; not a number where the model gave none."""
-        return calibrate(self.logits(regions), self.card)
+    def p_fake(self, regions: Sequence[Region], batch_size: int | None = None) -> NDArray[np.float64]:
+        """Return calibrated probabilities of fake, (n,), 0..1, as `logits` returns log-odds."""
+        return calibrate(self.logits(regions, batch_size), self.card)
 
-    def contributions(self, regions: Sequence[Region]) -> NDArray[np.float64]:
-        """What each place adds to the uncalibrated log-odds of fake, (n, h, w): over the places, it sums to them.
+    def contributions(self, regions: Sequence[Region], batch_size: int | None = None) -> NDArray[np.float64]:
+        """Return what each place adds to the uncalibrated log-odds of fake, (n, h, w): the places sum to them.
 
         For models whose card names an `activation`. Zhou et al. 2016, "Learning Deep Features for Discriminative
         Localization", arXiv:1512.04150, for a mean over the last feature map;
-        `train.onnx_export.activation` for others.
+        `train.onnx_export.activation` for others. Arguments and errors are those of `logits`.
         """
-        return self._run([self.card.activation], regions)[0].astype(np.float64)
+        return self._in_batches(self.card.activation, regions, batch_size).astype(np.float64)
 
-    def _run(
+    def _in_batches(self, output: str, regions: Sequence[Region], batch_size: int | None) -> NDArray[Any]:
+        """Compute one output of any number of regions.
+
+        Raises:
+            FacescanError: the model fails.
+        """
+        size = self.batch or batch_size or BATCH[self.device.used]
+        parts: list[NDArray[Any]] = []
+        for start in range(0, len(regions), size):
+            batch = [*regions[start : start + size]]
+            padding = [batch[0]] * (self._padded(len(batch), size) - len(batch))
+            try:
+                parts.append(self.run_batch([output], batch + padding)[0][: len(batch)])
+            except Exception as error:  # onnxruntime raises a different class for every kind of trouble
+                raise FacescanError(f"model {self.card.name} failed: {first_line(error)}") from error
+        return np.concatenate(parts) if parts else np.empty((0, 1, 1), np.float32)
+
+    def _padded(self, regions: int, batch_size: int) -> int:
+        """Return how many regions a batch of so many is filled up to."""
+        if self.batch or self.device.used != "cpu":  # a GPU plans anew for every shape
+            return batch_size
+        return regions if regions <= _MAX_UNPADDED_BATCH else min(batch_size, 1 << (regions - 1).bit_length())
+
+    def run_batch(
         self, outputs: Sequence[str], regions: Sequence[Region], options: RunOptions | None = None
     ) -> list[NDArray[Any]]:
+        """Run the graph once.
+
+        Args:
+            outputs: names of those to compute.
+            regions: one batch, as it is, of a size that the graph takes.
+            options: of ONNX Runtime.
+
+        Returns:
+            The outputs, in order, (regions, ...).
+
+        Raises:
+            Exception: of ONNX Runtime.
+        """
         feeds: dict[str, NDArray[Any]] = {}
         for i, spec in enumerate(self.card.inputs):
             pixels = np.stack([region[i] for region in regions])
@@ -202,17 +273,16 @@ class Detector:
         return computed
 
     def score_noise(self, batch_size: int, only_full: bool = False, options: RunOptions | None = None) -> None:
-        """Score a grey region of noise and a dark one: each alone, together, and at every place of a full batch.
+        """Score a bright region of noise and a dark one: each alone, together, and at every place of a full batch.
 
         Args:
-            batch_size: regions in a full batch, if the graph does not fix that.
-            only_full: try no other batches than full ones.
+            batch_size: regions in a full batch, if the graph does not fix the number.
+            only_full: whether to try full batches only.
             options: of the runs.
 
         Raises:
-            ValueError: the scores are not what the card says, do not come of the activation, or a region's score is not
-                its own.
-            Exception: of ONNX Runtime.
+            ValueError: the scores contradict the card or the activation, or a region's score depends on the others.
+            Exception: any error of ONNX Runtime.
         """
         noise = np.random.default_rng(0)
         grey, dark = (
@@ -225,20 +295,24 @@ class Detector:
         names = [self.card.output.name, *filter(None, [self.card.activation])]
         scores: dict[int, list[float]] = {id(grey): [], id(dark): []}
         for regions in batches:
-            output, *activation = self._run(names, regions, options)
-            if trouble := disagreement(output, len(regions), self.card):
+            output, *activation = self.run_batch(names, regions, options)
+            if trouble := output_error(output, len(regions), self.card):
                 raise ValueError(trouble)
             logits = to_logits(output.reshape(len(regions), -1).astype(np.float64), self.card)
-            if activation and (trouble := unexplained(activation[0], logits)):
+            if activation and (trouble := activation_error(activation[0], logits)):
                 raise ValueError(trouble)
             for region, p_fake in zip(regions, calibrate(logits, self.card).tolist(), strict=True):
                 scores[id(region)].append(p_fake)
         for found in scores.values():
-            if found and max(found) - min(found) > SAME:
+            if found and max(found) - min(found) > MAX_SCORE_SPREAD:
                 raise ValueError(f"one picture has scores from {min(found):.4f} to {max(found):.4f}")
 
     def _check_batch(self, file: str) -> None:
-        """Hold a batch that the graph fixes against the memory that it takes."""
+        """Refuse a graph that fixes a batch of too many pixels.
+
+        Raises:
+            FacescanError: the batch has too many pixels.
+        """
         pixels = sum(spec.size[0] * spec.size[1] for spec in self.card.inputs)
         if self.batch is not None and not 1 <= self.batch <= MAX_BATCH_PIXELS // pixels:
             raise FacescanError(
@@ -261,7 +335,7 @@ class Detector:
         if output.type not in ("tensor(float)", "tensor(double)", "tensor(float16)"):
             raise FacescanError(f"{file}: output {output.name} gives {output.type}, not floating-point numbers")
         columns = output.shape[-1] if len(output.shape) > 1 else 1
-        if isinstance(columns, int) and columns not in _columns(kind):
+        if isinstance(columns, int) and columns not in columns_of(kind):
             raise FacescanError(f"{file}: a {kind} over two labels, but {columns} columns in {output.shape}")
         for spec in self.card.inputs:
             height, width = spec.size
@@ -276,73 +350,27 @@ class Detector:
 
 
 def _score_noise(file: Path, sha256: str, threads: int, batch_size: int) -> None:
-    """Open a model on the CPU and have it score a batch of noise.
+    """Open a model on the CPU and score noise, as a trial.
+
+    Args:
+        file: the ONNX file.
+        sha256: of its content, in hexadecimal.
+        threads: CPU threads inside an operator.
+        batch_size: regions in a full batch.
 
     Raises:
-        FacescanError: the model cannot be used, or its content is not the one of this SHA-256 any more.
+        FacescanError: the model cannot be used, or the file's content has changed.
     """
     Detector(file, "cpu", threads, tried=sha256).score_noise(batch_size)
 
 
-def _reopened(file: Path, device: str, threads: int, sha256: str) -> Detector:
-    """The same detector in another process."""
+def _reopen(file: Path, device: str, threads: int, sha256: str) -> Detector:
+    """Open a detector again, in another process; arguments as those of `Detector`."""
     return Detector(file, device, threads, tried=sha256)
 
 
 def _bundled_hashes() -> frozenset[str]:
-    """SHA-256 of the models that come with the package, in hexadecimal. `sha256sum *.onnx` wrote the file."""
+    """Read the SHA-256 of the bundled models, in hexadecimal, from the file that `sha256sum *.onnx` wrote."""
     with suppress(OSError):
         return frozenset(line.partition(" ")[0] for line in (BUNDLED / "SHA256SUMS").read_text().splitlines())
     return frozenset()
-
-
-def disagreement(output: NDArray[Any], regions: int, card: Card) -> str:
-    """What of a model's output for so many regions cannot be what its card says; empty if nothing."""
-    kind = card.output.kind
-    if not len(output.shape) or len(output) != regions or output.size not in [n * regions for n in _columns(kind)]:
-        return f"the {kind} of {regions} regions has the shape {list(output.shape)}"
-    if not np.isfinite(output).all():
-        return "there are scores that are not a number, or infinite"
-    if kind == "logit":
-        return ""
-    # Half a per cent: float16 and int8 round.
-    if output.min() < -0.005 or output.max() > 1.005:
-        return f"a {kind} gives values from {output.min():.4g} to {output.max():.4g}, which are no probabilities"
-    if kind == "softmax" and abs(output.reshape(regions, -1).sum(axis=1) - 1).max() > 0.02:
-        return "the columns of a softmax do not add up to 1"
-    return ""
-
-
-def unexplained(activation: NDArray[Any], logits: NDArray[np.float64]) -> str:
-    """What of a model's activation for some regions cannot be what the contract says; empty if nothing."""
-    if activation.ndim != 3 or len(activation) != len(logits) or not activation.size:
-        return f"the activation of {len(logits)} regions has the shape {list(activation.shape)}"
-    sums = activation.sum(axis=(1, 2), dtype=np.float64)
-    sure = abs(logits) < 8  # beyond, a float32 sigmoid tells no log-odds
-    off = abs(sums - logits)[sure] > ADDS_UP * (1 + abs(logits[sure]))
-    if not np.isfinite(sums).all() or off.any():
-        return f"the places of the activation add up to {sums[0]:.4g}, not to the log-odds of fake, {logits[0]:.4g}"
-    return ""
-
-
-def _columns(kind: str) -> tuple[int, ...]:
-    return (2,) if kind == "softmax" else (1, 2)
-
-
-def to_logits(output: NDArray[np.float64], card: Card) -> NDArray[np.float64]:
-    """A model's output (n, columns) -> log-odds of fake (n,)."""
-    if card.output.kind == "logit":
-        if output.shape[1] == 1:
-            return output[:, 0] if card.fake == 1 else -output[:, 0]
-        return output[:, card.fake] - output[:, 1 - card.fake]
-    if output.shape[1] == 1:  # one column is the probability of label 1
-        output = np.concatenate([1 - output, output], axis=1)
-    p = output[:, card.fake]
-    p = np.clip(p, 1e-7, 1 - 1e-7)  # a saturated float32 sigmoid has no logit
-    return np.log(p) - np.log1p(-p)
-
-
-def calibrate(logits: NDArray[np.float64], card: Card) -> NDArray[np.float64]:
-    """Platt's sigmoid (Platt 1999): log-odds -> probability that holds on pictures the model has not seen."""
-    slope, offset = card.calibration
-    return 1 / (1 + np.exp(-np.clip(slope * logits + offset, -50, 50)))

@@ -1,7 +1,7 @@
-"""The trial of a model file, in a process that can be killed.
+"""Try a model file in a process that can be killed.
 
-What is in the file may hang or crash ONNX Runtime, when it loads the graph (it computes what is constant) or when it
-runs it. Neither a time limit nor Ctrl-C ends that in our own process.
+A file may hang or crash ONNX Runtime while it loads the graph, since it computes constants then, or while it runs the
+graph. Neither a time limit nor Ctrl-C could end that in our own process.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from scanner.system.process import CONTEXT, end_process, how_it_ended, settle_do
 
 
 def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
-    """Run an attempt to use a model in a process of its own.
+    """Run an attempt to use a model in a separate process.
 
     Args:
         file: the ONNX file, for messages.
-        attempt: opens the model and scores noise; picklable, for systems whose processes are not forked.
-        seconds: the attempt may take.
+        attempt: opens the model and scores noise; picklable, for systems that do not fork processes.
+        seconds: how long the attempt may take.
 
     Raises:
         FacescanError: the attempt failed, its process died, or it took too long.
@@ -35,11 +35,11 @@ def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
         theirs.close()
     try:
         if not ours.poll(seconds):
-            raise trial_error(file, f"no answer within {seconds:g} seconds")
+            raise trial_failure(file, f"no answer within {seconds:g} seconds")
         trouble: FacescanError | None = ours.recv()
     except EOFError:
         end_process(process)
-        raise trial_error(file, f"onnxruntime crashed ({how_it_ended(process.exitcode)})") from None
+        raise trial_failure(file, f"onnxruntime crashed ({how_it_ended(process.exitcode)})") from None
     finally:
         process.kill()
         end_process(process)
@@ -48,15 +48,22 @@ def try_model(file: Path, attempt: Callable[[], None], seconds: float) -> None:
         raise trouble
 
 
-def trial_error(file: Path, what: str) -> FacescanError:
-    """What went wrong in a trial, in one line."""
+def trial_failure(file: Path, what: str) -> FacescanError:
+    """Make the error that refuses a model, from what went wrong in its trial."""
     return FacescanError(f"{file}: a trial on noise failed: {what}; export it again, with a card that holds")
 
 
 def _try(
     answer: Connection, attempt: Callable[[], None], file: Path, parent: int
 ) -> None:  # pragma: no cover - in a process that is not measured
-    """Live as the process of a trial. Sends a FacescanError, or None if all is well."""
+    """Run the attempt as the main function of its process, and send the outcome.
+
+    Args:
+        answer: receives a FacescanError, or None if the attempt succeeded.
+        attempt: opens the model and scores noise.
+        file: the ONNX file, for messages.
+        parent: process id of the scan; without it, this process ends.
+    """
     code = 1
     try:
         settle_down({answer.fileno()}, parent)
@@ -65,8 +72,8 @@ def _try(
             answer.send(None)
         except FacescanError as error:
             answer.send(error)
-        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            answer.send(trial_error(file, first_line(error)))
+        except Exception as error:  # onnxruntime raises a different class for every kind of failure
+            answer.send(trial_failure(file, first_line(error)))
         code = 0
     finally:
-        os._exit(code)  # without clearing up what was inherited
+        os._exit(code)  # without the exit handlers that were inherited from the scan

@@ -1,28 +1,31 @@
-"""One picture: bytes -> pixels -> faces -> what the model sees of them -> scores. Knows nothing of other pictures."""
+"""Examines one picture: bytes, pixels, faces, what the model sees of them, scores. Knows nothing of other pictures."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region, prepare
-from scanner.errors import FacescanError, first_line
+from scanner.engine.examiners import KnownRow
+from scanner.engine.scorers import complete
+from scanner.errors import FacescanError
 from scanner.evidence.ela_file import save_map
 from scanner.examined import Examined, PendingEvidence
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate
-from scanner.imaging.crop import judged_turn, room_round
-from scanner.imaging.decode import NoRoomError, Picture, decode
+from scanner.imaging.crop import available_margin, judged_turn
+from scanner.imaging.decode import Decoded, OverBudgetError, Picture, decode
 from scanner.imaging.ela import MAX_SIDE, QUALITY, error_levels, statistics
-from scanner.imaging.frames import Frame, count_frames, further_frames
+from scanner.imaging.frames import Frame, count_frames, decode_further_frames
 from scanner.printable import printable_path
 from scanner.provenance import provenance
 from scanner.provenance.double_jpeg import double_compression
+from scanner.reasons import Reason
 from scanner.result import MAX_FACES, Ela, Face, Result, Verdict
 from scanner.settings import Settings
 from scanner.sources.read import fetched, read
@@ -30,29 +33,24 @@ from scanner.system.allocator import lacks_memory
 
 if TYPE_CHECKING:
     from scanner.evidence import Evidence
-    from scanner.examined import PendingEvidence
-
-# Regions in a batch that is not worth padding: so many shapes cost less memory than one picture.
-_FEW = 8
-Known = Callable[[str, int], Result | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Examiner:
-    """What it takes to examine a picture.
+    """Examines pictures with one model and one choice of settings.
 
     Attributes:
         card: says what the model sees.
-        elas: JPEG qualities of the Error Level Analysis that the model looks at.
-        finder: None where whole pictures are judged.
-        settings: see there.
-        detector: scores the regions on the spot; None leaves them to be scored together with other pictures'.
+        ela_qualities: JPEG qualities of the Error Level Analysis that the model looks at.
+        finder: finds faces; None where whole pictures are judged.
+        settings: of the scan.
+        detector: scores the regions on the spot; None leaves them unscored, for an accelerator.
         batch_size: regions scored at once.
         evidence: what is wanted besides rows; None if nothing is.
     """
 
     card: Card
-    elas: frozenset[int]
+    ela_qualities: frozenset[int]
     finder: FaceFinder | None
     settings: Settings
     detector: Detector | None = None
@@ -60,161 +58,192 @@ class Examiner:
     evidence: Evidence | None = None
 
     def __call__(
-        self, candidates: Iterable[Candidate], room: int | None = None, known: Known | None = None
+        self, candidates: Iterable[Candidate], pixel_budget: int | None = None, known: KnownRow | None = None
     ) -> list[Examined]:
         """Examine several pictures, and score their regions together.
 
         Args:
             candidates: the files; the next one is asked for when the one before it is examined.
-            room: pixels; postpone what is larger.
-            known: called before a picture is decoded, with the SHA-256 and the size of its content: its row, if it was
-                judged before. Raises NoRoomError to postpone it.
+            pixel_budget: pixels of a plain picture that may be decoded now; postpone what takes more. None is no limit.
+            known: called before a picture is decoded, with the SHA-256 and the size of its content. Returns its row, if
+                it was judged before; raises OverBudgetError to postpone it.
 
         Raises:
             FacescanError: an ELA map or a sheet cannot be written, or the model fails.
         """
-        if self.settings.explain is not None:  # pixels are kept until they are scored, but not of several pictures
-            return [picture for candidate in candidates for picture in self._together([candidate], room, known)]
-        return self._together(candidates, room, known)
+        if self.settings.explain is not None:  # pixels are held until they are scored, but not of several pictures
+            return [picture for candidate in candidates for picture in self._together([candidate], pixel_budget, known)]
+        return self._together(candidates, pixel_budget, known)
 
-    def _together(self, candidates: Iterable[Candidate], room: int | None, known: Known | None) -> list[Examined]:
-        pictures = [self._read_and_examine(candidate, room, known) for candidate in candidates]
-        if self.detector and any(picture.regions for picture in pictures):
-            started = time.perf_counter()
-            score(pictures, self.detector, self.batch_size)
-            pictures[0].seconds["model"] = time.perf_counter() - started
-        if self.detector and self.evidence:
-            add_evidence(pictures, self.evidence, self.detector)
+    def _together(
+        self, candidates: Iterable[Candidate], pixel_budget: int | None, known: KnownRow | None
+    ) -> list[Examined]:
+        pictures = [self.examine(candidate, pixel_budget, known) for candidate in candidates]
+        if self.detector:
+            complete(pictures, self.detector, self.batch_size, self.evidence)
         return pictures
 
-    def examine(self, candidate: Candidate, room: int | None = None, known: Known | None = None) -> Examined:
-        """Everything about one picture but its score, or all of it if its content is known. Trouble with it is a row.
+    def examine(self, candidate: Candidate, pixel_budget: int | None = None, known: KnownRow | None = None) -> Examined:
+        """Examine one picture up to its score, or find its row if its content is known. Trouble with it is a row.
 
         Raises:
             FacescanError: an ELA map cannot be written.
         """
-        settings = self.settings
-        seconds: dict[str, float] = {}
-        lap = _Laps(seconds).lap
-        row = Result(printable_path(candidate.path), Verdict.ERROR)
-        kept = self.evidence.nothing_yet(candidate.named) if self.evidence else None
+        examined = Examined(Result(printable_path(candidate.path), Verdict.ERROR))
         try:
-            content, size, reason = read(candidate, settings.max_bytes)
-            row = replace(row, bytes=size, reason=reason)
+            content = self._read(candidate, examined)
             if content is None:
-                return Examined(row)
-            row = replace(row, sha256=hashlib.sha256(content).hexdigest())
-            lap("read")
-            before = known(row.sha256, len(content)) if known else None
-            lap("cache" if before else "read")
-            if before:
-                known_row = Examined(replace(before, path=row.path), seconds=seconds)
-                self._look_again(known_row, content, candidate.named, room)
-                return known_row
-            decoded = decode(content, settings.max_pixels, room)
-            lap("decode")
-            row = replace(
-                row,
-                format=decoded.format,
-                reason=decoded.reason,
-                provenance=provenance(content, decoded.format, decoded.colour_profile),
-            )
-            if decoded.damage and row.provenance:
-                row = replace(row, provenance={**row.provenance, "damaged": decoded.damage})
-            lap("provenance")
-            picture = decoded.picture
-            if picture is None:
-                return Examined(row, seconds=seconds)
-            row = replace(row, width=picture.shape[1], height=picture.shape[0])
-            row = replace(row, frames=count_frames(content, decoded.format))
-            first = Frame(0, picture)
-            faces = self._faces(first)
-            lap("faces")
-            if max(picture.shape) > MAX_SIDE and self.elas:
-                return Examined(replace(row, reason=f"too_long_for_ela:{max(picture.shape)}"), seconds=seconds)
-            levels = {quality: error_levels(picture, quality) for quality in self._qualities(picture)}
-            if wants_ela(settings) and decoded.format == "jpeg" and row.provenance:
-                row = replace(row, provenance={**row.provenance, "double_compression": double_compression(content)})
-            ela = _ela(levels[QUALITY], faces, row, settings.ela_dir) if self._reports_ela(picture) else None
-            lap("ela")
-            looks = [self._look(first, faces, levels, kept)]
-            lap("crop")
-            for other in decoded.others:  # what some viewers show instead: the highest score decides
-                hidden = Frame(0, other)
-                looks.append(self._look(hidden, self._faces(hidden), {}, None))
-                lap("crop")
-            for frame in further_frames(content, decoded.format, settings.frames, picture, settings.max_pixels, room):
-                lap("decode")
-                faces = self._faces(frame)
-                lap("faces")
-                looks.append(self._look(frame, faces, {}, kept))
-                lap("crop")
-            lap("decode")
-        except NoRoomError as error:
-            return Examined(row, postponed=error.pixels)
+                return examined
+            if self._recall(examined, content, known):
+                self._complete_known(examined, content, candidate.named, pixel_budget)
+            else:
+                self._look(examined, content, candidate.named, pixel_budget)
+        except OverBudgetError as error:
+            examined.postponed = error.pixels
         except FacescanError:
             raise
-        except MemoryError:
-            return Examined(replace(row, verdict=Verdict.ERROR, reason="out_of_memory"), seconds=seconds)
         except Exception as error:  # a bug, or a library's: it costs this picture its verdict, not the others theirs
-            reason = "out_of_memory" if lacks_memory(error) else f"internal_error:{type(error).__name__}"
-            return Examined(replace(row, verdict=Verdict.ERROR, reason=reason), seconds=seconds)
-        regions = [region for look in looks for region in look.regions][:MAX_FACES]
-        # Those that are judged come first, as the regions do.
-        faces = tuple(face for look in looks for face in look.judged) + tuple(f for look in looks for f in look.small)
-        row = replace(
-            row,
-            n_faces=len(faces) if self.finder else None,
-            faces=faces,
-            ela=ela,
-            frames_judged=len(looks) - len(decoded.others),
-        )
-        if not regions:
-            row = replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
-        return Examined(row, regions, seconds=seconds, kept=kept)
+            reason = Reason.OUT_OF_MEMORY if lacks_memory(error) else f"{Reason.INTERNAL_ERROR}:{type(error).__name__}"
+            examined.result = replace(examined.result, verdict=Verdict.ERROR, reason=reason)
+        return examined
 
-    def _look_again(self, known: Examined, content: bytes, named: bool, room: int | None) -> None:
-        """Complete a row that is known with what is wanted beside it, in place. Its picture is not judged again.
+    def _read(self, candidate: Candidate, examined: Examined) -> bytes | None:
+        """Read a file and note its size and hash, or why there is no content."""
+        lap = _Laps(examined.seconds).lap
+        candidate = fetched(candidate, self.settings.max_bytes)
+        examined.fingerprint = candidate.fingerprint
+        content, size, reason = read(candidate, self.settings.max_bytes)
+        examined.result = replace(examined.result, bytes=size, reason=reason)
+        if content is not None:
+            examined.result = replace(examined.result, sha256=hashlib.sha256(content).hexdigest())
+        lap("read")
+        return content
+
+    def _recall(self, examined: Examined, content: bytes, known: KnownRow | None) -> bool:
+        """Take over the row of a content that was judged before; say whether there is one.
 
         Raises:
-            NoRoomError: the picture is needed for that, and too large for now.
+            OverBudgetError: the picture has to wait.
+        """
+        lap = _Laps(examined.seconds).lap
+        row = known(examined.result.sha256, len(content)) if known else None
+        if row:
+            examined.result = replace(row, path=examined.result.path)
+        lap("cache" if row else "read")
+        return row is not None
+
+    def _complete_known(self, known: Examined, content: bytes, named: bool, pixel_budget: int | None) -> None:
+        """Complete a known row with what is wanted beside it, in place. Its picture is not judged again.
+
+        Raises:
+            OverBudgetError: the picture is needed for that, and too large for now.
             FacescanError: the map of its error levels cannot be written.
         """
         if self.evidence is None:
             return
-        lap = _Laps(known.seconds).lap
-        if complete := self.evidence.recall(known, named):
-            known.result = complete
+        if row := self.evidence.recall(known, named):
+            known.result = row
             return
+        lap = _Laps(known.seconds).lap
         try:
             settings = self.settings
-            picture = decode(content, settings.max_pixels, room).picture
+            picture = decode(content, settings.max_pixels, pixel_budget).picture
             lap("decode")
             if picture is not None:
                 frames = {0: picture}
                 if any(face.frame for face in known.result.faces):
-                    kind, limits = known.result.format, (settings.max_pixels, room)
-                    later = further_frames(content, kind, settings.frames, picture, *limits)
+                    kind, limits = known.result.format, (settings.max_pixels, pixel_budget)
+                    later = decode_further_frames(content, kind, settings.frames, picture, *limits)
                     frames |= {frame.number: frame.picture for frame in later}
                     lap("decode")
-                self.evidence.look_again(known, frames, named)
+                self.evidence.resume(known, frames, named)
                 lap("ela")
-        except (NoRoomError, FacescanError):
+        except (OverBudgetError, FacescanError):
             raise
         except Exception:  # a bug, a library's, or no memory: the row stands without
-            known.kept = None
+            known.pending = None
 
-    def _read_and_examine(self, candidate: Candidate, room: int | None, known: Known | None) -> Examined:
-        started = time.perf_counter()
-        candidate = fetched(candidate, self.settings.max_bytes)
-        seconds = time.perf_counter() - started
-        picture = self.examine(candidate, room, known)
-        picture.mark = candidate.mark
-        picture.seconds["read"] = picture.seconds.get("read", 0.0) + seconds
-        return picture
+    def _look(self, examined: Examined, content: bytes, named: bool, pixel_budget: int | None) -> None:
+        """Decode a picture, and cut out what the model will see of every frame that is looked at.
+
+        Args:
+            examined: the row so far; this completes it, up to the scores.
+            content: of the file.
+            named: whether the file was asked for by itself.
+            pixel_budget: pixels of a plain picture that may be decoded now; None is no limit.
+
+        Raises:
+            OverBudgetError: the picture is larger; nothing was decoded.
+            FacescanError: an ELA map cannot be written.
+        """
+        lap = _Laps(examined.seconds).lap
+        decoded = decode(content, self.settings.max_pixels, pixel_budget)
+        lap("decode")
+        examined.result = _described(examined.result, content, decoded)
+        lap("provenance")
+        picture = decoded.picture
+        if picture is None:
+            return
+        height, width = picture.shape[:2]
+        examined.result = replace(examined.result, width=width, height=height)
+        examined.result = replace(examined.result, frames=count_frames(content, decoded.format))
+        first = Frame(0, picture)
+        faces = self._faces(first)
+        lap("faces")
+        if reason := self._why_no_levels(picture):
+            examined.result = replace(examined.result, reason=reason)
+            return
+        levels = {quality: error_levels(picture, quality) for quality in self._qualities(picture)}
+        ela = self._report_ela(examined, content, picture, levels, faces)
+        lap("ela")
+        pending = self.evidence.begin(named) if self.evidence else None
+        looks = [self._cut_out(first, faces, levels, pending)]
+        lap("crop")
+        for frame, is_evidence in self._other_frames(content, decoded, picture, pixel_budget):
+            lap("decode")
+            if reason := self._why_no_levels(frame.picture):
+                examined.result = replace(examined.result, reason=reason)
+                return
+            faces = self._faces(frame)
+            lap("faces")
+            looks.append(self._cut_out(frame, faces, {}, pending if is_evidence else None))
+            lap("crop")
+        lap("decode")
+        examined.result = self._concluded(replace(examined.result, ela=ela), looks, decoded)
+        examined.regions = [region for look in looks for region in look.regions][:MAX_FACES]
+        examined.pending = pending
+
+    def _other_frames(
+        self, content: bytes, decoded: Decoded, picture: Picture, pixel_budget: int | None
+    ) -> Iterator[tuple[Frame, bool]]:
+        """Yield what else is judged, and whether evidence may show it: the highest score decides.
+
+        That is what some viewers show instead of the first frame, and then the further frames.
+        """
+        for other in decoded.alternatives:
+            yield Frame(0, other), False
+        settings = self.settings
+        for frame in decode_further_frames(
+            content, decoded.format, settings.frames, picture, settings.max_pixels, pixel_budget
+        ):
+            yield frame, True
+
+    def _concluded(self, row: Result, looks: Sequence[_Looked], decoded: Decoded) -> Result:
+        """Return a row with its faces: those that are judged come first, in the order of their regions."""
+        judged = tuple(face for look in looks for face in look.judged)
+        faces = judged + tuple(face for look in looks for face in look.small)
+        row = replace(
+            row,
+            n_faces=len(faces) if self.finder else None,
+            faces=faces,
+            frames_judged=len(looks) - len(decoded.alternatives),
+        )
+        if self.finder and not judged:
+            return replace(row, verdict=Verdict.NO_FACE, reason=f"too_small:{len(faces)}" if faces else "")
+        return row
 
     def _faces(self, frame: Frame) -> tuple[Face, ...]:
-        """The faces of a frame, the best score first."""
+        """Find the faces of a frame, the best score first."""
         if not self.finder:
             return ()
         size, crop = (frame.picture.shape[1], frame.picture.shape[0]), self.card.crop
@@ -224,92 +253,88 @@ class Examiner:
                 found.score,
                 turn=judged_turn(found.turn, crop.level),
                 frame=frame.number,
-                tight=room_round(size, found.box) < crop.tight,
+                tight=available_margin(size, found.box) < crop.tight,
             )
             for found in self.finder.find(frame.picture)
         )
 
-    def _look(
-        self, frame: Frame, faces: Sequence[Face], levels: Mapping[int, Picture], kept: PendingEvidence | None
+    def _cut_out(
+        self, frame: Frame, faces: Sequence[Face], levels: Mapping[int, Picture], pending: PendingEvidence | None
     ) -> _Looked:
-        """Cut out what the model will see of a frame, and keep what evidence will be made of."""
+        """Cut out what the model will see of a frame, and collect what evidence will be made of.
+
+        Args:
+            frame: decoded.
+            faces: found in it.
+            levels: its error levels by JPEG quality, where they are known already.
+            pending: evidence of the file, if any is wanted of this frame.
+        """
         judged = [face for face in faces if min(face.box[2:]) >= self.settings.min_face]
         small = [face for face in faces if min(face.box[2:]) < self.settings.min_face]
         if self.finder:
             regions = [prepare(frame.picture, face.box, self.card, levels, face.turn) for face in judged[:MAX_FACES]]
         else:
             regions = [prepare(frame.picture, None, self.card, levels)]
-        if self.evidence and kept:
+        if self.evidence and pending:
             with suppress(Exception):  # a bug, a library's, or no memory: the verdict stands without
-                self.evidence.keep(kept, frame.number, frame.picture, faces)
+                self.evidence.collect(pending, frame.number, frame.picture, faces)
         return _Looked(judged, small, regions)
 
+    def _report_ela(
+        self, examined: Examined, content: bytes, picture: Picture, levels: Mapping[int, Picture], faces: Sequence[Face]
+    ) -> Ela | None:
+        """Return the figures of Error Level Analysis, and note whether a JPEG was one before, if that is asked for.
+
+        Args:
+            examined: the row so far; a JPEG's provenance gets `double_compression`.
+            content: of the file.
+            picture: its first frame.
+            levels: error levels by JPEG quality.
+            faces: of the first frame.
+
+        Raises:
+            FacescanError: the map cannot be written.
+        """
+        row = examined.result
+        if wants_ela(self.settings) and row.format == "jpeg" and row.provenance:
+            row = replace(row, provenance={**row.provenance, "double_compression": double_compression(content)})
+            examined.result = row
+        if not self._reports_ela(picture):
+            return None
+        ela = statistics(levels[QUALITY], [face.box for face in faces])
+        folder = self.settings.ela_dir
+        return ela if folder is None else replace(ela, map=save_map(levels[QUALITY], folder, row))
+
+    def _why_no_levels(self, picture: Picture) -> str:
+        """Return the reason if the model looks at error levels, and the picture is too long to have any; else empty."""
+        longest = max(picture.shape)
+        return f"{Reason.TOO_LONG_FOR_ELA}:{longest}" if self.ela_qualities and longest > MAX_SIDE else ""
+
     def _reports_ela(self, picture: Picture) -> bool:
-        """Whether figures of Error Level Analysis were asked for and can be had."""
+        """Say whether figures of Error Level Analysis are asked for, and JPEG can hold the picture."""
         return wants_ela(self.settings) and max(picture.shape) <= MAX_SIDE
 
     def _qualities(self, picture: Picture) -> frozenset[int]:
-        """JPEG qualities to analyse at."""
-        return self.elas | {QUALITY} if self._reports_ela(picture) else self.elas
-
-
-def score(pictures: Sequence[Examined], detector: Detector, batch_size: int, fixed: bool = False) -> None:
-    """Turn the regions of all pictures into scores, in place.
-
-    Longer batches are padded to a power of two, since ONNX Runtime keeps memory for every shape it met. If `fixed`, all
-    are to `batch_size`, since a GPU plans anew for every shape. Some models take one shape only.
-
-    Raises:
-        FacescanError: the model fails.
-    """
-    size = detector.batch or batch_size
-    regions = [region for picture in pictures for region in picture.regions]
-    scores: list[float] = []
-    for start in range(0, len(regions), size):
-        batch = regions[start : start + size]
-        padded = len(batch) if len(batch) <= _FEW else min(size, 1 << (len(batch) - 1).bit_length())
-        padded = size if detector.batch or fixed else padded
-        try:
-            scores += detector.p_fake(batch + [batch[0]] * (padded - len(batch)))[: len(batch)].tolist()
-        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            raise FacescanError(f"model {detector.card.name} failed: {first_line(error)}") from error
-    rest: Iterator[float] = iter(scores)
-    for picture in pictures:
-        picture.scores = [next(rest) for _ in picture.regions]
-        picture.regions = []
-
-
-def add_evidence(pictures: Sequence[Examined], evidence: Evidence, detector: Detector) -> None:
-    """Make what is wanted besides the rows of pictures that are scored, in place.
-
-    Raises:
-        FacescanError: a sheet cannot be written, or the model fails.
-    """
-    for picture in pictures:
-        started = time.perf_counter()
-        try:
-            evidence.add(picture, detector)
-        except FacescanError:
-            raise
-        except Exception:  # a bug, a library's, or no memory: the verdict stands without
-            picture.kept = None
-        picture.seconds["explain"] = time.perf_counter() - started
+        """Return the JPEG qualities to analyse at."""
+        return self.ela_qualities | {QUALITY} if self._reports_ela(picture) else self.ela_qualities
 
 
 def wants_ela(settings: Settings) -> bool:
+    """Say whether figures or maps of Error Level Analysis are asked for."""
     return settings.ela or settings.ela_dir is not None
 
 
-def _ela(levels: Picture, faces: tuple[Face, ...], row: Result, folder: str | None) -> Ela:
-    ela = statistics(levels, [face.box for face in faces])
-    if folder is None:
-        return ela
-    return replace(ela, map=save_map(levels, folder, row))
+def _described(row: Result, content: bytes, decoded: Decoded) -> Result:
+    """Add to a row what its file says of itself, and why there is no picture, if there is none."""
+    says = provenance(content, decoded.format, decoded.colour_profile)
+    if decoded.damage and says:
+        says = {**says, "damaged": decoded.damage}
+    return replace(row, format=decoded.format, reason=decoded.reason, provenance=says)
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """One frame: its faces that are large enough to judge, those that are not, and a region for each of the former."""
+    """Holds the faces of one frame: large enough to judge, or too small, and a region for each of the former."""
 
     judged: Sequence[Face]
     small: Sequence[Face]
@@ -317,7 +342,7 @@ class _Looked:
 
 
 class _Laps:
-    """A stopwatch that books the time since the last lap."""
+    """A stopwatch that books the time since the last lap on a stage."""
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self._seconds = seconds

@@ -1,45 +1,44 @@
-"""Candidates -> results: examined in processes, scored, judged; one result each, in order, a few pictures at a time."""
+"""Turns candidates into results: one each, in order, examined in processes, a few pictures at a time."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from scanner.cache.store import Cache
 from scanner.detector.model import BATCH, Detector
 from scanner.detector.runtime import available_cpus
-from scanner.detector.thresholds import Thresholds, decided
-from scanner.engine.examine import Examiner, add_evidence, score
-from scanner.engine.serving import Look
+from scanner.detector.thresholds import Thresholds, apply_thresholds
+from scanner.engine.examine import Examiner
+from scanner.engine.examiners import ExamineFn, Examiners
+from scanner.engine.in_order import in_order, look_up
+from scanner.engine.scorers import Scorer, scorer_for
 from scanner.engine.versions import scope
-from scanner.engine.workers import Failed, Workers
+from scanner.engine.workers import Workers
 from scanner.evidence.png import fingerprint
 from scanner.examined import Examined
 from scanner.faces.finder import FaceFinder
-from scanner.files.candidate import STDIN, Candidate
-from scanner.files.fingerprint import Mark, mark_of
+from scanner.files.candidate import Candidate
 from scanner.printable import printable_path
 from scanner.provenance import lying_suffix
+from scanner.reasons import Reason
 from scanner.result import Result, Verdict
 from scanner.settings import Settings
-from scanner.sources.read import read, read_stdin
+from scanner.sources.read import read
+from scanner.system.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from scanner.engine.ray_workers import RayWorkers
     from scanner.evidence import Evidence
 
-# How far the rest may go on while one picture takes its time: rows are small, regions are not.
-AHEAD = {"cpu": 4096, "cuda": 512, "ray": 65_536}
-# Seconds that a row may wait for the next candidate to come.
-PROMPT = 0.1
+# Candidates that are examined, or wait for an earlier row, at a time: bounds memory while one picture takes long. For a
+# GPU their regions are held until they are scored, and regions are larger than rows.
+MAX_IN_FLIGHT = {"cpu": 4096, "cuda": 512, "ray": 65_536}
 
 
 def scan(
@@ -50,63 +49,71 @@ def scan(
     spent: Callable[[str, float], None] = lambda stage, seconds: None,
     cache: Cache | None = None,
     thumbnails: bool = False,
+    wakeup: Wakeup | None = None,
 ) -> Iterator[Result]:
     """Judge every candidate, in order, holding only a few pictures at a time.
 
     Args:
         candidates: pulled a little ahead of the results; None if there is no other yet, so that results do not wait.
-        detector: on the CPU every process has its own, on a GPU this one scores for all.
+        detector: on the CPU every process has a copy, on a GPU this one scores for all.
         thresholds: turn scores into verdicts.
-        settings: see there.
-        spent: told the seconds of each stage, as they are spent.
-        cache: where rows may be known already, and are kept, in batches, before they are handed out.
-        thumbnails: give findings a `thumbnail`.
+        settings: of the scan.
+        spent: called with a stage and the seconds spent in it.
+        cache: of known rows; new rows are stored there, in batches, before they are handed out.
+        thumbnails: whether findings get a `thumbnail`.
+        wakeup: ends a wait for the next candidate when a process has sent something, if processes score. A GPU waits
+            for a full batch.
 
     Raises:
         FacescanError: the model fails, a sheet cannot be written, or there can be no processes.
     """
-    cv2.setNumThreads(1)  # the processes are ours; OpenCV's threads would fight them
-    region = settings.region or detector.card.source
     batch_size = detector.batch or settings.batch_size or BATCH[detector.device.used]
-    on_cpu = detector.device.used == "cpu"
     evidence = _evidence(thumbnails, detector, thresholds, settings, batch_size)
-    examiner = Examiner(
-        detector.card,
-        detector.elas,
-        FaceFinder() if region == "face" else None,
-        settings,
-        detector if on_cpu else None,
-        batch_size,
-        evidence,
-    )
-    failed = partial(_failed, max_bytes=settings.max_bytes)
-    ahead = AHEAD["ray" if settings.engine == "ray" else detector.device.used]
-    with _workers(examiner, failed, cache, settings) as workers:
-        examined = _in_order(candidates, workers, cache, settings.max_bytes, ahead, spent, evidence)
-        for group in _groups(examined, None if on_cpu else batch_size):
+    scorer = scorer_for(detector, batch_size, evidence)
+    examiner = examiner_for(detector, settings, scorer, evidence)
+    max_in_flight = MAX_IN_FLIGHT["ray" if settings.engine == "ray" else detector.device.used]
+    look_up_candidate = partial(look_up, max_bytes=settings.max_bytes, cache=cache, evidence=evidence)
+    with _examiners(examiner, cache, settings) as examiners:
+        if wakeup and scorer.worker_detector:
+            wakeup.descriptors = examiners.descriptors
+        examined = in_order(candidates, examiners, look_up_candidate, max_in_flight, spent)
+        for group in scorer.complete(examined):
             for picture in group:
                 for stage, seconds in picture.seconds.items():
                     spent(stage, seconds)
-            if not on_cpu:
-                started = time.perf_counter()
-                score(group, detector, batch_size, fixed=True)
-                spent("model", time.perf_counter() - started)
-                if evidence:
-                    started = time.perf_counter()
-                    add_evidence(group, evidence, detector)
-                    spent("explain", time.perf_counter() - started)
-            judged = [_named(judge(picture, detector.card.name, thresholds)) for picture in group]
+            rows = [final_row(picture, detector.card.name, thresholds) for picture in group]
             if cache:
                 started = time.perf_counter()
-                cache.store(zip(judged, (picture.mark for picture in group), strict=True))
+                cache.store(zip(rows, (picture.fingerprint for picture in group), strict=True))
                 spent("cache", time.perf_counter() - started)
-            yield from judged
+            yield from rows
+
+
+def examiner_for(detector: Detector, settings: Settings, scorer: Scorer, evidence: Evidence | None = None) -> Examiner:
+    """Return what examines single pictures.
+
+    Args:
+        detector: says what it looks at.
+        settings: of the scan.
+        scorer: says whether the examiner scores.
+        evidence: what is wanted besides rows, if anything is.
+    """
+    region = settings.region or detector.card.source
+    return Examiner(
+        detector.card,
+        detector.ela_qualities,
+        FaceFinder() if region == "face" else None,
+        settings,
+        scorer.worker_detector,
+        detector.batch or settings.batch_size or BATCH[detector.device.used],
+        evidence,
+    )
 
 
 def _evidence(
     thumbnails: bool, detector: Detector, thresholds: Thresholds, settings: Settings, batch_size: int
 ) -> Evidence | None:
-    """What is wanted besides rows; None if nothing is."""
+    """Return what makes thumbnails, sheets and maps; None if none are wanted."""
     if not thumbnails and settings.explain is None and settings.ela_dir is None:
         return None
     from scanner.evidence import Evidence
@@ -116,153 +123,67 @@ def _evidence(
     return Evidence(thumbnails, settings, thresholds, judged, batch_size, made_by)
 
 
-def _workers(look: Look, failed: Failed, cache: Cache | None, settings: Settings) -> Workers | RayWorkers:
-    """What examines: processes of this machine, or of a cluster, whose machines do not ask the cache of this one."""
+def _examiners(examine: ExamineFn, cache: Cache | None, settings: Settings) -> Examiners:
+    """Return what examines the candidates of a scan: processes of this machine, or of a cluster.
+
+    Those of a cluster do not ask the cache of this machine.
+    """
+    failure_row = partial(_failure_row, max_bytes=settings.max_bytes)
     if settings.engine == "ray":
         from scanner.engine.ray_workers import RayWorkers
 
-        return RayWorkers(look, failed, settings)
+        return RayWorkers(examine, failure_row, settings)
     known = cache.by_content if cache else None
-    return Workers(look, failed, known, settings.workers or available_cpus(), settings.timeout, settings.max_memory)
+    count = settings.workers or available_cpus()
+    return Workers(examine, failure_row, known, count, settings.timeout, settings.max_memory)
 
 
 def judge(picture: Examined, model: str, thresholds: Thresholds) -> Result:
-    """Scores of a picture's regions, or the score in a row that is known -> its final row. The highest decides."""
+    """Make the final row of a picture from the scores of its regions, or from the score in its known row.
+
+    The highest score decides.
+    """
     row, scores = picture.result, picture.scores
     if not scores:
-        return row if row.p_fake is None else decided(row, thresholds)
+        return row if row.p_fake is None else apply_thresholds(row, thresholds)
     if not all(np.isfinite(scores)):
-        return replace(row, verdict=Verdict.ERROR, reason="model_failed:not_a_number", faces=(), n_faces=None)
+        return replace(row, verdict=Verdict.ERROR, reason=f"{Reason.MODEL_FAILED}:not_a_number", faces=(), n_faces=None)
     rounded = [round(float(score), 4) for score in scores]  # decide on what is written, so that readers can check it
     judged = tuple(
         replace(face, p_fake=score, models={model: score})
         for face, score in zip(row.faces[: len(rounded)], rounded, strict=bool(row.faces))
     )
-    return decided(replace(row, p_fake=max(rounded), faces=judged + row.faces[len(rounded) :]), thresholds)
+    return apply_thresholds(replace(row, p_fake=max(rounded), faces=judged + row.faces[len(rounded) :]), thresholds)
 
 
-def _named(row: Result) -> Result:
-    """The row with what its name says of its content: the same content may lie under many names."""
+def final_row(picture: Examined, model: str, thresholds: Thresholds) -> Result:
+    """Make the final row of a picture, with what its name claims of its content, which no row in the cache has.
+
+    Args:
+        picture: examined and scored.
+        model: name of the model that scored it.
+        thresholds: turn its score into a verdict.
+    """
+    row = judge(picture, model, thresholds)
     if row.provenance is None:
         return row
     return replace(row, provenance={**row.provenance, "suffix": lying_suffix(row.path, row.format)})
 
 
-def _in_order(
-    candidates: Iterable[Candidate | None],
-    workers: Workers | RayWorkers,
-    cache: Cache | None,
-    max_bytes: int,
-    ahead: int,
-    spent: Callable[[str, float], None],
-    evidence: Evidence | None,
-) -> Iterator[list[Examined]]:
-    """What was examined, in order, as much as there is at a time, never more than `ahead` candidates in advance.
-
-    Files that look as they did when their rows were kept are not read again, unless for `evidence` of them.
-    An empty list says that there is no other candidate for now, and that nothing was done.
-    """
-    underway: deque[Examined | None] = deque()  # None until it is examined
-    marks: dict[int, Mark | None] = {}  # of those that are not, as far as they are local files
-    first = 0  # the number of underway[0]
-    looked = time.monotonic()
-
-    def collect(patient: bool) -> list[Examined]:
-        nonlocal first, looked
-        started = time.perf_counter()
-        for number, picture in workers.collect(patient) if marks else ():
-            picture.mark = marks.pop(number) or picture.mark
-            underway[number - first] = picture
-        looked = time.monotonic()
-        spent("wait", time.perf_counter() - started)
-        done = []
-        while underway and (ready := underway[0]):
-            done.append(ready)
-            underway.popleft()
-            first += 1
-        return done
-
-    started = time.perf_counter()
-    for candidate in candidates:
-        spent("walk", time.perf_counter() - started)
-        if candidate is None:
-            yield collect(patient=False)
-            started = time.perf_counter()
-            continue
-        started = time.perf_counter()
-        askable = cache is not None and not candidate.trouble and candidate.path != STDIN
-        mark = mark_of(candidate.path, max_bytes, candidate.root) if askable else None
-        seen = candidate.mark or mark  # objects are marked once more when they are read
-        row = cache.by_file(seen) if cache and seen else None
-        if candidate.path == STDIN:
-            candidate = read_stdin(candidate, max_bytes)
-        if candidate.trouble:  # there is nothing to examine
-            path = printable_path(candidate.path)
-            underway.append(Examined(Result(path, Verdict.ERROR, bytes=candidate.size, reason=candidate.trouble)))
-        elif row := _complete(row, candidate, max_bytes, evidence):
-            underway.append(Examined(row, seconds={"cache": time.perf_counter() - started}))
-        else:
-            number = first + len(underway)
-            marks[number] = mark
-            underway.append(None)
-            workers.put(number, candidate)
-        while workers.full or len(underway) >= ahead:
-            if done := collect(patient=True):
-                yield done
-        if (time.monotonic() - looked > PROMPT or not marks) and (done := collect(patient=False)):
-            yield done
-        started = time.perf_counter()
-    while underway:
-        if done := collect(patient=True):
-            yield done
-
-
-def _complete(known: Result | None, candidate: Candidate, max_bytes: int, evidence: Evidence | None) -> Result | None:
-    """The row of a file that looks as it did, with all that is wanted beside it; None if it has to be read for that."""
-    if known is None or (known.bytes or 0) > max_bytes:
-        return None
-    row = replace(known, path=printable_path(candidate.path))
-    return evidence.recall(Examined(row), candidate.named) if evidence else row
-
-
-def _failed(
+def _failure_row(
     candidate: Candidate, reason: str, sha256: str = "", size: int | None = None, *, max_bytes: int
 ) -> Examined:
-    """Make the row of a file that cost a process its life.
+    """Make the row of a file that ended a process.
 
     Args:
         candidate: the file.
         reason: of the row.
-        sha256: of its content, in hexadecimal, if the process has read it.
-        size: of its content, in bytes, likewise.
+        sha256: of the content, in hexadecimal; empty unless the process has read it.
+        size: of the content in bytes; None unless the process has read it.
         max_bytes: larger files are not read.
     """
     row = Result(printable_path(candidate.path), Verdict.ERROR, bytes=size, sha256=sha256, reason=reason)
-    if not sha256 and reason != "decode_timeout":  # else reading it may be what took so long
+    if not sha256 and reason != Reason.DECODE_TIMEOUT:  # else reading it may be what took so long
         content, size, _ = read(candidate, max_bytes)
         row = replace(row, bytes=size, sha256=hashlib.sha256(content).hexdigest() if content is not None else "")
     return Examined(row)
-
-
-def _groups(examined: Iterable[list[Examined]], batch_size: int | None) -> Iterator[list[Examined]]:
-    """Pictures to judge together: what there is or, where regions are still to be scored, what just fits a batch.
-
-    An empty list ends a batch: what would fill it may take its time.
-    """
-    group: list[Examined] = []
-    for pictures in examined:
-        if batch_size is None:
-            if pictures:
-                yield pictures
-            continue
-        if group and not pictures:
-            yield group
-            group = []
-        for picture in pictures:
-            regions = sum(len(other.regions) for other in group)
-            if group and (regions + len(picture.regions) > batch_size or len(group) >= 4 * batch_size):
-                yield group
-                group = []
-            group.append(picture)
-    if group:
-        yield group

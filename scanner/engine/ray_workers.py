@@ -1,9 +1,9 @@
-"""What `workers` is to one machine, for a Ray cluster: Ray Data shares the work out to actors, one for each processor.
+"""Examines pictures on a Ray cluster: Ray Data hands chunks of them to actors, one for each processor.
 
-An actor examines in a process of its own that may crash, so that a bad picture costs a row and not the actor. An actor
-or a machine that is lost costs nothing: Ray has its chunks done again by another one.
+An actor examines in a child process that may crash, so that a bad picture costs a row and not the actor. An actor or a
+machine that is lost costs nothing: Ray sends its chunks to another one.
 
-Imported only when asked for. What runs in the actors imports OpenCV late, after its environment is set.
+Imported only if a cluster is asked for. The code that runs in actors imports OpenCV late, after its environment is set.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from scanner.errors import FacescanError, first_line
+from scanner.reasons import Reason
 
 # They are read when ray is imported: tell nobody about us, and start no second cluster when the first is left.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -40,35 +41,36 @@ except ImportError as error:
     raise FacescanError("--engine ray needs Ray: pip install 'ray[data]'") from error
 
 if TYPE_CHECKING:
-    from scanner.engine.serving import Look
-    from scanner.engine.workers import Failed, Workers
+    from scanner.engine.examiners import ExamineFn, FailureRow, Outcome
+    from scanner.engine.workers import Workers
     from scanner.examined import Examined
     from scanner.files.candidate import Candidate
     from scanner.settings import Settings
 
-# Candidates handed out at once: some tenths of a second of work, against the milliseconds that Ray takes for it.
+# Candidates in a chunk: some tenths of a second of work, against the milliseconds that Ray takes to send it.
 CHUNK = 32
-# Chunks underway for each processor: one is examined, and the next ones are on their way.
-_DEPTH = 4
-# Actors that may die of the same chunk, as machines come and go, before one of its pictures has to be to blame.
-_FORGIVEN = 3
-# Ray 2.60 can forget for ever to send a chunk again whose machine has died. If there was no sign of life for so many
-# seconds beyond those that a picture may take, all actors are begun anew, which reminds it.
-_SILENCE = 20
+# Chunks in flight for each processor: one is examined, and the next ones are on their way.
+_CHUNKS_PER_PROCESSOR = 4
+# Actors that may die at the same chunk, as machines come and go, before one of its pictures is taken for the cause.
+_MAX_DEATHS = 3
+# Ray 2.60 can fail to send a chunk again whose machine has died. If no actor was heard of for so many seconds beyond
+# those that a picture may take, all actors are restarted, which has Ray send the chunk.
+_MAX_SILENCE_S = 20
+# Seconds between two looks at whether actors are silent.
 _TICK = 5.0
 
 
 class RayWorkers:
-    """Owns the connection to a cluster. To be used as `workers.Workers` is.
+    """Owns the connection to a cluster, whose processes examine the candidates of a scan: `Examiners`.
 
     Args:
-        look: examines a chunk; runs on the cluster.
-        failed: what is known of a candidate that cost a process its life, and the reason.
-        settings: see there.
+        examine: examines a chunk; runs on the cluster.
+        failure_row: makes the row of a candidate that ended a process.
+        settings: of the scan.
     """
 
-    def __init__(self, look: Look, failed: Failed, settings: Settings) -> None:
-        self._work = pickle.dumps((look, failed, settings, _versions()))
+    def __init__(self, examine: ExamineFn, failure_row: FailureRow, settings: Settings) -> None:
+        self._work = pickle.dumps((examine, failure_row, settings, _versions()))
         self._settings = settings
         self._waiting: list[tuple[int, Candidate]] = []
         self._underway: dict[int, list[int]] = {}  # numbers of the candidates of a chunk
@@ -106,28 +108,32 @@ class RayWorkers:
 
     @property
     def full(self) -> bool:
-        """Whether more work would only queue up."""
-        return len(self._underway) >= _DEPTH * self._slots
+        """Say whether another candidate would only wait."""
+        return len(self._underway) >= _CHUNKS_PER_PROCESSOR * self._slots
 
     def put(self, number: int, candidate: Candidate) -> None:
-        """Have a candidate examined, sometime."""
+        """Accept a candidate, without waiting."""
         self._waiting.append((number, candidate))
         if len(self._waiting) == CHUNK:
             self._send()
 
-    def collect(self, patient: bool = True) -> list[tuple[int, Examined]]:
-        """What is examined by now, numbers and outcomes, in any order. If `patient`, wait until there is something.
+    def descriptors(self) -> list[int]:
+        """Return no descriptor: answers come through a thread."""
+        return []
+
+    def collect(self, patient: bool = True) -> list[Outcome]:
+        """Return outcomes, in any order. If `patient`, wait until there is one; some candidate has to be underway.
 
         Raises:
             FacescanError: the work cannot go on.
         """
         self._send()
-        done: list[tuple[int, Examined]] = []
+        done: list[Outcome] = []
         while patient and not done:
             try:
                 done += self._receive(self._answers.get(timeout=_TICK))
             except queue.Empty:
-                self._feed.revive.remote(self._settings.timeout + _SILENCE)
+                self._feed.revive.remote(self._settings.timeout + _MAX_SILENCE_S)
         while not self._answers.empty():
             done += self._receive(self._answers.get())
         return done
@@ -139,7 +145,7 @@ class RayWorkers:
             self._feed.put.remote(chunk, pickle.dumps([candidate for _, candidate in self._waiting]))
             self._waiting = []
 
-    def _receive(self, answer: tuple[int, bytes] | Exception) -> list[tuple[int, Examined]]:
+    def _receive(self, answer: tuple[int, bytes] | Exception) -> list[Outcome]:
         if isinstance(answer, Exception):
             raise _cannot_go_on(answer) from answer
         chunk, content = answer
@@ -153,7 +159,7 @@ class RayWorkers:
         return list(zip(self._underway.pop(chunk), examined, strict=True))
 
     def _run(self) -> None:
-        """Have Ray Data work, in a thread, and pass on what comes."""
+        """Run the Ray Data pipeline, in a thread, and pass its answers on."""
         try:
             answers = _dataset(self._feed, self._work, self._settings)
             for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -165,9 +171,9 @@ class RayWorkers:
 
 
 class _Feed:
-    """Chunks, by number, until their answers are there: a reader that has to begin anew finds what is still wanted.
+    """An actor that holds chunks, by number, until their answers are there: a reader that begins anew finds them again.
 
-    It also remembers who died of what.
+    It also counts which chunks actors have died at, and at which pictures.
     """
 
     def __init__(self) -> None:
@@ -192,7 +198,7 @@ class _Feed:
             self._more.notify_all()
 
     async def get(self, number: int) -> bytes | None:
-        """Waits for a chunk. Empty if its answer is there already, None if it will never come."""
+        """Wait for a chunk, and return it: empty if it is answered already, None if no chunk has that number."""
 
         def known() -> bool:
             return number in self._chunks or number in self._answered or self._ends_before(number)
@@ -207,21 +213,25 @@ class _Feed:
             known.pop(number, None)
 
     async def begin(self, number: int, actor: Any) -> tuple[bool, set[int]]:
-        """An actor begins with a chunk: whether it has to say `at` which picture it is, and which ones to leave out."""
+        """Note that an actor begins with a chunk.
+
+        Returns:
+            Whether the actor has to call `at` before every picture, and the positions of pictures to leave out.
+        """
         self._heard = time.monotonic()
         self._actors[actor._actor_id.hex()] = actor
         self._begun[number] += 1
         guilty = self._guilty.setdefault(number, set())
         if number in self._at:
             guilty.add(self._at.pop(number))
-        return self._begun[number] > _FORGIVEN, guilty
+        return self._begun[number] > _MAX_DEATHS, guilty
 
     async def at(self, number: int, position: int) -> None:
         self._heard = time.monotonic()
         self._at[number] = position
 
     async def revive(self, silence: float) -> None:
-        """Begin all actors anew if none was heard of for so many seconds."""
+        """Restart all actors if none was heard of for so many seconds."""
         if time.monotonic() - self._heard > silence:
             self._heard = time.monotonic()
             for actor in self._actors.values():
@@ -232,7 +242,7 @@ class _Feed:
 
 
 class _Chunks(ray.data.Datasource):  # type: ignore[misc]
-    """A stream of chunks for Ray Data: a block for each."""
+    """Streams chunks to Ray Data, one in each block."""
 
     def __init__(self, feed: Any) -> None:
         self._feed = feed
@@ -283,7 +293,7 @@ class _Actor:
         done: dict[int, Examined] = {}
         for position, candidate in enumerate(chunk):
             if position in guilty:
-                done[position] = self._failed(candidate, "decoder_crashed", "", None)
+                done[position] = self._failure_row(candidate, Reason.DECODER_CRASHED, "", None)
                 continue
             if suspect:
                 ray.get(self._feed.at.remote(number, position))
@@ -295,17 +305,14 @@ class _Actor:
         return [done[position] for position in range(len(chunk))]
 
     def _begin(self) -> Workers:
-        import cv2
-
         from scanner.engine.workers import Workers
 
-        cv2.setNumThreads(1)
-        look, self._failed, settings, versions = pickle.loads(self._work)  # noqa: S301 - from our own driver
+        examine, self._failure_row, settings, versions = pickle.loads(self._work)  # noqa: S301 - from our own driver
         if _versions() != versions:
             raise FacescanError(
                 f"{platform.node()} has other versions than this machine: {_versions()}, not {versions}"
             )
-        return Workers(look, self._failed, None, 1, settings.timeout, settings.max_memory)
+        return Workers(examine, self._failure_row, None, 1, settings.timeout, settings.max_memory)
 
 
 def _connect(settings: Settings) -> None:
@@ -313,7 +320,7 @@ def _connect(settings: Settings) -> None:
 
     address = settings.ray_address or os.environ.get("RAY_ADDRESS")
     if address:
-        _knock(address)
+        _check_listening(address)
     local = {} if address else {"num_cpus": settings.workers or available_cpus()}
     ray.init(address or "local", log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=None, **local)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
@@ -323,8 +330,12 @@ def _connect(settings: Settings) -> None:
     context.target_max_block_size = 1  # a block for each chunk, as soon as it is there
 
 
-def _knock(address: str) -> None:
-    """Ray itself would wait for minutes for somebody to answer, and then end the process."""
+def _check_listening(address: str) -> None:
+    """Check that something listens at an address: Ray itself would wait for minutes, and then end the process.
+
+    Raises:
+        FacescanError: nothing does.
+    """
     host, _, port = address.rpartition(":")
     if port.isdecimal() and "/" not in host:
         try:
@@ -347,7 +358,7 @@ def _dataset(feed: Any, work: bytes, settings: Settings) -> Any:
 
 
 def _slots() -> int:
-    """Processors of the cluster."""
+    """Return the number of processors of the cluster."""
     return max(1, int(ray.cluster_resources().get("CPU", 0)))
 
 

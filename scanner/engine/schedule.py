@@ -1,4 +1,4 @@
-"""Which picture a worker process examines next, and what becomes of those at which a process ended.
+"""Decides which picture a worker process examines next, and what becomes of those at which a process ended.
 
     put --> waiting ---- in a chunk ----> at a process --------------> examined
                ^                           |        |
@@ -24,8 +24,6 @@ from scanner.files.candidate import Candidate
 # Seconds of work in a chunk: long against the 0.2 ms of handing it over, short against a scan.
 CHUNK_SECONDS = 0.05
 _LONGEST_CHUNK = 8
-# Processes that may be killed at a picture. No decoder does that: the kernel does, for want of memory, or somebody.
-_KILLS = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -33,13 +31,13 @@ class Task:
     """A candidate, and what became of it so far.
 
     Attributes:
-        number: of the candidate, for whoever put it.
+        number: that the outcome is returned with.
         candidate: to examine.
-        sha256: of its content, in hexadecimal, once a process has read it; else empty.
-        size: bytes of its content, likewise; else None.
-        pixels: of a picture that needs room; 0 for all others.
-        deaths: processes that ended at it.
-        later: whether the process that has it was told to leave it.
+        sha256: of the content, in hexadecimal, once a process has read it; else empty.
+        size: of the content in bytes, once a process has read it; else None.
+        pixels: that the picture counts for, if it is larger than a worker's budget; 0 for all others.
+        deaths: number of processes that ended at the task.
+        later: whether its process leaves the task undecoded, because another one is at the same content.
     """
 
     number: int
@@ -59,7 +57,7 @@ class Work:
         tasks: a chunk; or one alone, if it is large or a suspect.
         suspect: whether a process has ended at its one task.
         asks: whether the process waits for an answer before it decodes.
-        position: of the task that is being decoded; None before the first one.
+        position: index of the task that is being decoded; None before the first one.
     """
 
     tasks: tuple[Task, ...]
@@ -69,28 +67,28 @@ class Work:
 
     @property
     def decoding(self) -> Task | None:
-        """The task that is being decoded; or was the last one, if its successor is being read."""
+        """Return the task that is being decoded; or that was decoded last, while the next one is read."""
         return None if self.position is None else self.tasks[self.position]
 
     @property
     def pixels(self) -> int:
-        """Pixels of a large picture; 0 for a chunk."""
+        """Return the pixels of a large picture; 0 for a chunk."""
         return sum(task.pixels for task in self.tasks)
 
     def at_its_end(self) -> tuple[Task, ...]:
-        """Tasks that may have ended the process: the one that was decoded, and the one that was read meanwhile."""
+        """Return the tasks that may have ended the process: the one that was decoded, and the next, if it was read."""
         return self.tasks[:1] if self.position is None else self.tasks[self.position : self.position + 2]
 
 
 class Schedule:
-    """Owns the queues of what no process has.
+    """Owns the queues of the tasks that no process has.
 
     Args:
-        room: pixels that large pictures may have together, unless there is only one.
+        pixels: budget of large pictures that are decoded at the same time. One alone may exceed it.
     """
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, pixels: int) -> None:
+        self.pixels = pixels
         self.pace = CHUNK_SECONDS  # seconds a picture takes; a running mean
         self._waiting: deque[Task] = deque()
         self._large: deque[Task] = deque()
@@ -100,34 +98,34 @@ class Schedule:
 
     @property
     def chunk(self) -> int:
-        """How many tasks make a chunk."""
+        """Return how many tasks make a chunk."""
         return max(1, min(_LONGEST_CHUNK, int(CHUNK_SECONDS / self.pace)))
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait for a process that may have others, too."""
+        """Return how many tasks wait for a process that may have others, too."""
         return len(self._waiting)
 
     @property
     def is_wary(self) -> bool:
-        """Whether a content ended a process, so that it matters which contents are decoded."""
+        """Say whether a content has ended a process, so that it matters which contents are decoded."""
         return bool(self._deaths or self._given_up)
 
     def put(self, task: Task) -> None:
         """Add a new task."""
         self._waiting.append(task)
 
-    def special(self, underway: Sequence[Work]) -> Task | None:
-        """The next task that needs a process of its own: a large one if there is room now, or else a suspect.
+    def next_exclusive_task(self, underway: Sequence[Work]) -> Task | None:
+        """Return the next task that needs a process to itself: a large one if it fits the budget, or else a suspect.
 
         A suspect may hold its process up for long. So while other tasks wait, there is one suspect underway at most,
         and never two of the same content, which would show no more than one.
 
         Args:
-            underway: what the processes are at.
+            underway: the work that each process is at.
         """
         used = sum(work.pixels for work in underway)
-        if self._large and (not used or used + self._large[0].pixels <= self.room):
+        if self._large and (not used or used + self._large[0].pixels <= self.pixels):
             return self._large[0]
         if self._waiting and any(work.suspect for work in underway):
             return None
@@ -136,7 +134,7 @@ class Schedule:
 
     def next_work(self, underway: Sequence[Work]) -> Work:
         """Take the next tasks for a process that has none. There have to be some."""
-        if task := self.special(underway):
+        if task := self.next_exclusive_task(underway):
             (self._large if task.pixels else self._suspects).remove(task)
             return Work((task,), suspect=self._is_suspect(task))
         return self.next_chunk()
@@ -152,31 +150,30 @@ class Schedule:
             self._queue(task).appendleft(task)
 
     def postpone(self, task: Task, pixels: int) -> None:
-        """Have a picture wait until there is room for so many pixels."""
+        """Have a picture wait until so many pixels fit the budget."""
         task.pixels = pixels
         self._large.append(task)
 
     def reason_against(self, task: Task) -> str:
-        """Why the content of a task was given up; empty if it was not, or is not known."""
+        """Return why the content of a task was given up; empty if it was not, or is not known."""
         return self._given_up.get(task.sha256, "")
 
     def is_too_early(self, task: Task, work: Work) -> bool:
-        """Whether the content of a task is left to a process that has nothing else, because one has ended at it."""
+        """Say whether a task has to wait for a process of its own, because one has ended at its content."""
         return bool(self._deaths[task.sha256]) and not work.suspect
 
     def acquit(self, task: Task) -> None:
-        """Note that a task was examined without trouble: suspects of the same content are none."""
+        """Note that a task was examined without trouble: other tasks of the same content are suspects no more."""
         if self._deaths.pop(task.sha256, 0):
             self._waiting.extendleft(reversed(self._take_suspects(task.sha256)))
 
-    def blame(self, task: Task, alone: bool, killed: bool, reason: str) -> list[Task]:
+    def blame(self, task: Task, tries: int, reason: str) -> list[Task]:
         """Note that a process ended at a task.
 
         Args:
             task: that was taken.
-            alone: whether the process had no other.
-            killed: whether the process was killed by another one, for whatever it did.
-            reason: for giving the task up.
+            tries: processes that may end at it before it is given up, this one included.
+            reason: for giving it up.
 
         Returns:
             Tasks that are given up: none, if there is to be another try; or this one and all suspects of its content.
@@ -184,9 +181,7 @@ class Schedule:
         task.deaths += 1
         if task.sha256:
             self._deaths[task.sha256] += 1
-        deaths = max(task.deaths, self._deaths[task.sha256])
-        again = deaths < _KILLS if killed else deaths < 2 and not alone
-        if again and not self.reason_against(task):
+        if max(task.deaths, self._deaths[task.sha256]) < tries and not self.reason_against(task):
             self._queue(task).append(task)
             return []
         if not task.sha256:

@@ -17,9 +17,10 @@ from scanner.settings import Settings
 
 
 def scope(detector: Detector, settings: Settings) -> dict[str, Any]:
-    """What decides, besides a content, about all of its row but the verdict that thresholds draw from p_fake.
+    """Return everything besides a file's content that decides its row: the cache's key of a scan.
 
-    Scores may differ in the last digit between devices. What only a path decides (`max_bytes`) is not in it.
+    Thresholds are left out: verdicts are drawn anew from p_fake. `max_bytes` is left out, since it decides before a
+    content is known. The device is in: scores may differ in the last digit.
     """
     region = settings.region or detector.card.source
     return {

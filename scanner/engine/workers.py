@@ -1,9 +1,9 @@
-"""Worker processes that examine pictures: a decoder that crashes, hangs or eats memory costs one picture, not the scan.
+"""Examines pictures in processes: a decoder that crashes, hangs or eats memory costs one picture, not the scan.
 
 Pictures are handed out in small chunks; `schedule` decides which, and what becomes of those at which a process ends.
-Sending never waits for a process (`channel`): it might be waiting for us.
+Sending never waits for a process (`system.channel`), which might be waiting for the scan.
 
-This holds accidents off, not attackers: what comes back from a process is believed.
+This protects the scan from accidents, not from attackers: it trusts what its processes send.
 """
 
 from __future__ import annotations
@@ -22,42 +22,48 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
+from scanner.engine.examiners import ExamineFn, FailureRow, Outcome
 from scanner.engine.schedule import Schedule, Task, Work
-from scanner.engine.serving import Answer, Chunk, Decoding, Done, Failure, Look, Ready, serve
+from scanner.engine.serving import Answer, Chunk, Decoding, Done, Failure, Ready, serve
 from scanner.errors import FacescanError
 from scanner.examined import Examined
 from scanner.files.candidate import Candidate
+from scanner.reasons import Reason
 from scanner.result import Result
+from scanner.system.allocator import processes_killed_for_memory
 from scanner.system.channel import Channel
 from scanner.system.limits import affordable_processes
 from scanner.system.process import CONTEXT, end_process, how_it_ended, start_process
 
-# Pixels of a plain picture that every worker may decode at any time; those that take more memory wait for room.
-ROOM = 24_000_000
-# Seconds between two looks at the clock. A longer gap means that we were stopped (Ctrl-Z) or busy, and not the worker.
+# Pixel budget of a worker. Larger pictures are postponed until all large pictures in flight fit into workers x budget.
+# Pictures that take more memory than plain ones count as more pixels.
+PIXELS_PER_WORKER = 24_000_000
+# Seconds between two looks at the clock. A longer gap means that the scan was stopped (Ctrl-Z) or busy, not the worker.
 _TICK = 1.0
 # Seconds that a process may take to start, at least. One that is not forked loads all libraries.
 _START_SECONDS = 60.0
 # Processes in a row that may end before they are ready: more would end, too.
 _FAILED_STARTS = 10
+# Exit codes of processes that were killed: without being asked, only the kernel does that, for want of memory.
 _KILLED = -getattr(signal, "SIGKILL", 9)
-
-Failed = Callable[[Candidate, str, str, int | None], Examined]
-# Number of a candidate, and what was found.
-Outcome = tuple[int, Examined]
+# Exit codes that follow from what a decoder does. Other signals come from outside.
+_CRASHED = frozenset(-getattr(signal, f"SIG{name}", 0) for name in "SEGV BUS ABRT FPE ILL TRAP SYS".split())
+# Processes that may end at a picture by a signal from outside: for want of memory, or because somebody sent it, which
+# proves nothing.
+_TRIES_WITHOUT_MEMORY, _TRIES_IF_KILLED = 3, 10
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A process, and the work that it was given and has not finished; it is at the first.
+    """Holds a process, and the work that it was given and has not finished.
 
     Attributes:
         process: that examines.
-        channel: to it.
-        work: one or two pieces.
-        ready: whether it has started.
-        began: when it began with the first piece of work, by the monotonic clock.
-        waited: seconds since it was last heard of.
+        channel: to the process.
+        work: one or two pieces; the process is at the first one.
+        ready: whether the process has started.
+        began: when the process began with the first piece of work, by the monotonic clock.
+        waited: seconds since the last message of the process.
     """
 
     process: BaseProcess
@@ -69,31 +75,31 @@ class _Worker:
 
 
 class Workers:
-    """Owns the processes. They are started when there is work for them.
+    """Owns the processes of a scan on this machine: `Examiners`. They are started when there is work for them.
 
     Args:
-        look: examines a chunk; runs in the processes. With a number of pixels it postpones larger pictures.
-        failed: makes the row of a candidate that cost a process its life, from the reason and, if they are known (else
-            an empty string and None), the SHA-256 and the size of its content.
-        known: the row of a content (SHA-256), if it was judged before. Runs here: SQLite does not survive a fork.
+        examine: examines a chunk; runs in the processes.
+        failure_row: makes the row of a candidate that ended a process.
+        known: returns the row of a content (SHA-256, in hexadecimal) that was judged before, or None. Runs in this
+            process: SQLite does not survive a fork.
         count: processes at most. There are fewer where the system allows no more.
         timeout: seconds that one picture may take.
         max_memory: bytes that a process may take beyond what it starts with. Linux only.
-        warn: called with a line about having fewer processes.
+        warn: called with a line that says why there are fewer processes.
     """
 
     def __init__(
         self,
-        look: Look,
-        failed: Failed,
+        examine: ExamineFn,
+        failure_row: FailureRow,
         known: Callable[[str], Result | None] | None,
         count: int,
         timeout: float,
         max_memory: int,
         warn: Callable[[str], None] = lambda line: print(f"facescan: {line}", file=sys.stderr),
     ) -> None:
-        self._look = look if CONTEXT.get_start_method() == "fork" else pickle.dumps(look)
-        self._failed = failed
+        self._examine = examine if CONTEXT.get_start_method() == "fork" else pickle.dumps(examine)
+        self._failure_row = failure_row
         self._known = known
         self._count = count
         self._timeout = timeout
@@ -101,8 +107,9 @@ class Workers:
         self._warn = warn
         self._workers: list[_Worker] = []
         self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()  # neither takes a descriptor
-        self._schedule = Schedule(count * ROOM)
+        self._schedule = Schedule(count * PIXELS_PER_WORKER)
         self._failed_starts = 0
+        self._killed = processes_killed_for_memory()
         self._looked = time.monotonic()
         self._make_do_with(affordable_processes(count), "the limit of open files (ulimit -n) allows no more")
 
@@ -121,18 +128,20 @@ class Workers:
 
     @property
     def full(self) -> bool:
-        """Whether more work would only queue up."""
+        """Say whether another candidate would only wait."""
         return self._schedule.waiting >= self._schedule.chunk and len(self._workers) == self._count
 
     def put(self, number: int, candidate: Candidate) -> None:
-        """Have a candidate examined, sometime."""
+        """Accept a candidate, without waiting."""
         self._schedule.put(Task(number, candidate))
         self._hand_out()
 
-    def collect(self, patient: bool = True) -> list[Outcome]:
-        """What is examined by now, in any order. If `patient`, wait until there is something.
+    def descriptors(self) -> list[int]:
+        """Return the descriptors that become readable when a process has sent something."""
+        return [worker.channel.fileno() for worker in self._workers]
 
-        There has to be work.
+    def collect(self, patient: bool = True) -> list[Outcome]:
+        """Return outcomes, in any order. If `patient`, wait until there is one; some candidate has to be underway.
 
         Raises:
             FacescanError: the work cannot go on.
@@ -151,15 +160,15 @@ class Workers:
 
     @property
     def _underway(self) -> list[Work]:
-        """What the processes are at."""
+        """Return the work that each process is at."""
         return [worker.work[0] for worker in self._workers if worker.work]
 
     def _attend(self, worker: _Worker, events: int, passed: float) -> list[Outcome]:
-        """Send and receive what can be, and end a process that takes too long.
+        """Send and receive what does not block, and end a process that takes too long.
 
         Args:
             worker: the process.
-            events: what the selector says of its channel.
+            events: that the selector reports of its channel.
             passed: seconds since the last look at the clock.
 
         Raises:
@@ -172,19 +181,19 @@ class Workers:
             try:
                 messages = worker.channel.receive()
             except EOFError:
-                return self._lost(worker)
+                return self._on_worker_death(worker)
             return self._receive(worker, messages)
         if not worker.work:
             return []
         worker.waited += passed
         limit = self._timeout if worker.ready else max(self._timeout, _START_SECONDS)
-        return self._lost(worker, "decode_timeout") if worker.waited > limit else []
+        return self._on_worker_death(worker, Reason.DECODE_TIMEOUT) if worker.waited > limit else []
 
     def _receive(self, worker: _Worker, messages: Iterable[object]) -> list[Outcome]:
-        """Deal with what a process has to say.
+        """Act on the messages of a process.
 
         Raises:
-            FacescanError: the process says that the work cannot go on.
+            FacescanError: a message says that the work cannot go on.
         """
         done: list[Outcome] = []
         for message in messages:
@@ -199,7 +208,7 @@ class Workers:
                     if worker.work[0].asks:
                         self._send(worker, self._answer(task, worker.work[0]))
                     elif reason := self._schedule.reason_against(task):
-                        return done + self._lost(worker, reason)
+                        return done + self._on_worker_death(worker, reason)
                 case Done():
                     done += self._finished(worker, message.examined)
                 case Failure():
@@ -214,14 +223,14 @@ class Workers:
         return task
 
     def _answer(self, task: Task, work: Work) -> Answer:
-        """What a process has to know before it decodes a task."""
+        """Return what a process has to know before it decodes a task."""
         if reason := self._schedule.reason_against(task):
             return Answer(self._give_up(task, reason)[1].result)
         task.later = self._schedule.is_too_early(task, work)
         return Answer(self._known(task.sha256) if self._known and not task.later else None, task.later)
 
     def _finished(self, worker: _Worker, examined: Iterable[Examined]) -> list[Outcome]:
-        """Take what a process found of its first piece of work."""
+        """Take what a process found out about its first piece of work."""
         now = time.monotonic()
         work = worker.work.popleft()
         self._schedule.pace += ((now - worker.began) / len(work.tasks) - self._schedule.pace) / 8
@@ -239,8 +248,8 @@ class Workers:
                 done.append((task.number, picture))
         return done
 
-    def _lost(self, worker: _Worker, reason: str = "") -> list[Outcome]:
-        """End a process that died or has to: blame what it was at, and put the rest of its work back.
+    def _on_worker_death(self, worker: _Worker, reason: str = "") -> list[Outcome]:
+        """End a process that died or has to: blame the task it was at, and put the rest of its work back.
 
         Args:
             worker: the process.
@@ -250,34 +259,55 @@ class Workers:
             FacescanError: no process gets as far as its first picture.
         """
         self._end(worker)
-        code = worker.process.exitcode
         if not worker.ready:
-            self._failed_starts += 1
-            if self._failed_starts == _FAILED_STARTS:
-                raise FacescanError(
-                    f"a worker process ended before its first picture, {_FAILED_STARTS} times in a row "
-                    f"({how_it_ended(code)}); fewer --workers need less memory"
-                )
-        first = worker.work[0] if worker.work else None
-        blamed = first.at_its_end() if first and worker.ready else ()
-        if first and first.decoding and self._schedule.reason_against(first.decoding):
-            blamed = (first.decoding,)  # it is why the process was ended
+            self._count_failed_start(worker)
+        blamed = self._suspects_of(worker)
         self._schedule.put_back(task for work in worker.work for task in work.tasks if task not in blamed)
-        alone = first is not None and len(first.tasks) == 1
-        killed = not reason and code == _KILLED
-        reason = reason or ("out_of_memory" if killed else "decoder_crashed")
+        tries = 1 if worker.work and len(worker.work[0].tasks) == 1 else 2
+        if not reason:
+            code = worker.process.exitcode
+            reason = Reason.OUT_OF_MEMORY if code == _KILLED else Reason.DECODER_CRASHED
+            if code and code < 0 and code not in _CRASHED:
+                tries = self._tries_if_killed()
         done: list[Outcome] = []
         for task in blamed:
-            for given_up in self._schedule.blame(task, alone, killed, reason):
+            for given_up in self._schedule.blame(task, tries, reason):
                 done.append(self._give_up(given_up, reason))
                 done += self._end_those_at(given_up)
         return done
+
+    def _count_failed_start(self, worker: _Worker) -> None:
+        """Note that a process ended before it was ready.
+
+        Raises:
+            FacescanError: too many did, one after the other.
+        """
+        self._failed_starts += 1
+        if self._failed_starts == _FAILED_STARTS:
+            raise FacescanError(
+                f"a worker process ended before its first picture, {_FAILED_STARTS} times in a row "
+                f"({how_it_ended(worker.process.exitcode)}); fewer --workers need less memory"
+            )
+
+    def _suspects_of(self, worker: _Worker) -> tuple[Task, ...]:
+        """Return the tasks that may have ended a process."""
+        if not worker.work:
+            return ()
+        work = worker.work[0]
+        if work.decoding and self._schedule.reason_against(work.decoding):
+            return (work.decoding,)  # its content was given up, and the process was ended for that
+        return work.at_its_end() if worker.ready else ()
+
+    def _tries_if_killed(self) -> int:
+        """Return how many processes may be killed at a picture."""
+        before, self._killed = self._killed, processes_killed_for_memory()
+        return _TRIES_IF_KILLED if before == self._killed is not None else _TRIES_WITHOUT_MEMORY
 
     def _end_those_at(self, task: Task) -> list[Outcome]:
         """End all processes that decode the content of a task that was given up."""
         done: list[Outcome] = []
         while worker := next((worker for worker in self._workers if task.sha256 and _is_at(worker, task.sha256)), None):
-            done += self._lost(worker, self._schedule.reason_against(task))
+            done += self._on_worker_death(worker, self._schedule.reason_against(task))
         return done
 
     def _end(self, worker: _Worker) -> None:
@@ -288,19 +318,19 @@ class Workers:
         self._workers.remove(worker)
 
     def _give_up(self, task: Task, reason: str) -> Outcome:
-        return task.number, self._failed(task.candidate, reason, task.sha256, task.size)
+        return task.number, self._failure_row(task.candidate, reason, task.sha256, task.size)
 
     def _hand_out(self) -> None:
-        """Give every process the work it is at and a chunk to go on with."""
+        """Give every process work, and a chunk to go on with when that is done."""
         schedule = self._schedule
-        while (special := schedule.special(self._underway)) or schedule.waiting:
+        while (exclusive := schedule.next_exclusive_task(self._underway)) or schedule.waiting:
             idle = next((worker for worker in self._workers if not worker.work), None)
             if idle is None and len(self._workers) < self._count:
                 idle = self._start()
             if idle:
                 self._give(idle, schedule.next_work(self._underway))
                 continue
-            if special:
+            if exclusive:
                 return  # it takes a process that has nothing else, so nobody gets a second chunk now
             worker = min(self._workers, key=lambda worker: len(worker.work))
             if len(worker.work) > 1 or schedule.waiting < schedule.chunk:
@@ -313,14 +343,14 @@ class Workers:
         worker.work.append(work)
         work.asks = self._known is not None or self._schedule.is_wary
         candidates = tuple(task.candidate for task in work.tasks)
-        self._send(worker, Chunk(candidates, None if work.pixels else ROOM, work.asks))
+        self._send(worker, Chunk(candidates, None if work.pixels else PIXELS_PER_WORKER, work.asks))
 
     def _send(self, worker: _Worker, message: Chunk | Answer) -> None:
         worker.channel.send(message)
         self._watch(worker)
 
     def _watch(self, worker: _Worker) -> None:
-        """Have the selector say when a process has something to say or, if there is something unsent, listens."""
+        """Have the selector report when a process sends something or, if something is unsent, can receive."""
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.has_unsent else 0)
         if self._selector.get_key(worker.channel).events != events:
             self._selector.modify(worker.channel, events, worker)
@@ -335,7 +365,7 @@ class Workers:
             ours, theirs = socket.socketpair()
             with theirs:
                 try:
-                    process = start_process(serve, theirs, self._look, self._max_memory, os.getpid())
+                    process = start_process(serve, theirs, self._examine, self._max_memory, os.getpid())
                 except OSError:
                     ours.close()
                     raise
@@ -350,15 +380,15 @@ class Workers:
         return worker
 
     def _make_do_with(self, count: int, why: str) -> None:
-        """Lower the number of processes, and say so."""
+        """Lower the number of processes, with a warning that says why."""
         if count < self._count:
             processes = "process" if count == 1 else "processes"
             self._warn(f"warning: {count} worker {processes} instead of {self._count}: {why}")
             self._count = count
-            self._schedule.room = count * ROOM
+            self._schedule.pixels = count * PIXELS_PER_WORKER
 
 
 def _is_at(worker: _Worker, sha256: str) -> bool:
-    """Whether a process decodes a content."""
+    """Say whether a process decodes a content."""
     decoding = worker.work[0].decoding if worker.work else None
     return decoding is not None and decoding.sha256 == sha256

@@ -1,7 +1,9 @@
-"""What is kept of a picture besides its row: a thumbnail for reports, and a sheet that says why.
+"""Draws what goes with a row: a thumbnail for reports, and a sheet that explains the verdict.
 
-Both are made of the pixels that were judged, in the process that decoded them. Of a row that is known already, the same
-content is decoded once more, and not judged again; a sheet or a map of error levels that is there already stays.
+Both are made of the pixels that were judged, in the process that decoded them. If the row is known already, the content
+is decoded again, but not judged again; a sheet or a map of error levels that exists already stays.
+
+Imports `detector`, `imaging`, `output`, `examined` and the vocabulary.
 """
 
 from __future__ import annotations
@@ -9,19 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from scanner.detector.model import Detector, cut_for, prepare
+from scanner.detector.model import Detector, prepare, square_for_model
 from scanner.detector.thresholds import Thresholds
-from scanner.errors import FacescanError, first_line
 from scanner.evidence.drawing import FADED, VERDICTS, frame
 from scanner.evidence.ela_file import save_map, saved_map
 from scanner.evidence.explain import GRID, heat_maps
 from scanner.evidence.png import fingerprint, save_png, saved_png
-from scanner.evidence.sheet import Captions, Seen, draw_sheet
+from scanner.evidence.sheet import Captions, ShownFace, draw_sheet
 from scanner.examined import Examined, PendingEvidence, View
 from scanner.findings import NOTABLE, is_notable
 from scanner.imaging.crop import Box, Cut, shrink
@@ -31,13 +31,10 @@ from scanner.output.formats.rows import as_object
 from scanner.result import Face, Result, Verdict, decisive_face
 from scanner.settings import Settings
 
-if TYPE_CHECKING:
-    from scanner.examined import Examined
-
 # Pixels of a thumbnail's longer side, and its JPEG quality: some 8 KB.
 THUMBNAIL = 240
 _QUALITY = 70
-# Below so many pixels on the thumbnail, a face tells nobody anything: the part with the faces is shown instead.
+# Pixels of a face on the thumbnail below which it tells nobody anything: the part with the faces is shown instead.
 _VISIBLE = 48
 # Pixels of a side of the map of a face's error levels.
 _LEVELS = 248
@@ -50,15 +47,18 @@ _SHARE = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is wanted besides rows.
+    """Knows what is wanted besides rows, and makes it.
+
+    The pixels are collected when a picture is decoded (`begin`, `collect`), and drawn when its scores are known
+    (`render`). A row that is known already needs its picture for that only if `recall` finds nothing saved.
 
     Attributes:
-        thumbnails: of findings, in `Result.thumbnail`.
-        settings: `explain` is the folder for sheets; None for none.
-        thresholds: that make findings.
-        judge: what was examined and scored -> the final row.
+        thumbnails: whether findings get a `Result.thumbnail`.
+        settings: of the scan; `explain` is the folder for sheets, None if there are to be none.
+        thresholds: decide what is a finding.
+        judge: makes the final row of a picture that was examined and scored.
         batch_size: regions scored at once.
-        made_by: the `fingerprint` of all that decides what a sheet of a row shows.
+        made_by: the `fingerprint` of everything that decides what the sheet of a row shows.
     """
 
     thumbnails: bool
@@ -69,14 +69,14 @@ class Evidence:
     made_by: str = ""
 
     def recall(self, known: Examined, named: bool) -> Result | None:
-        """Add to a row that is known what earlier scans saved beside it.
+        """Add to a known row what earlier scans saved beside it.
 
         Args:
             known: the row, with its path.
             named: whether its picture was asked for by itself.
 
         Returns:
-            the row with all that is wanted; None if its picture is needed for that.
+            The row with everything that is wanted; None if the picture must be decoded for that.
         """
         row, final = known.result, self.judge(known)
         if self.thumbnails and _is_shown(final):
@@ -93,13 +93,13 @@ class Evidence:
             row = replace(row, ela=replace(row.ela, map=file))
         return row
 
-    def look_again(self, known: Examined, frames: Mapping[int, Picture], named: bool) -> None:
-        """Go on with a row that is known, in place, as if its picture had been scored just now.
+    def resume(self, known: Examined, frames: Mapping[int, Picture], named: bool) -> None:
+        """Collect the pixels for a known row, in place, as if its picture had been scored just now.
 
         Args:
             known: the row, with its path.
-            frames: by number, RGB uint8, of the same content; the first one among them.
-            named: whether it was asked for by itself.
+            frames: of the same content by number, RGB uint8 (height, width, 3); the first one among them.
+            named: whether the file was asked for by itself.
 
         Raises:
             FacescanError: the map of its error levels cannot be written.
@@ -109,51 +109,50 @@ class Evidence:
             folder = self.settings.ela_dir
             file = saved_map(folder, row) or save_map(error_levels(frames[0], QUALITY), folder, row)
             known.result = row = replace(row, ela=replace(row.ela, map=file))
-        known.kept = kept = self.nothing_yet(named)
-        if kept:
+        known.pending = pending = self.begin(named)
+        if pending:
             for number, picture in frames.items():
-                self.keep(kept, number, picture, [face for face in row.faces if face.frame == number])
+                self.collect(pending, number, picture, [face for face in row.faces if face.frame == number])
 
-    def nothing_yet(self, named: bool) -> PendingEvidence | None:
-        """Room for what is kept of a file; None if nothing will be."""
+    def begin(self, named: bool) -> PendingEvidence | None:
+        """Return an empty collection for the pixels of a file; None if no pixels will be needed."""
         return PendingEvidence(named) if self.thumbnails or self.settings.explain is not None else None
 
-    def keep(self, kept: PendingEvidence, number: int, picture: Picture, faces: Sequence[Face]) -> None:
-        """Keep what will be needed of a frame once its faces are scored.
+    def collect(self, pending: PendingEvidence, number: int, picture: Picture, faces: Sequence[Face]) -> None:
+        """Hold what will be needed of a frame once its faces are scored.
 
         Args:
-            kept: of the file.
+            pending: the collection of the file.
             number: of the frame.
-            picture: the frame.
+            picture: the frame, RGB uint8 (height, width, 3).
             faces: found in it.
         """
         if self.thumbnails:
-            kept.views[number] = view_of(picture, faces, self.settings.min_face)
+            pending.views[number] = view_of(picture, faces, self.settings.min_face)
         if self.settings.explain is not None:
-            kept.pictures[number] = picture
+            pending.pictures[number] = picture
 
-    def add(self, examined: Examined, detector: Detector) -> None:
+    def render(self, examined: Examined, detector: Detector) -> None:
         """Make what is wanted of a picture that is scored, and let go of its pixels.
 
         Raises:
             FacescanError: the sheet cannot be written, or the model fails.
         """
-        kept, examined.kept = examined.kept, None
-        if kept is None:
+        pending, examined.pending = examined.pending, None
+        if pending is None:
             return
         row = self.judge(examined)
         decisive = decisive_face(row)
         frame = 0 if decisive is None else row.faces[decisive].frame
-        if frame in kept.views and _is_shown(row):
+        if frame in pending.views and _is_shown(row):
             faces = [face for face in row.faces if face.frame == frame]
-            small = thumbnail(kept.views[frame], faces, self.thresholds)
+            small = thumbnail(pending.views[frame], faces, self.thresholds)
             examined.result = replace(examined.result, thumbnail=small)
-        if frame in kept.pictures and self.settings.explain and self._explains(row, kept.named):
-            folder, made_of = self.settings.explain, self._made_of(row)
+        folder = self.settings.explain
+        if folder and frame in pending.pictures and self._explains(row, pending.named):
+            made_of, picture = self._made_of(row), pending.pictures[frame]
             file = saved_png(folder, row, _SHEET, made_of)
-            if file is None:
-                sheet = self._sheet(kept.pictures[frame], row, frame, detector)
-                file = save_png(sheet, folder, row, _SHEET, made_of)
+            file = file or save_png(self._sheet(picture, row, frame, detector), folder, row, _SHEET, made_of)
             examined.result = replace(examined.result, explanation=file)
 
     def _made_of(self, row: Result) -> str:
@@ -162,55 +161,64 @@ class Evidence:
         return fingerprint(self.made_by, as_object(plain))
 
     def _explains(self, row: Result, named: bool) -> bool:
+        """Say whether a final row gets a sheet: findings do, and files that were asked for by themselves."""
         if self.settings.explain is None:
             return False
         return _is_shown(row) or (named and row.verdict is not Verdict.ERROR)
 
     def _sheet(self, picture: Picture, row: Result, frame: int, detector: Detector) -> Picture:
         card = detector.card
-        scored = [
-            (i, face.box, face.p_fake, face.turn)
-            for i, face in enumerate(row.faces)
-            if face.p_fake is not None and face.frame == frame
-        ]
-        chosen: Sequence[tuple[int, Box | None, float, int]] = sorted(scored, key=lambda face: -face[2])[:MAX_FACES]
-        if row.p_fake is not None and not row.faces:
-            chosen = [(0, None, row.p_fake, 0)]
+        chosen = _chosen_faces(row, frame)
         regions = [prepare(picture, box, card, turn=turn) for _, box, _, turn in chosen]
-        try:
-            heats = heat_maps(detector, regions, self.batch_size, self.settings.timeout * _SHARE)
-        except Exception as error:  # onnxruntime raises a different class for every kind of trouble
-            raise FacescanError(f"model {card.name} failed: {first_line(error)}") from error
-        seen = []
+        heats = heat_maps(detector, regions, self.batch_size, self.settings.timeout * _SHARE)
+        faces = []
         for (number, box, p_fake, turn), region, heat in zip(chosen, regions, heats, strict=True):
-            shown = {spec.content: pixels for spec, pixels in zip(card.inputs, region, strict=True)}
-            cut = None if box is None else cut_for(card, picture, box, turn)
-            if "picture" in shown:
-                pixels = shown["picture"]
+            inputs = {spec.content: pixels for spec, pixels in zip(card.inputs, region, strict=True)}
+            cut = None if box is None else square_for_model(card, picture, box, turn)
+            if "picture" in inputs:
+                pixels = inputs["picture"]
             else:
-                size = shown["ela"].shape[1::-1]
+                size = inputs["ela"].shape[1::-1]
                 pixels = cut.of(picture, *size) if cut else shrink(picture, *size)
-            levels = shown["ela"] if "ela" in shown else _levels(picture, cut)
-            seen.append(Seen(number, p_fake, pixels, levels, heat))
-        qualities = detector.elas or {QUALITY}
-        said = f"{card.name} {card.version}"
-        unit = _SAID if card.activation else _COVERED
-        captions = Captions(said, detector.sha256, unit, min(qualities), self.settings.min_face)
-        return draw_sheet(row, frame, picture, seen, self.thresholds, captions)
+            levels = inputs["ela"] if "ela" in inputs else _levels(picture, cut)
+            faces.append(ShownFace(number, p_fake, pixels, levels, heat))
+        qualities = detector.ela_qualities or {QUALITY}
+        unit = _CONTRIBUTED if card.activation else _COVERED
+        captions = Captions(
+            f"{card.name} {card.version}", detector.sha256, unit, min(qualities), self.settings.min_face
+        )
+        return draw_sheet(row, frame, picture, faces, self.thresholds, captions)
+
+
+def _chosen_faces(row: Result, frame: int) -> list[tuple[int, Box | None, float, int]]:
+    """Choose the faces of a frame that its sheet shows.
+
+    Returns:
+        Index in the row, box, p_fake and turn in degrees of each, the highest score first. For a picture that was
+        judged as a whole, one with no box.
+    """
+    if row.p_fake is not None and not row.faces:
+        return [(0, None, row.p_fake, 0)]
+    scored = [
+        (i, face.box, face.p_fake, face.turn)
+        for i, face in enumerate(row.faces)
+        if face.p_fake is not None and face.frame == frame
+    ]
+    return [*sorted(scored, key=lambda face: -face[2])[:MAX_FACES]]
 
 
 def _is_shown(row: Result) -> bool:
-    """Whether people will want to see the picture, and can."""
+    """Say whether people will want to see the picture, and can."""
     return is_notable(row) and row.verdict is not Verdict.ERROR
 
 
-# Units of heat maps: of models that say where they looked, and of others.
-_SAID = "left: log-odds of fake that each place adds. Their sum, calibrated, is the score"
+# Units of heat maps: of models that compute what each place contributes, and of others.
+_CONTRIBUTED = "left: log-odds of fake that each place adds. Their sum, calibrated, is the score"
 _COVERED = f"left: log-odds of fake lost when one of {GRID}×{GRID} places is covered"
 
 
 def view_of(picture: Picture, faces: Sequence[Face], min_face: int) -> View:
-    """The whole picture on a thumbnail's scale; or, where its faces would be too small, the part that they are in."""
+    """Shrink the whole picture to a thumbnail's size; or the part with its faces, where these would be too small."""
     height, width = picture.shape[:2]
     boxes = np.array([face.box for face in faces if min(face.box[2:]) >= min_face])
     left, top, right, bottom = 0, 0, width, height
@@ -227,12 +235,15 @@ def view_of(picture: Picture, faces: Sequence[Face], min_face: int) -> View:
 
 
 def thumbnail(view: View, faces: Sequence[Face], thresholds: Thresholds) -> bytes:
-    """A JPEG: the picture with its faces boxed, and the scores of those that make it a finding.
+    """Draw the faces of a picture, and the scores of those that make it a finding.
 
     Args:
-        view: of the picture; it is drawn on.
+        view: of the picture; this draws on it.
         faces: with their scores.
-        thresholds: that make findings.
+        thresholds: decide what is a finding.
+
+    Returns:
+        A JPEG file's content.
     """
     scored = [(face, face.p_fake) for face in faces if face.p_fake is not None]
     for face, p_fake in sorted(scored, key=lambda one: one[1]):  # the highest on top
@@ -249,7 +260,7 @@ def thumbnail(view: View, faces: Sequence[Face], thresholds: Thresholds) -> byte
 
 
 def _levels(picture: Picture, cut: Cut | None) -> Picture | None:
-    """The map of the error levels of a part, or of the whole picture; None where a side is too long for a JPEG copy."""
+    """Make the map of a part's error levels, or the whole picture's; None where a side is too long for a JPEG copy."""
     if cut is None:
         rows, columns = slice(0, picture.shape[0]), slice(0, picture.shape[1])
     else:

@@ -1,4 +1,4 @@
-"""Text, boxes and heat maps on RGB pictures, with OpenCV alone."""
+"""Draws text, boxes and heat maps on RGB pictures, with OpenCV alone."""
 
 from __future__ import annotations
 
@@ -28,17 +28,27 @@ VERDICTS: dict[Verdict, Color] = {
     Verdict.NO_FACE: FADED,
 }
 REGULAR, BOLD = 400, 600
-# Pixels of a box's shorter side, below which its line is thin, so that what is in it can be seen.
+# Pixels of a box's shorter side below which its line is thin, so that the face in it stays visible.
 _THIN = 28
 _NEAREST = str.maketrans({"…": "...", "−": "-", "×": "x"})
-# How much of a heat map's strongest colour covers the picture below it.
+# Opacity of a heat map's strongest colour, 0 to 1.
 _COVER = 0.85
 
 
 def write(
     picture: Picture, words: str, x: float, y: float, size: int, color: Color = INK, weight: int = REGULAR
 ) -> None:
-    """Write a line in place; (x, y) is where its baseline begins, `size` its height in pixels."""
+    """Write a line of text, in place.
+
+    Args:
+        picture: RGB uint8 (height, width, 3).
+        words: the text.
+        x: where its baseline begins, in pixels from the left.
+        y: where its baseline lies, in pixels from the top.
+        size: its height in pixels.
+        color: RGB.
+        weight: `REGULAR` or `BOLD`.
+    """
     place = (round(x), round(y))
     if _has_fonts():
         cv2.putText(picture, words, place, color, _font(), size, weight)
@@ -48,7 +58,7 @@ def write(
 
 
 def width_of(words: str, size: int, weight: int = REGULAR) -> int:
-    """Pixels that a line takes."""
+    """Return the width of a line of text in pixels; its height is `size`."""
     if _has_fonts():
         return int(cv2.getTextSize((0, 0), words, (0, 0), _font(), size, weight)[2])
     plain, scale, thick = _plain(words, size, weight)
@@ -56,21 +66,28 @@ def width_of(words: str, size: int, weight: int = REGULAR) -> int:
 
 
 def shortened(words: str, width: int, size: int, weight: int = REGULAR) -> str:
-    """A line that fits: of one that is too long, the beginning and the end, which tell most of a file's name."""
+    """Shorten a line to a width: a file's name is recognised by its beginning and its end.
+
+    Args:
+        words: the line.
+        width: in pixels.
+        size: height in pixels.
+        weight: `REGULAR` or `BOLD`.
+    """
     if width_of(words, size, weight) <= width:
         return words
     low, high = 0, min(len(words), width)  # no letter is narrower than a pixel
     while low < high:
-        kept = (low + high + 1) // 2
-        if width_of(_ends(words, kept), size, weight) <= width:
-            low = kept
+        count = (low + high + 1) // 2
+        if width_of(_ends(words, count), size, weight) <= width:
+            low = count
         else:
-            high = kept - 1
+            high = count - 1
     return _ends(words, low)
 
 
 def wrapped(words: str, width: int, size: int) -> list[str]:
-    """Lines that fit, broken between words."""
+    """Break a text between words into lines of at most `width` pixels; `size` is their height in pixels."""
     lines = [""]
     for word in words.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -82,12 +99,20 @@ def wrapped(words: str, width: int, size: int) -> list[str]:
 
 
 def fill(picture: Picture, x: float, y: float, width: float, height: float, color: Color) -> None:
-    """Paint a rectangle, in place."""
+    """Paint a rectangle, in place; numbers are pixels, (x, y) is its top left corner."""
     picture[max(0, round(y)) : max(0, round(y + height)), max(0, round(x)) : max(0, round(x + width))] = color
 
 
 def frame(picture: Picture, box: tuple[int, int, int, int], color: Color, label: str = "", size: int = 13) -> None:
-    """Draw a box (x, y, width, height) in place, with a light edge that shows on dark ground, and a label on it."""
+    """Draw a box in place, with a light edge that shows on dark ground.
+
+    Args:
+        picture: RGB uint8 (height, width, 3).
+        box: x, y, width, height in pixels.
+        color: RGB.
+        label: a text above the box, or below or in it where there is no room; empty for none.
+        size: height of the text in pixels.
+    """
     x, y, w, h = box
     thick = 2 if min(w, h) >= _THIN else 1
     cv2.rectangle(picture, (x - thick, y - thick), (x + w - 1 + thick, y + h - 1 + thick), PAPER, 1)
@@ -96,17 +121,17 @@ def frame(picture: Picture, box: tuple[int, int, int, int], color: Color, label:
         return
     wide, high = width_of(label, size, BOLD) + 8, size + 6
     left = min(max(0, x - 2), max(0, picture.shape[1] - wide))
-    # Over the box; where that is outside, under it; where that is, too, inside.
+    # Above the box; if that is outside the picture, below it; if that is outside as well, in it.
     top = y - high if y >= high else y + h if y + h + high <= picture.shape[0] else max(0, y)
     fill(picture, left, top, wide, high, color)
     write(picture, label, left + 4, top + high - 5, size, PAPER, BOLD)
 
 
 def overlaid(picture: Picture, values: NDArray[np.float64], scale: float) -> Picture:
-    """A heat map over a picture without its colours.
+    """Lay a heat map over a picture, which turns grey.
 
     Args:
-        picture: to lie below; the outcome has its size.
+        picture: RGB uint8 (height, width, 3); the map is enlarged to its size.
         values: (h, w), of any size; above 0 they show as `FOR_FAKE`, below as `FOR_REAL`.
         scale: the value that shows strongest; more than 0.
     """
@@ -119,18 +144,19 @@ def overlaid(picture: Picture, values: NDArray[np.float64], scale: float) -> Pic
 
 
 def enlarged(picture: Picture, width: int, height: int) -> Picture:
-    """Resized to show: smoothly made smaller, smoothly made larger."""
+    """Resize a picture to be looked at, smoothly in either direction."""
     smaller = picture.shape[1] > width
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
-def _ends(words: str, kept: int) -> str:
-    half = kept // 2
-    return f"{words[: kept - half]}…{words[len(words) - half :]}"
+def _ends(words: str, count: int) -> str:
+    """Return so many letters from the two ends of a text."""
+    half = count // 2
+    return f"{words[: count - half]}…{words[len(words) - half :]}"
 
 
 def _has_fonts() -> bool:
-    """OpenCV 5 brings letters of printing; before, there are only strokes of a plotter."""
+    """Say whether OpenCV has fonts, as from 5.0 on; before, it only has Hershey's strokes."""
     return hasattr(cv2, "FontFace")
 
 
@@ -140,6 +166,6 @@ def _font() -> Any:
 
 
 def _plain(words: str, size: int, weight: int) -> tuple[str, float, int]:
-    """For the plotter's letters, which are those of ASCII: words, scale, thickness."""
+    """Return words in ASCII, scale and thickness, for Hershey's strokes."""
     plain = words.translate(_NEAREST).encode("ascii", "backslashreplace").decode()
     return plain, size / 30, 2 if weight > REGULAR and size > 14 else 1

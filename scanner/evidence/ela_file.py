@@ -1,4 +1,4 @@
-"""Maps of error levels as files, one for each content."""
+"""Saves maps of error levels as files, one for each content."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ _KIND = "map"
 
 
 def save_map(levels: Picture, folder: str, row: Result) -> str:
-    """Save the map of a picture's error levels; its path, as outputs show it.
+    """Save the map of a picture's error levels.
 
     Args:
-        levels: of `scanner.imaging.ela.error_levels`.
-        folder: to save it in.
+        levels: made by `scanner.imaging.ela.error_levels`.
+        folder: to save the map in.
         row: of the picture.
 
+    Returns:
+        The file's path, as outputs show it.
+
     Raises:
-        FacescanError: it cannot be written.
+        FacescanError: the map cannot be written.
     """
     return save_png(ela_map(levels), folder, row, _KIND, _made_of(row))
 
 
 def saved_map(folder: str, row: Result) -> str | None:
-    """Look whether an earlier scan saved this map: its path, or None."""
+    """Return the path of the map that an earlier scan saved of this content; None if there is none."""
     return saved_png(folder, row, _KIND, _made_of(row))
 
 

@@ -1,4 +1,4 @@
-"""A picture that belongs to a row -> a PNG file, which says in itself that facescan made it, and of what."""
+"""Saves a picture that belongs to a row as a PNG file, which says that facescan made it, and what it shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scanner.result import Result
 
 # Bytes of a PNG up to the end of its first chunk, IHDR (PNG Specification, Third Edition, 11.2.1).
 _HEADER = 33
-# Bytes that are looked at to find our text chunk.
+# Bytes at the beginning of a file in which facescan's text chunk is looked for.
 _HEAD = _HEADER + 256
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _KEYWORD = b"facescan"
@@ -70,7 +70,17 @@ def save_png(picture: Picture, folder: str, row: Result, kind: str, made_of: str
 
 
 def saved_png(folder: str, row: Result, kind: str, made_of: str) -> str | None:
-    """Look whether an earlier scan saved the picture that `save_png` would save now: its path, or None."""
+    """Look for a picture that an earlier scan saved.
+
+    Args:
+        folder: where it would lie.
+        row: that it belongs to.
+        kind: what it is, one word.
+        made_of: its `fingerprint`.
+
+    Returns:
+        Its path, as outputs show it; None unless `save_png` would save the same picture now.
+    """
     file = _file_of(folder, row)
     try:
         with file.open("rb") as stream:
@@ -87,19 +97,19 @@ def _file_of(folder: str, row: Result) -> Path:
 
 
 def _text(kind: str) -> bytes:
-    """What the text chunk begins with."""
+    """Return the beginning of the text chunk of a kind of picture."""
     return _KEYWORD + b"\0" + kind.encode() + b" "
 
 
 def _text_of(head: bytes) -> bytes:
-    """The content of the text chunk that a PNG of ours begins with; empty if there is none."""
+    """Return the content of the text chunk that follows a PNG's header; empty if there is none."""
     length = int.from_bytes(head[_HEADER : _HEADER + 4], "big")
     is_text = head[_HEADER + 4 : _HEADER + 8] == b"tEXt"
     return head[_HEADER + 8 : _HEADER + 8 + length] if is_text else b""
 
 
 def _may_replace(file: Path, kind: str) -> bool:
-    """Whether a file is a picture of this kind of ours, or what a power cut left of one: nothing, or zeros."""
+    """Say whether facescan wrote a file as a picture of this kind, or a power cut left nothing or zeros of it."""
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
     return not head.strip(b"\0") or _text_of(head).startswith(_text(kind))

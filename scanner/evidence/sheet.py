@@ -1,4 +1,4 @@
-"""The sheet that says why: a picture's faces, where the model looked, their error levels and scores, on one page."""
+"""Draws the sheet that explains a score: a picture's faces, where the model looked, error levels and scores."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ _SIDE = 320  # the column of the picture
 _HEAD, _TITLES, _SCORE, _LEGEND = 104, 54, 62, 46
 _WIDTH = 2 * _EDGE + _SIDE + 3 * (_GAP + _TILE)
 _LEFT = _EDGE + _SIDE + _GAP  # of the first tile
-_PALE = 0.82  # of a zone's colour, how much is paper
-_LEAST = 0.01  # log-odds: what is less than that shall not look like something
+_PALE = 0.82  # share of the paper's colour in a zone's
+_LEAST = (
+    0.01  # log-odds of the strongest colour, at least: smaller differences mean nothing, and must not be shown as much
+)
 _CAUTION = (
     "What moved the score is no proof of what was altered, or that anything was: the map shows what the model went by, "
     "also where it is wrong. Error levels stand out at edges and in fine structure, too."
@@ -50,15 +52,15 @@ _CAUTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What there is to show of one face, or of the whole picture.
+class ShownFace:
+    """Holds what a sheet shows of one face, or of a picture that was judged as a whole.
 
     Attributes:
         number: index into the row's faces.
-        p_fake: of it.
-        pixels: RGB, as the model saw it.
-        levels: the map of its error levels; None if it cannot be had.
-        heat: where the model looked; None if that would have taken too long.
+        p_fake: its score, 0..1.
+        pixels: what the model was shown, RGB uint8 (height, width, 3).
+        levels: the map of its error levels, as large; None if a side is too long for that.
+        heat: log-odds of fake by place (h, w); None if finding them would have taken too long.
     """
 
     number: int
@@ -70,11 +72,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Captions:
-    """What stays the same from sheet to sheet.
+    """Holds what all sheets of a scan say alike.
 
     Attributes:
-        model: its name and version.
-        sha256: of its file.
+        model: name and version of the model.
+        sha256: of the model's file, in hexadecimal.
         unit: of the heat map's values.
         quality: of the JPEG copy that error levels are differences to.
         min_face: pixels; smaller faces were not judged.
@@ -88,29 +90,37 @@ class Captions:
 
 
 def draw_sheet(
-    row: Result, shown: int, picture: Picture, seen: Sequence[Seen], thresholds: Thresholds, captions: Captions
+    row: Result,
+    frame_number: int,
+    picture: Picture,
+    faces: Sequence[ShownFace],
+    thresholds: Thresholds,
+    captions: Captions,
 ) -> Picture:
-    """The sheet, RGB uint8.
+    """Draw the sheet of a picture.
 
     Args:
         row: of the picture, with its verdict.
-        shown: number of the frame or page.
+        frame_number: of the frame or page that is shown.
         picture: that frame, RGB uint8 (height, width, 3), upright.
-        seen: the faces to show, the highest p_fake first; empty if there is none that was judged.
-        thresholds: that the verdict was drawn by.
-        captions: see there.
+        faces: to show, the highest p_fake first; empty if no face was judged.
+        thresholds: that turned the score into the verdict.
+        captions: of all sheets.
+
+    Returns:
+        RGB uint8 (height, width, 3).
     """
-    facts = _facts(row, shown, thresholds, captions)
+    facts = _facts(row, frame_number, thresholds, captions)
     shown_height = _fitted(picture, _SIDE, _SIDE * 5 // 4)[1]
-    rows_height = len(seen) * (_SCORE + _TILE + _GAP) + _LEGEND if seen else 0
+    rows_height = len(faces) * (_SCORE + _TILE + _GAP) + _LEGEND if faces else 0
     side_height = shown_height + _GAP + 22 * len(facts)
     caution = wrapped(_CAUTION, _WIDTH - 2 * _EDGE, 14)
     body = max(_TITLES + rows_height, side_height)
     sheet = np.full((_HEAD + body + _GAP + 20 * len(caution) + _EDGE, _WIDTH, 3), PAPER[0], np.uint8)
     _draw_head(sheet, row)
-    _draw_side(sheet, row, shown, picture, facts, thresholds)
-    if seen:
-        _draw_rows(sheet, row, seen, thresholds, captions)
+    _draw_side(sheet, row, frame_number, picture, facts, thresholds)
+    if faces:
+        _draw_rows(sheet, row, faces, thresholds, captions)
     else:
         _draw_nothing(sheet, row, captions)
     y = _HEAD + body + _GAP
@@ -122,16 +132,16 @@ def draw_sheet(
 
 def _draw_head(sheet: Picture, row: Result) -> None:
     name = on_one_line(os.path.basename(row.path) or row.path)
-    said = row.verdict.value.replace("_", " ") + ("" if row.p_fake is None else f"  {row.p_fake:.4f}")
-    wide = width_of(said, 22, BOLD) + 28
+    verdict = row.verdict.value.replace("_", " ") + ("" if row.p_fake is None else f"  {row.p_fake:.4f}")
+    wide = width_of(verdict, 22, BOLD) + 28
     fill(sheet, _WIDTH - _EDGE - wide, 28, wide, 44, VERDICTS[row.verdict])
-    write(sheet, said, _WIDTH - _EDGE - wide + 14, 58, 22, PAPER, BOLD)
+    write(sheet, verdict, _WIDTH - _EDGE - wide + 14, 58, 22, PAPER, BOLD)
     write(sheet, shortened(name, _WIDTH - 2 * _EDGE - wide - _GAP, 26, BOLD), _EDGE, 60, 26, INK, BOLD)
     fill(sheet, _EDGE, 86, _WIDTH - 2 * _EDGE, 1, LINE)
 
 
-def _facts(row: Result, shown: int, thresholds: Thresholds, captions: Captions) -> list[tuple[str, str]]:
-    frames = [("frame", f"{shown + 1} of {row.frames}")] if (row.frames or 1) > 1 else []
+def _facts(row: Result, frame_number: int, thresholds: Thresholds, captions: Captions) -> list[tuple[str, str]]:
+    frames = [("frame", f"{frame_number + 1} of {row.frames}")] if (row.frames or 1) > 1 else []
     return [
         *frames,
         ("picture", f"{row.width} x {row.height} px, {row.format}, {row.bytes:,} bytes"),
@@ -144,14 +154,19 @@ def _facts(row: Result, shown: int, thresholds: Thresholds, captions: Captions) 
 
 
 def _draw_side(
-    sheet: Picture, row: Result, shown: int, picture: Picture, facts: Sequence[tuple[str, str]], thresholds: Thresholds
+    sheet: Picture,
+    row: Result,
+    frame_number: int,
+    picture: Picture,
+    facts: Sequence[tuple[str, str]],
+    thresholds: Thresholds,
 ) -> None:
-    """The whole picture with its boxes, and what is known of it."""
+    """Draw the whole picture with its boxes, and the facts below it."""
     width, height = _fitted(picture, _SIDE, _SIDE * 5 // 4)
     small = enlarged(picture, width, height)
     scale = width / picture.shape[1]
     for number, face in reversed([*enumerate(row.faces)]):  # the first ones on top
-        if face.frame != shown:
+        if face.frame != frame_number:
             continue
         box = tuple(round(side * scale) for side in face.box)
         color = FADED if face.p_fake is None else VERDICTS[thresholds.verdict(face.p_fake)]
@@ -163,8 +178,10 @@ def _draw_side(
         write(sheet, shortened(words, _SIDE - 72, 12), _EDGE + 72, y + 14 + 22 * i, 12)
 
 
-def _draw_rows(sheet: Picture, row: Result, seen: Sequence[Seen], thresholds: Thresholds, captions: Captions) -> None:
-    height, width = seen[0].pixels.shape[:2]
+def _draw_rows(
+    sheet: Picture, row: Result, faces: Sequence[ShownFace], thresholds: Thresholds, captions: Captions
+) -> None:
+    height, width = faces[0].pixels.shape[:2]
     what = "The face" if row.faces else "The picture"
     titles = [
         (what, f"as the model saw it, {width} x {height} px"),
@@ -174,9 +191,9 @@ def _draw_rows(sheet: Picture, row: Result, seen: Sequence[Seen], thresholds: Th
     for i, (title, words) in enumerate(titles):
         write(sheet, title, _column(i), _HEAD + 16, 17, INK, BOLD)
         write(sheet, words, _column(i), _HEAD + 37, 13, FADED)
-    scale = max([_LEAST, *(float(abs(one.heat).max()) for one in seen if one.heat is not None)])
+    scale = max([_LEAST, *(float(abs(one.heat).max()) for one in faces if one.heat is not None)])
     y = _HEAD + _TITLES
-    for one in seen:
+    for one in faces:
         _draw_score(sheet, f"Face {one.number}" if row.faces else "Score", one.p_fake, thresholds, y)
         y += _SCORE
         _draw_tile(sheet, one.pixels, 0, y, "")
@@ -185,13 +202,13 @@ def _draw_rows(sheet: Picture, row: Result, seen: Sequence[Seen], thresholds: Th
         _draw_tile(sheet, one.levels, 2, y, "a side is too long for a JPEG copy")
         y += _TILE + _GAP
     _draw_legend(sheet, scale, captions.unit, y - 4)
-    hidden = sum(face.p_fake is not None for face in row.faces) - len(seen)
+    hidden = sum(face.p_fake is not None for face in row.faces) - len(faces)
     if hidden > 0:
         write(sheet, f"{hidden} more faces, with lower scores", _LEFT, y + 6, 13, FADED)
 
 
 def _draw_score(sheet: Picture, label: str, p_fake: float, thresholds: Thresholds, y: int) -> None:
-    """One face's score on the scale from 0 to 1, between the zones of the verdicts."""
+    """Draw one face's score on the scale from 0 to 1, over the zones of the verdicts."""
     verdict = thresholds.verdict(p_fake)
     write(sheet, label, _LEFT, y + 20, 17, INK, BOLD)
     write(sheet, f"{verdict.value}  {p_fake:.4f}", _LEFT, y + 43, 17, VERDICTS[verdict], BOLD)
@@ -225,7 +242,7 @@ def _draw_tile(sheet: Picture, pixels: Picture | None, column: int, y: int, othe
 
 
 def _draw_legend(sheet: Picture, scale: float, unit: str, y: int) -> None:
-    """What the colours of the heat maps mean."""
+    """Draw the legend of the heat maps' colours."""
     ramp = np.linspace(-1.0, 1.0, _TILE)[None]
     ground = np.full((10, _TILE, 3), 150, np.uint8)
     x = _column(1)
@@ -266,6 +283,6 @@ def _tile(pixels: Picture) -> Picture:
 
 
 def _fitted(picture: Picture, width: int, height: int) -> tuple[int, int]:
-    """Width and height of a picture within these."""
+    """Return the width and height of a picture that is scaled to fit into these, in pixels."""
     scale = min(width / picture.shape[1], height / picture.shape[0])
     return max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))

@@ -1,9 +1,9 @@
-"""Opens what was found in folders without following a symbolic link below the root.
+"""Opens files that a walk found without following a symbolic link below the root.
 
-Whoever can write to a scanned folder can put a link in the place of a file or a folder between the moment at which the
-walk finds it and the moment at which it is opened. Therefore every folder on the way down is opened by its name in the
-open folder above it, and the system refuses links. Where it cannot (Windows), each part of the path is looked at just
-before, which leaves a moment for such a swap.
+Whoever can write to a scanned folder can put a link in the place of a file or folder between the moment when the walk
+finds it and the moment when it is opened. Therefore each folder on the way down is opened by its name relative to the
+open folder above it, and the system refuses links. Where the system cannot do that (Windows), each part of the path is
+checked just before opening, which leaves a moment for such a swap.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Self
 
-# Whether the system opens a name in an open folder, and refuses a link there.
-BY_DESCRIPTOR = (
+# Whether the system can open a name relative to an open folder, and refuse links.
+HAS_DIR_FD = (
     hasattr(os, "O_NOFOLLOW") and {os.open, os.stat} <= os.supports_dir_fd and {os.scandir, os.stat} <= os.supports_fd
 )
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_CLOSE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_LISTED = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOSE
-# To get from one folder to the next it need not be readable, nor be opened on a network file system's server.
-_PASSED = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _CLOSE
-# Bytes of a path, as Linux counts: nobody can open what lies deeper by its path, and to get there takes ever longer.
-_LONGEST_PATH = 4095
+_COMMON_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_LIST_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON_FLAGS
+# O_PATH: a folder on the way down need not be readable, and costs no request to a network file system.
+_TRAVERSE_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _COMMON_FLAGS
+# Bytes; the limit of Linux. Longer paths cannot be opened, and walking on gets ever slower.
+_MAX_PATH_BYTES = 4095
 
 
 class LinkError(OSError):
-    """A symbolic link stands where a file or a folder was found."""
+    """Says that a symbolic link stands where the walk found a file or a folder."""
 
     def __init__(self, path: str) -> None:
         super().__init__(errno.ELOOP, os.strerror(errno.ELOOP), path)
@@ -38,12 +38,12 @@ class LinkError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something is opened.
+    """Holds where and how a file or folder is opened.
 
     Attributes:
-        name: in the folder; a path if that is None.
-        folder: an open folder's descriptor.
-        follow: whether it may be a symbolic link.
+        name: name in `folder`; a path if that is None.
+        folder: descriptor of an open folder.
+        follow: whether a symbolic link is followed.
     """
 
     name: str
@@ -51,15 +51,15 @@ class Place:
     follow: bool = False
 
     def status(self) -> os.stat_result:
-        """What is there, at this moment; of a link that is not followed, the link.
+        """Return the current `os.stat` result; for a link that is not followed, that of the link.
 
         Raises:
-            OSError, ValueError: there is nothing, or it cannot be asked for.
+            OSError, ValueError: nothing is there, or it cannot be accessed.
         """
         return os.stat(self.name, dir_fd=self.folder, follow_symlinks=self.follow)
 
     def open(self, flags: int) -> int:
-        """A descriptor.
+        """Open it and return the descriptor.
 
         Raises:
             LinkError: it is a link that is not followed.
@@ -81,21 +81,21 @@ class Place:
 
 @contextmanager
 def place_of(path: str, root: str) -> Iterator[Place]:
-    """Where to open a file or a folder, for as long as the context lasts.
+    """Open the folders down to a file or folder, and yield the place where it can be opened.
 
     Args:
-        path: of it.
-        root: the folder whose walk found it: `path` begins with it, and below it no link is followed. Empty for what
-            was named, or found where links are followed.
+        path: of the file or folder.
+        root: the folder whose walk found it: `path` begins with `root`, and no link below `root` is followed. Empty for
+            paths that were named, or found where links are followed.
 
     Raises:
-        LinkError: a folder between the two is a symbolic link by now.
-        OSError, ValueError: one of them cannot be opened.
+        LinkError: a folder between the two has become a symbolic link.
+        OSError, ValueError: a folder cannot be opened.
     """
     below = path.removeprefix(root).lstrip(os.sep) if root else ""
     if not below:
         yield Place(path, follow=True)
-    elif not BY_DESCRIPTOR:
+    elif not HAS_DIR_FD:
         _look_for_links(path, below)
         yield Place(path)
     else:
@@ -103,7 +103,7 @@ def place_of(path: str, root: str) -> Iterator[Place]:
         place = Place(root, follow=True)
         try:
             for part in (*folders, name):
-                here = place.open(_PASSED)
+                here = place.open(_TRAVERSE_FLAGS)
                 if place.folder is not None:
                     os.close(place.folder)
                 place = Place(part, here)
@@ -114,7 +114,7 @@ def place_of(path: str, root: str) -> Iterator[Place]:
 
 
 class Folder:
-    """A folder whose entries are listed and looked at. Owns its descriptor, which is open only while it is needed.
+    """Lists a folder and opens its entries. Owns the folder's descriptor, which is open only while it is needed.
 
     Args:
         path: of the folder.
@@ -133,7 +133,7 @@ class Folder:
         self.close()
 
     def scan(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
-        """The entries; close what is returned. Their `path` is no more than their name.
+        """Return an iterator over the entries, to be closed by the caller. Their `path` is only their name.
 
         Raises:
             OSError, ValueError: the folder cannot be listed.
@@ -141,7 +141,7 @@ class Folder:
         return os.scandir(self._handle())
 
     def status(self) -> os.stat_result:
-        """Of the folder itself.
+        """Return the `os.stat` result of the folder itself.
 
         Raises:
             OSError, ValueError: it cannot be opened.
@@ -149,7 +149,7 @@ class Folder:
         return os.stat(self._handle())
 
     def place(self, name: str) -> Place:
-        """Where to open an entry, until the folder is closed.
+        """Return where to open an entry; valid until the folder is closed.
 
         Raises:
             OSError, ValueError: the folder cannot be opened.
@@ -160,19 +160,19 @@ class Folder:
         return Place(os.path.join(self.path, name), follow=not self._root)
 
     def close(self) -> None:
-        """Let go of the descriptor. What needs it opens the folder again."""
+        """Close the descriptor. Methods that need it open the folder again."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
     def _handle(self) -> int | str:
         if self._descriptor is None:
-            if len(os.fsencode(self.path)) > _LONGEST_PATH:
+            if len(os.fsencode(self.path)) > _MAX_PATH_BYTES:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), self.path)
             with place_of(self.path, self._root) as place:
-                if not BY_DESCRIPTOR:
+                if not HAS_DIR_FD:
                     return self.path
-                self._descriptor = place.open(_LISTED)
+                self._descriptor = place.open(_LIST_FLAGS)
         return self._descriptor
 
 

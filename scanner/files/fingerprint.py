@@ -1,4 +1,4 @@
-"""How a file looked at a moment, so that a later look can tell whether it must be read again."""
+"""Fingerprints files and objects, so that the cache can tell, without reading a file again, that it is unchanged."""
 
 from __future__ import annotations
 
@@ -14,41 +14,47 @@ from functools import cache
 from scanner.files.beneath import place_of
 from scanner.files.url import is_url
 
-# Nanoseconds. A store through a shared mapping shows in a file's dates only if its page was written to the disk since
-# the store before; Linux does that within 35 seconds (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs). Git's
-# "racy" files are covered, too: within the clock tick of its last change, a file may change again and look the same.
-SETTLED = 60 * 10**9
-# File systems that never write to a disk, so that a mapping's later stores never show.
+# Nanoseconds since the last change, after which another change is sure to show in the file's times. A write through a
+# shared memory mapping sets them only if the page was written to disk since the write before; Linux does that within 35
+# seconds (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs). This covers Git's "racy" files, too: within one
+# clock tick of its last change, a file can change again and keep the same times.
+SETTLED_AFTER_NS = 60 * 10**9
+# File systems without a disk to write to: later writes through a mapping never show in the file's times.
 _IN_MEMORY = {"tmpfs", "ramfs", "hugetlbfs", "devtmpfs"}
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A file at a moment. Two equal marks are the same content, unless somebody went out of their way.
+class FileFingerprint:
+    """Holds what tells one state of a file or object from another.
+
+    Equal fingerprints mean unchanged content, unless somebody forged the times.
 
     Attributes:
-        file: its path, or URL.
-        path: hash of the absolute path; the path itself would tell what pictures somebody has.
-        state: size, times of the last change of content (mtime) and of anything (ctime), and inode; of an object
-            behind a URL, size and tag.
-        settled: its last change was long enough ago for the next one to show, and it is not in memory only.
+        file: path or URL.
+        path_hash: hash of the absolute path or URL; the path itself would reveal what pictures somebody has.
+        state_hash: hash of size, mtime, ctime and inode of a local file, or of size and ETag of an object.
+        settled: whether the last change is so old that another one would change the fingerprint. False for files on
+            file systems that only memory holds.
         root: the folder whose walk found the file, as in `Candidate`.
     """
 
     file: str
-    path: bytes
-    state: bytes
+    path_hash: bytes
+    state_hash: bytes
     settled: bool
     root: str = ""
 
 
-def mark_of(path: str, max_bytes: int | None = None, root: str = "") -> Mark | None:
-    """The mark of a regular file; None for everything else.
+def file_fingerprint(path: str, max_bytes: int | None = None, root: str = "") -> FileFingerprint | None:
+    """Return the fingerprint of a local file, without reading its content.
 
     Args:
         path: of the file.
-        max_bytes: larger files have none.
-        root: the folder whose walk found it, if no symbolic link below that folder may be followed.
+        max_bytes: size limit in bytes; None is no limit.
+        root: the folder whose walk found the file, if no symbolic link below that folder may be followed; else empty.
+
+    Returns:
+        The fingerprint; None if the path is no regular file, cannot be accessed, or is larger than `max_bytes`.
     """
     try:
         with place_of(path, root) as place:
@@ -59,31 +65,31 @@ def mark_of(path: str, max_bytes: int | None = None, root: str = "") -> Mark | N
     if not stat.S_ISREG(status.st_mode) or (max_bytes is not None and status.st_size > max_bytes):
         return None
     state = struct.pack(">qqqQ", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    return Mark(path, _hash(name), _hash(state), _is_settled(status), root)
+    return FileFingerprint(path, _hash(name), _hash(state), _is_settled(status), root)
 
 
-def mark_of_object(url: str, tag: str) -> Mark:
-    """The mark of an object behind a URL, whose store gives every content another tag."""
-    return Mark(url, _hash(os.fsencode(url)), _hash(os.fsencode(tag)), settled=True)
+def object_fingerprint(url: str, tag: str) -> FileFingerprint:
+    """Return the fingerprint of an object in a store, from a tag that changes whenever the content does."""
+    return FileFingerprint(url, _hash(os.fsencode(url)), _hash(os.fsencode(tag)), settled=True)
 
 
-def unchanged(mark: Mark) -> bool:
-    """Whether the file still looks so. A tag was that of the content when it was read, and needs no second look."""
-    if is_url(mark.file):
+def is_unchanged(fingerprint: FileFingerprint) -> bool:
+    """Return whether a local file still has this fingerprint; True for objects, whose tag belongs to the content."""
+    if is_url(fingerprint.file):
         return True
-    now = mark_of(mark.file, root=mark.root)
-    return now is not None and now.state == mark.state
+    now = file_fingerprint(fingerprint.file, root=fingerprint.root)
+    return now is not None and now.state_hash == fingerprint.state_hash
 
 
 def _is_settled(status: os.stat_result) -> bool:
-    # The date of the content can be set to anything, that of the last change of anything cannot.
+    # Anybody can set mtime to anything; nobody can set ctime.
     changed = max(status.st_mtime_ns, status.st_ctime_ns)
-    return changed < time.time_ns() - SETTLED and not _is_in_memory(status.st_dev)
+    return changed < time.time_ns() - SETTLED_AFTER_NS and not _is_in_memory(status.st_dev)
 
 
 @cache
 def _is_in_memory(device: int) -> bool:
-    """Whether a device is a file system that only memory holds. Asked of Linux; elsewhere nobody knows."""
+    """Return whether a device is a file system that only memory holds. Known on Linux only; False elsewhere."""
     if sys.platform != "linux":
         return False
     number = f"{os.major(device)}:{os.minor(device)}"
@@ -92,7 +98,7 @@ def _is_in_memory(device: int) -> bool:
             fields = [line.split(" ") for line in mounts]
     except OSError:
         return False
-    # The third field is the device, and the one behind a lone dash the kind (proc_pid_mountinfo(5)).
+    # The third field is the device; the field after a lone dash is the file system's type (proc_pid_mountinfo(5)).
     return any(line[2] == number and line[line.index("-") + 1] in _IN_MEMORY for line in fields if "-" in line)
 
 

@@ -1,4 +1,4 @@
-"""Which paths are URLs. Knows no file system, so that paths that are none cost nothing."""
+"""Recognises URLs among paths. Imports nothing heavy: most paths are no URLs, and must cost nothing."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
 
 
 def is_url(path: str) -> bool:
-    """A file whose name looks like one has to be named as ``./s3://...``."""
+    """Return whether a path is a URL. A file whose name looks like one has to be named as ``./s3://...``."""
     return _URL.match(path) is not None
 
 
 def scheme_of(url: str) -> str:
-    """``s3`` of ``s3://bucket/prefix``."""
+    """Return ``s3`` for ``s3://bucket/prefix``."""
     return url.partition("://")[0]
 
 
 def authority_of(url: str) -> str:
-    """``s3://bucket`` of ``s3://bucket/prefix``."""
+    """Return ``s3://bucket`` for ``s3://bucket/prefix``."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('/')[0]}"

@@ -1,6 +1,8 @@
-"""Pages: Jinja2 templates that hold everything they need, in one look for all of them.
+"""Renders HTML pages from Jinja2 templates. A page holds everything it needs, and all pages look alike.
 
-A page of your own is a template that begins with ``{% extends "base.html.j2" %}``; that file says how to go on.
+To add a page, write a template that begins with ``{% extends "base.html.j2" %}``; that file says what it may fill in.
+
+Imports `output`, `sources`, `files`, `detector` and the vocabulary.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ HERE = Path(__file__).parent
 
 
 def render(template: str, folder: Path = HERE, **context: Any) -> str:
-    """A page. What `context` holds is escaped, unless it is `markupsafe.Markup`; what it lacks is an error.
+    """Return a page. Values in `context` are escaped, unless they are `markupsafe.Markup`; a missing value is an error.
 
     Args:
-        template: its name.
-        folder: where that, its styles and scripts lie; ours are found, too.
-        context: what it shows.
+        template: name of the template.
+        folder: where the template, its styles and scripts are; those of facescan are found, too.
+        context: values for the template.
 
     Raises:
         FacescanError: the extra `report` is not installed.
@@ -52,7 +54,7 @@ def _environment(folder: Path) -> jinja2.Environment:
 
 
 def _share(part: int, whole: int) -> str:
-    """``0.4 %``: with as many digits as tell it from nothing."""
+    """Return a percentage such as ``0.4 %``, with enough digits to tell it from zero."""
     if not part or not whole:
         return "0 %"
     percent = 100 * part / whole
@@ -60,14 +62,16 @@ def _share(part: int, whole: int) -> str:
 
 
 def _asset(folder: Path, name: str) -> Any:
-    """A style sheet or a script of ours, as it is."""
+    """Return the text of a style sheet or script, as trusted markup."""
     from markupsafe import Markup
 
-    return Markup(_text(folder, name))  # noqa: S704  # ours, not a stranger's
+    return Markup(_text(folder, name))  # noqa: S704  # facescan's own file
 
 
 def _hash_of(folder: Path, name: str) -> str:
-    """What a Content-Security-Policy says to allow just this style sheet or script (CSP Level 3, 2.3.1)."""
+    """Return the source expression that allows just this style sheet or script in a Content-Security-Policy
+    (Level 3, 2.3.1).
+    """
     return f"'sha256-{base64.b64encode(hashlib.sha256(_text(folder, name).encode()).digest()).decode()}'"
 
 

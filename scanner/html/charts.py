@@ -1,4 +1,4 @@
-"""Charts in the house's look: Matplotlib draws, and the page's style sheet colours, so that they follow light and dark.
+"""Draws charts as SVG: Matplotlib draws, and the page's style sheet colours, so that charts follow light and dark mode.
 
 Draw on `axes`, in the colours below and with text of size TEXT, and put what `svg` returns into a template:
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Matplotlib knows no variables: each colour stands for one of base.css until `svg` puts that in.
+# Placeholder colours, because Matplotlib knows no CSS variables: `svg` replaces each with a variable of base.css.
 INK, QUIET, LINE = "#0a0b01", "#0a0b02", "#0a0b03"
 FAKE, UNCERTAIN, REAL, ACCENT = "#0a0b04", "#0a0b05", "#0a0b06", "#0a0b07"
 _VARIABLES = {
     INK: "--ink", QUIET: "--quiet", LINE: "--line", FAKE: "--fake", UNCERTAIN: "--uncertain", REAL: "--real",
     ACCENT: "--link",
 }  # fmt: skip
-SIZE = (420, 230)  # pixels: on a phone a little smaller, so that its letters stay legible
-TEXT = 8.5  # points, of what you write into a chart: 11.3 pixels
+SIZE = (420, 230)  # pixels; little more than a phone's width, so that text stays legible there
+TEXT = 8.5  # points, or 11.3 pixels: size of text in a chart
 _RC: Any = {
     "svg.fonttype": "none",
     "font.size": TEXT,
@@ -66,12 +66,12 @@ _REFERRED_TO = re.compile("[mp][0-9a-f]{10}")  # markers and clip paths; salted 
 
 
 def keep_fonts(kept: bool = True) -> None:
-    """Have Matplotlib keep its list of fonts in facescan's cache folder, not in the user's home directory.
+    """Make Matplotlib cache its list of fonts in facescan's cache folder, not in the user's home directory.
 
-    Making that list takes 0.4 s of processor time. A folder that the user chose (MPLCONFIGDIR) is left alone.
+    Making that list takes 0.4 s of processor time. A folder that the user chose (MPLCONFIGDIR) is respected.
 
     Args:
-        kept: False for a folder that is removed when this process ends.
+        kept: False for a temporary folder that is removed when this process ends.
     """
     from scanner.cache.database import cache_file
 
@@ -88,13 +88,18 @@ def keep_fonts(kept: bool = True) -> None:
 
 
 def axes(x: str, y: str, size: tuple[int, int] = SIZE) -> Axes:
-    """An empty chart of so many pixels (width, height), with the names of its axes.
+    """Return an empty chart.
+
+    Args:
+        x: label of the x axis.
+        y: label of the y axis.
+        size: width and height in pixels.
 
     Raises:
         FacescanError: the extra `report` is not installed.
     """
     try:
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its cache and its fonts
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # or it prints messages about its cache and fonts
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -106,13 +111,13 @@ def axes(x: str, y: str, size: tuple[int, int] = SIZE) -> Axes:
     return chart
 
 
-def svg(chart: Axes, name: str, told: str) -> Markup:
-    """The chart as markup for a page.
+def svg(chart: Axes, name: str, description: str) -> Markup:
+    """Return the chart as markup for a page.
 
     Args:
         chart: from `axes`.
-        name: of the chart, which no other one on the page has.
-        told: what there is to see, for those who do not see it.
+        name: of the chart, unique on the page.
+        description: what the chart shows, for screen readers.
     """
     import matplotlib
     from markupsafe import Markup
@@ -124,12 +129,12 @@ def svg(chart: Axes, name: str, told: str) -> Markup:
     root = ElementTree.fromstring(text.getvalue())  # noqa: S314  # Matplotlib's, not a stranger's
     _without(root, f"{{{_SVG}}}metadata", f"{{{_SVG}}}style")
     for element in root.iter():
-        _plain(element)
+        _inline_style(element)
     for side in ("width", "height"):
         del root.attrib[side]
-    root.set("fill", "currentColor")  # of text that says no colour
+    root.set("fill", "currentColor")  # the colour of text that has none
     root.set("role", "img")
-    root.set("aria-label", told)
+    root.set("aria-label", description)
     ElementTree.register_namespace("", _SVG)
     markup = ElementTree.tostring(root, encoding="unicode")
     for colour, variable in _VARIABLES.items():
@@ -138,13 +143,14 @@ def svg(chart: Axes, name: str, told: str) -> Markup:
 
 
 def _without(root: ElementTree.Element, *tags: str) -> None:
+    """Remove all elements with these tags."""
     for parent in list(root.iter()):
         for child in [child for child in parent if child.tag in tags]:
             parent.remove(child)
 
 
-def _plain(element: ElementTree.Element) -> None:
-    """Attributes in the place of a style, which a page's policy forbids; and no name that another chart may have."""
+def _inline_style(element: ElementTree.Element) -> None:
+    """Turn a style, which the page's policy forbids, into attributes; remove ids that another chart may have."""
     for item in element.attrib.pop("style", "").split(";"):
         key, _, value = item.strip().partition(": ")
         if key and key not in _LEFT_TO_CSS:

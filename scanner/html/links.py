@@ -1,4 +1,4 @@
-"""Paths as rows show them -> URLs of the pictures, as a page sees them. Nothing that a browser would execute."""
+"""Converts paths, as rows show them, to URLs that a page may link to: only files that a browser does not execute."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from urllib.parse import quote
 from scanner.files.url import is_url
 from scanner.printable import on_disk
 
-# What browsers show or download by the suffix alone. They look into files of other suffixes, and execute what they take
-# for HTML or SVG; a picture can be that as well.
+# Suffixes for which browsers ignore the content. They inspect files with other suffixes, and execute what looks like
+# HTML or SVG; a file can be a picture and HTML at once.
 SUFFIXES = frozenset(".jpg .jpeg .jfif .png .apng .webp .gif .bmp .avif .tif .tiff".split())
 
 
 class Links:
-    """Links from a page to files, relative, so that the page and the pictures can move together.
+    """Makes links from a page to files: relative ones, so that the page and the pictures can be moved together.
 
     Args:
-        page: where the page will lie.
+        page: path of the page.
     """
 
     def __init__(self, page: str) -> None:
@@ -27,9 +27,9 @@ class Links:
         self._last: tuple[bytes, str] = (b"\0", "")
 
     def to(self, path: str) -> tuple[str, str]:
-        """URLs of the folder, without a slash at its end, and of the name in it, percent-encoded.
+        """Return the percent-encoded URL of a file in two parts: its folder, without a trailing slash, and its name.
 
-        Both are empty for what a browser could not open, or should not.
+        Both are empty for files that a browser cannot open, or should not.
         """
         if is_url(path) or os.path.splitext(path)[1].lower() not in SUFFIXES:
             return "", ""
@@ -39,7 +39,7 @@ class Links:
         return self._last[1], quote(name, safe="")
 
     def _url(self, folder: bytes) -> str:
-        # To a browser `link/..` is the folder that holds the link, and not the one above what it leads to.
+        # For a browser, `link/..` is the folder that contains the link; for the system, the one above its target.
         absolute = (os.path.realpath if b".." in re.split(rb"[/\\]", folder) else os.path.abspath)(folder)
         try:
             relative = os.path.relpath(absolute, self._here)

@@ -132,7 +132,7 @@
       row.folder && element("span", { className: "folder", title: row.folder }, isolated(row.folder)),
       ...marksOf(row)
         .slice(0, 2)
-        .map((mark) => element("span", { className: `mark ${mark.means}`, textContent: said(mark) })),
+        .map((mark) => element("span", { className: `mark ${mark.means}`, textContent: describe(mark) })),
     );
     image?.parentElement.setAttribute("aria-hidden", "true"); // the name below is the same link
     item.row = row;
@@ -148,7 +148,7 @@
   }
 
   // What a file says of its own origin, in a line.
-  function said(mark) {
+  function describe(mark) {
     return [mark.means, mark.generator ?? mark.value].filter((part) => typeof part === "string").join(": ");
   }
 

@@ -1,13 +1,12 @@
-"""A scan as one page to look at, written while it runs: a head, the rows as they come, and behind them what is shown.
+"""Writes the HTML report of a scan while the scan runs: a head, the rows as they come, then figures and pictures.
 
-Rows are JSON in script elements that nothing executes, `BLOCK` rows in each; an array has, of
+Rows are JSON in script elements that are not executed, `BLOCK` rows in each. An array has
 
-- two: the folder of the rows that follow, and its URL, if any of them has one;
-- three to five: name, index into `VERDICTS`, p_fake; the last part of the URL (1: it is the name, as where there is
-  nothing, and 0: there is none); and, of findings, errors and what is marked as
-  generated, the other fields of JSON's rows, whatever they are.
+- two elements: the folder of the rows that follow, and its URL, if a row has a link;
+- three to five elements, for a row: name; index into `VERDICTS`; p_fake; the last part of the URL (1, or nothing: it is
+  the name; 0: there is none); and, for findings, errors and pictures marked as generated, all other fields of JSON.
 
-Thumbnails and what is shown follow at the end, so that a scan needs no more memory for a million rows than for one.
+Thumbnails and figures follow at the end, so that a million rows need no more memory than one.
 """
 
 from __future__ import annotations
@@ -27,20 +26,21 @@ from scanner.html.scan_charts import pace, scores
 from scanner.html.tallies import Folders, Highest, Pace, Scores, Thumbnails
 from scanner.output.formats.rows import as_object
 from scanner.output.overwrite import REPORT
-from scanner.output.summary import shares
+from scanner.output.summary import stage_shares
 from scanner.output.writers import Writer
 from scanner.printable import on_one_line
 from scanner.result import GENERATED, Result, Verdict
 from scanner.sources.passed_over import in_words
 
-# In the order in which people want to see them.
+# Verdicts in the order in which people want to see them.
 VERDICTS = (Verdict.FAKE, Verdict.UNCERTAIN, Verdict.ERROR, Verdict.REAL, Verdict.NO_FACE)
 BLOCK = 5_000
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-# Rows without a finding that can be looked up: 200,000 of them open in three seconds on two busy cores.
-LISTED = 200_000
-PLAIN = 200  # findings, and errors, for those who read without a script
-SHOWN_FOLDERS = 200
+# Rows other than findings and errors that the page lists, at most: 200,000 of them open in three seconds on two busy
+# cores.
+MAX_OTHER_ROWS = 200_000
+MAX_ROWS_WITHOUT_SCRIPT = 200  # findings, and errors, that a browser without scripts shows
+MAX_FOLDERS = 200
 _IN_ARRAY = ("path", "verdict", "p_fake")
 _NOTHING: tuple[Any, ...] = (None, "", (), [], {})
 _PLACE_OF_ROWS = "<!-- rows -->"
@@ -48,20 +48,20 @@ _OPEN, _CLOSE = '<script type="application/json" class="rows">[\n', "\n]</script
 
 
 class ReportWriter(Writer):
-    """Owns a report as its base owns any output.
+    """Writes a report.
 
     Args:
         path: of the page.
         card: of the model.
-        meta: as JSON output has it.
-        force: replace files of any kind.
+        meta: as in JSON output.
+        force: whether to replace files of any kind.
 
     Raises:
         FacescanError: it cannot be written, or the extra `report` is not installed.
     """
 
     option = "--report"
-    counts_all = True  # the figures at its top are those of the whole scan
+    gets_all_rows = True  # the page shows figures of the whole scan
     kind = REPORT
 
     def __init__(self, path: str, card: Card, meta: Mapping[str, Any], force: bool = False) -> None:
@@ -69,48 +69,53 @@ class ReportWriter(Writer):
 
 
 class ReportPage:
-    """What stands in a report: a `scanner.output.formats.Format`."""
+    """Implements `scanner.output.formats.Format`: makes the text of a report.
 
-    cuttable: ClassVar[bool] = True
-    note = ""
+    Args:
+        path: of the page, for relative links.
+        card: of the model.
+    """
+
+    can_end_early: ClassVar[bool] = True
+    omission_note = ""
 
     def __init__(self, path: str, card: Card) -> None:
-        charts.axes("", "")  # find out now, not after the scan, whether there is what draws them
+        charts.axes("", "")  # fail now, not after the scan, if Matplotlib is missing
         self._links = Links(path)
         self._card = card
         self._meta: Mapping[str, Any] = {}
         self._rows = self._others = self._left_out = 0
-        self._place = ("", "")  # folder and its URL, of the row before
+        self._place = ("", "")  # folder and its URL, of the previous row
         self._scores, self._folders, self._pace = Scores(), Folders(), Pace()
-        self._thumbnails, self._highest = Thumbnails(), Highest(PLAIN)
+        self._thumbnails, self._highest = Thumbnails(), Highest(MAX_ROWS_WITHOUT_SCRIPT)
         self._errors: list[tuple[str, str]] = []
 
     def head(self, meta: Mapping[str, Any]) -> str:
-        """All that stands before the rows."""
+        """Return the page up to the rows."""
         self._meta = meta
         return render("report.html.j2", begun=False).partition(_PLACE_OF_ROWS)[0]
 
     def row(self, result: Result) -> str:
-        """One row; empty if it is only counted."""
+        """Return one row; empty if it is only counted."""
         folder, name = (on_one_line(part) for part in os.path.split(result.path))
         self._pace.add()
         self._folders.add(folder, result.verdict)
         if result.p_fake is not None:
             self._scores.add(result.verdict, result.p_fake)
         in_full = is_notable(result)
-        if not in_full and self._others >= LISTED:
+        if not in_full and self._others >= MAX_OTHER_ROWS:
             self._left_out += 1
             return ""
         self._others += not in_full
         if in_full:
-            self._keep(result)
+            self._remember(result)
         lines = self._lines(result, folder, name, in_full)
         begin = ",\n" if self._rows % BLOCK else (_CLOSE if self._rows else "") + _OPEN
         self._rows += 1
         return begin + ",\n".join(lines)
 
     def tail(self, summary: Mapping[str, Any], complete: bool) -> Iterator[str]:
-        """All that stands behind the rows."""
+        """Yield the page after the rows."""
         yield _CLOSE if self._rows else ""
         for number, jpeg in self._thumbnails:
             yield f'<script type="text/plain" id="t{number}">{jpeg}</script>\n'
@@ -125,7 +130,7 @@ class ReportPage:
             card=self._card,
             summary=summary,
             passed_over=in_words(summary["passed_over"]),
-            stages=shares(summary["stage_seconds"]),
+            stages=stage_shares(summary["stage_seconds"]),
             verdicts=VERDICTS,
             generated=GENERATED,
             scores=scores(self._scores, thresholds) if self._scores.bins else "",
@@ -139,22 +144,22 @@ class ReportPage:
             thumbnails=len(self._thumbnails),
             without_thumbnail=self._thumbnails.left_out,
             left_out=self._left_out,
-            listed=LISTED,
+            listed=MAX_OTHER_ROWS,
         ).partition(_PLACE_OF_ROWS)[2]
 
-    def _keep(self, result: Result) -> None:
-        """What the end of the page shows of a row that is there in full, if there is room for it."""
+    def _remember(self, result: Result) -> None:
+        """Remember what the end of the page shows about a notable row, if there is room."""
         score = result.p_fake or 0.0
         if result.thumbnail:
             self._thumbnails.add(self._rows, score, result.thumbnail)
         if result.verdict is Verdict.ERROR:
-            if len(self._errors) < PLAIN:
+            if len(self._errors) < MAX_ROWS_WITHOUT_SCRIPT:
                 self._errors.append((on_one_line(result.path), result.reason))
         elif result.verdict in NOTABLE:
             self._highest.add(self._rows, score, on_one_line(result.path), result.verdict)
 
     def _lines(self, result: Result, folder: str, name: str, in_full: bool) -> Iterator[str]:
-        """The row, behind its folder if that is another one than before."""
+        """Yield the row, after its folder if the previous row has another one."""
         url, segment = self._links.to(result.path)
         if folder != self._place[0] or (url and url != self._place[1]):
             self._place = (folder, url)
@@ -164,25 +169,25 @@ class ReportPage:
         if in_full or not plain:
             row.append(1 if plain else segment or 0)
         if in_full:
-            # Whatever else a row has in JSON comes along: the page shows what it knows of it, and lists the rest.
+            # All other fields of JSON, whatever they are: the page shows those it knows, and lists the rest.
             fields = as_object(result)
-            row.append(_said({key: fields[key] for key in fields if key not in _IN_ARRAY}))
+            row.append(_without_empty({key: fields[key] for key in fields if key not in _IN_ARRAY}))
         yield _json(row)
 
     def _folder_rows(self) -> list[tuple[str, Mapping[Verdict, int]]]:
-        """The folders with most findings, those first."""
+        """Return the folders with most findings, and their verdicts."""
         table = self._folders.table()
         worst = sorted(table, key=lambda folder: ([-table[folder][verdict] for verdict in NOTABLE], folder))
-        return [(folder, table[folder]) for folder in worst[:SHOWN_FOLDERS]]
+        return [(folder, table[folder]) for folder in worst[:MAX_FOLDERS]]
 
 
-def _said(value: Any) -> Any:
-    """What is known: without fields that say nothing."""
+def _without_empty(value: Any) -> Any:
+    """Remove fields without a value, at all levels."""
     if isinstance(value, dict):
-        return {key: _said(inner) for key, inner in value.items() if inner not in _NOTHING}
-    return [_said(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _without_empty(inner) for key, inner in value.items() if inner not in _NOTHING}
+    return [_without_empty(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _json(value: Any) -> str:
-    """JSON that stays JSON within a script element, whatever it holds (HTML, 4.12.1.3)."""
+    """Return JSON that is safe inside a script element, whatever it contains (HTML, 4.12.1.3)."""
     return _ENCODER.encode(value).replace("<", "\\u003c")

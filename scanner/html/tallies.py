@@ -1,4 +1,7 @@
-"""Counts of a scan that only its report needs: scores, folders, pace, and the pictures to show. None grows with it."""
+"""Counts what only a report needs: scores, folders, pace, and the pictures to show.
+
+The memory that the counts take is limited, whatever the number of rows.
+"""
 
 from __future__ import annotations
 
@@ -13,46 +16,49 @@ from dataclasses import dataclass, field
 from scanner.result import Verdict
 
 BINS = 50
-# Each with a counter: 5 MB. Beyond that, the deepest folders count as the ones that they are in.
-FOLDERS = 10_000
-# More than anybody looks through: 4,000 of 4 KB.
+# Folders with a counter each, at most: 5 MB. Beyond that, the deepest folders are counted with their parents.
+MAX_FOLDERS = 10_000
+# More than anybody looks through: 4,000 thumbnails of 4 KB.
 THUMBNAIL_BYTES = 16 * 2**20
 SLOTS = 120
 
 
 @dataclass(slots=True)
 class Scores:
-    """How many pictures of each verdict have a p_fake in each of the `BINS` equal parts of 0 to 1."""
+    """Counts pictures by verdict and p_fake, in `BINS` equal parts of 0 to 1."""
 
     bins: Counter[tuple[Verdict, int]] = field(default_factory=Counter)
 
     def add(self, verdict: Verdict, p_fake: float) -> None:
+        """Count one picture."""
         self.bins[verdict, min(int(p_fake * BINS + 1e-9), BINS - 1)] += 1
 
     def of(self, verdict: Verdict) -> list[int]:
+        """Return the counts of a verdict, one for each part of 0 to 1."""
         return [self.bins[verdict, i] for i in range(BINS)]
 
 
 @dataclass(slots=True)
 class Folders:
-    """Verdicts by folder.
+    """Counts verdicts by folder.
 
     Attributes:
-        most: folders counted apart; of more, the deepest are counted as the ones that they are in.
+        most: folders that are counted apart, at most; beyond that, the deepest are counted with their parents.
         depth: names in the longest path that is counted apart; None while all are.
     """
 
-    most: int = FOLDERS
+    most: int = MAX_FOLDERS
     depth: int | None = None
     _verdicts: dict[str, Counter[Verdict]] = field(default_factory=dict)
 
     def add(self, folder: str, verdict: Verdict) -> None:
-        self._verdicts.setdefault(self._kept(folder), Counter())[verdict] += 1
+        """Count one file."""
+        self._verdicts.setdefault(self._counted_folder(folder), Counter())[verdict] += 1
         while len(self._verdicts) > self.most:
             self._fold()
 
     def table(self) -> Mapping[str, Counter[Verdict]]:
-        """What is in a folder and below it, by folder; without those that only hold one other."""
+        """Return verdicts by folder, including subfolders; without folders that only contain one other folder."""
         below: dict[str, Counter[Verdict]] = {}
         members: Counter[str] = Counter(self._verdicts.keys())
         for folder, verdicts in self._verdicts.items():
@@ -63,12 +69,14 @@ class Folders:
         return {folder: below[folder] for folder in sorted(below) if members[folder] > 1 or folder in self._verdicts}
 
     def _fold(self) -> None:
+        """Count the deepest folders with their parents from now on."""
         self.depth = max(len(_above(folder)) for folder in self._verdicts)
         before, self._verdicts = self._verdicts, {}
         for folder, verdicts in before.items():
-            self._verdicts.setdefault(self._kept(folder), Counter()).update(verdicts)
+            self._verdicts.setdefault(self._counted_folder(folder), Counter()).update(verdicts)
 
-    def _kept(self, folder: str) -> str:
+    def _counted_folder(self, folder: str) -> str:
+        """Return the folder under which a folder is counted."""
         if self.depth is None:
             return folder
         outer = [folder, *_above(folder)]
@@ -76,7 +84,7 @@ class Folders:
 
 
 def _above(folder: str) -> list[str]:
-    """The folders that a folder is in, the nearest first; the one we stand in has no name and is left out."""
+    """Return the parents of a folder, the nearest first, without the working directory, which has no name."""
     outer: list[str] = []
     while (parent := os.path.dirname(folder)) not in ("", folder):
         outer.append(folder := parent)
@@ -85,10 +93,10 @@ def _above(folder: str) -> list[str]:
 
 @dataclass(slots=True)
 class Pace:
-    """Files by time, in at most `SLOTS` slots, which grow as the scan goes on.
+    """Counts files over time, in at most `SLOTS` slots, which get longer as the scan goes on.
 
     Attributes:
-        width: of a slot, in seconds.
+        width: length of a slot, in seconds.
     """
 
     width: float = 0.25
@@ -104,49 +112,65 @@ class Pace:
         self._slots[slot] += 1
 
     def rates(self) -> list[float]:
-        """Files a second, slot by slot; the last one, which is not over, is left out."""
+        """Return files a second for each slot, except the last, which is not over."""
         return [files / self.width for files in self._slots[:-1]]
 
 
 @dataclass(slots=True)
 class Thumbnails:
-    """Those of the highest scores, as many as fit into `THUMBNAIL_BYTES`.
+    """Keeps the thumbnails with the highest scores, as many as fit into `THUMBNAIL_BYTES`.
 
     Attributes:
-        left_out: how many there is no room for.
+        room: bytes that are left.
+        left_out: number of thumbnails for which there is no room.
     """
 
     room: int = THUMBNAIL_BYTES
     left_out: int = 0
-    _kept: list[tuple[float, int, bytes]] = field(default_factory=list)  # a heap, the lowest score first
+    _heap: list[tuple[float, int, bytes]] = field(default_factory=list)  # a heap, the lowest score first
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._heap)
 
     def add(self, number: int, score: float, jpeg: bytes) -> None:
-        heapq.heappush(self._kept, (score, -number, jpeg))
+        """Add a thumbnail; drop those with the lowest scores if there is no room.
+
+        Args:
+            number: of the row.
+            score: of the row.
+            jpeg: the thumbnail.
+        """
+        heapq.heappush(self._heap, (score, -number, jpeg))
         self.room -= len(jpeg)
         while self.room < 0:
-            self.room += len(heapq.heappop(self._kept)[2])
+            self.room += len(heapq.heappop(self._heap)[2])
             self.left_out += 1
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        """Number and base64, in the order of the numbers."""
-        for _, number, jpeg in sorted(self._kept, key=lambda kept: -kept[1]):
+        """Yield number and base64 text, in the order of the numbers."""
+        for _, number, jpeg in sorted(self._heap, key=lambda entry: -entry[1]):
             yield -number, base64.b64encode(jpeg).decode()
 
 
 @dataclass(slots=True)
 class Highest:
-    """The few rows with the highest scores, for those who read without a script."""
+    """Keeps the few rows with the highest scores, for browsers without scripts."""
 
     most: int
-    _kept: list[tuple[float, int, str, Verdict]] = field(default_factory=list)
+    _heap: list[tuple[float, int, str, Verdict]] = field(default_factory=list)
 
     def add(self, number: int, score: float, path: str, verdict: Verdict) -> None:
-        push = heapq.heappush if len(self._kept) < self.most else heapq.heappushpop
-        push(self._kept, (score, -number, path, verdict))
+        """Add a row; drop the one with the lowest score if there are too many.
+
+        Args:
+            number: of the row.
+            score: of the row.
+            path: of the row.
+            verdict: of the row.
+        """
+        push = heapq.heappush if len(self._heap) < self.most else heapq.heappushpop
+        push(self._heap, (score, -number, path, verdict))
 
     def __iter__(self) -> Iterator[tuple[float, str, Verdict]]:
-        """Score, path and verdict, the highest first."""
-        return ((score, path, verdict) for score, _, path, verdict in sorted(self._kept, reverse=True))
+        """Return score, path and verdict, the highest first."""
+        return ((score, path, verdict) for score, _, path, verdict in sorted(self._heap, reverse=True))

@@ -1,4 +1,4 @@
-"""Turns bytes into upright sRGB pictures and frames, or a reason; cuts and resizes; Error Level Analysis.
+"""Decode bytes to upright sRGB pictures and frames, or find the reason why not; crop and resize; Error Level Analysis.
 
 Imports `system` and the vocabulary.
 """

@@ -1,4 +1,8 @@
-"""Bytes -> upright sRGB picture, or the reason why not. The only place that calls OpenCV's decoders."""
+"""Decode a file's bytes to an upright sRGB picture, or find the reason why not.
+
+A file is refused before a decoder runs if its header announces too much; repaired if it was cut behind its pixels; and
+decoded by OpenCV, or by an optional library where OpenCV does not know the kind.
+"""
 
 from __future__ import annotations
 
@@ -9,122 +13,186 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.imaging import complaints, more_formats
-from scanner.imaging.alpha import hides_another
-from scanner.imaging.colour.convert import in_srgb
-from scanner.imaging.formats import bitmap
-from scanner.imaging.inspection import cost, remains
-from scanner.imaging.inspection.header import DECODABLE, Header, implausible, read_header
-from scanner.imaging.inspection.remains import Remains, truncated, what_remains
-from scanner.imaging.inspection.unusual import unusual
-from scanner.imaging.orientation import orientation, upright
+from scanner.imaging import libjpeg_warnings, optional_decoders
+from scanner.imaging.colour.convert import convert_to_srgb
+from scanner.imaging.inspection import decoding_memory
+from scanner.imaging.inspection.decoder_input import (
+    MAX_MISSING_SHARE,
+    DecoderInput,
+    assess_jpeg,
+    prepare_decoder_input,
+    repair_refused_file,
+    truncated_reason,
+)
+from scanner.imaging.inspection.header import DECODABLE, Header, implausible_size_reason, read_header
+from scanner.imaging.inspection.unsupported_kinds import unsupported_reason
+from scanner.imaging.opencv_decoder import decode_by_opencv
+from scanner.imaging.orientation import read_orientation, turn_upright
+from scanner.imaging.transparency import BLACK, flatten, hides_second_picture
+from scanner.reasons import Reason
 from scanner.settings import MAX_PIXELS
-from scanner.system.allocator import lacks_memory
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a broken file is a reason, not a page of log
-
-# How a file begins that stands for another one, which Git LFS has not fetched.
+# Beginning of a pointer file, which stands for a file that Git LFS has not fetched.
 _GIT_LFS = b"version https://git-lfs.github.com/spec/v1"
 # RGB, uint8, (height, width, 3). OpenCV's type hints promise no dtype, so neither can this one.
 Picture = NDArray[Any]
-# Pixels that are converted at once.
-_BAND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture, or the reason why there is none.
+    """A decoded picture, or the reason why there is none.
 
     Attributes:
-        format: from the content; empty if unknown.
-        picture: sRGB, uint8, (height, width, 3), upright, alpha laid on white; None on failure.
-        reason: empty on success.
-        colour_profile: what the file says of its colours, and whether they were converted (`imaging.colour`).
-        others: what viewers show that lay transparency on black, or that ignore the colour profile; only where that is
-            quite another picture. They are as large, and belong to the same row: the highest score decides.
-        damage: what is wrong with the file of a picture whose pixels are all there, or almost; empty if nothing is.
+        format: of the content; empty if unknown.
+        picture: sRGB, uint8, (height, width, 3), upright, transparency laid on white; None on failure.
+        reason: reason of a row; empty on success.
+        colour_profile: what the file declares about its colours, and whether they were converted (see `Converted` in
+            `scanner.imaging.colour.convert`); None if it declares nothing.
+        alternatives: the picture laid on black, and the picture without its colour profile, as some viewers show them;
+            only where they differ much from `picture`. Same size; the highest score of all decides the row.
+        damage: kind of damage of a file whose pixels are all there, or almost all; empty if it is not damaged.
     """
 
     format: str
     picture: Picture | None = None
     reason: str = ""
     colour_profile: dict[str, str] | None = None
-    others: tuple[Picture, ...] = ()
+    alternatives: tuple[Picture, ...] = ()
     damage: str = ""
 
 
-class NoRoomError(Exception):
-    """The picture would be larger than there is room for now."""
+class OverBudgetError(Exception):
+    """A picture needs more memory to decode than is free now. Nothing was decoded; it can be decoded later.
+
+    Attributes:
+        pixels: the memory that decoding takes, in pixels of a plain picture.
+    """
 
     def __init__(self, pixels: int) -> None:
         super().__init__(f"{pixels} pixels")
         self.pixels = pixels
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, room: int | None = None) -> Decoded:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, pixel_budget: int | None = None) -> Decoded:
     """Decode the first frame of an encoded picture.
 
     Args:
-        data: the file's content.
-        max_pixels: refuse, before decoding, what would be larger.
-        room: pixels of a plain picture that may be decoded now, if there is a limit (`cost.in_pixels`).
+        data: the file.
+        max_pixels: refuse larger pictures before decoding them.
+        pixel_budget: pixels of a plain picture whose memory is free now; None is no limit.
 
     Returns:
-        The picture or a reason; never raises for bad content (but MemoryError may pass).
+        The picture or a reason; bad content raises nothing.
 
     Raises:
-        NoRoomError: there is no room; nothing was decoded.
+        OverBudgetError: decoding takes more memory than the budget.
+        MemoryError: decoding took more memory than there is.
     """
     if not data:
-        return Decoded("", reason="empty")
+        return Decoded("", reason=Reason.EMPTY)
     header = read_header(data)
     if not header.format:
-        return Decoded("", reason="git_lfs_pointer" if data.startswith(_GIT_LFS) else "not_an_image")
-    announced = cost.pixels_made(data, header)
-    if announced > max_pixels:
-        return Decoded(header.format, reason=f"too_many_pixels:{announced}")
-    if cost.is_too_plain(announced, len(data)):
-        return Decoded(header.format, reason=implausible(announced, len(data)))
-    needed = cost.memory(data, header, announced)
-    if room is not None and cost.in_pixels(needed) > room:
-        raise NoRoomError(cost.in_pixels(needed))
+        return Decoded("", reason=Reason.GIT_LFS_POINTER if data.startswith(_GIT_LFS) else Reason.NOT_AN_IMAGE)
+    pixels = decoding_memory.count_decoded_pixels(data, header)
+    if reason := _size_refusal(pixels, len(data), max_pixels):
+        return Decoded(header.format, reason=reason)
+    memory = decoding_memory.estimate_bytes(data, header, pixels)
+    if pixel_budget is not None and decoding_memory.as_plain_pixels(memory) > pixel_budget:
+        raise OverBudgetError(decoding_memory.as_plain_pixels(memory))
     if header.format == "heic":
-        return _decode_heic(data, header, max_pixels, needed)
+        return _decode_heic(data, header, max_pixels, memory)
     if header.format not in DECODABLE:
-        return Decoded(header.format, reason=f"unsupported_format:{header.format}")
-    failure = "corrupt" if header.complete else "truncated"
+        return Decoded(header.format, reason=f"{Reason.UNSUPPORTED_FORMAT}:{header.format}")
     if not (header.width and header.height):
-        return Decoded(header.format, reason=failure)
+        return Decoded(header.format, reason=_failure(header))
     if header.refusal:
-        return _by_library(data, header, header.refusal)
-    left = what_remains(data, header)
-    if left is None:
-        return Decoded(header.format, reason=failure)
-    if left.missing > remains.TOLERATED:
-        return Decoded(header.format, reason=truncated(left.missing))
-    complaints.heard()  # of an earlier picture
-    pixels = _tried(data, header, left, needed)
-    if pixels is None and (kind := unusual(data, header)):
-        return _by_library(data, header, kind)
-    if pixels is None and header.complete and (less := remains.after_failure(data, header)):
-        left = less
-        pixels = None if left.missing > remains.TOLERATED else _tried(data, header, left, needed)
+        return _decode_by_library(data, header, header.refusal)
+    return _decode_repaired(data, header, memory)
+
+
+def _size_refusal(pixels: int, size: int, max_pixels: int) -> str:
+    """Return the reason of a row for a picture with too many pixels; empty if it may be decoded.
+
+    Args:
+        pixels: that the decoder would produce.
+        size: bytes of the file.
+        max_pixels: that are allowed.
+    """
+    if pixels > max_pixels:
+        return f"{Reason.TOO_MANY_PIXELS}:{pixels}"
+    if decoding_memory.is_implausibly_plain(pixels, size):
+        return implausible_size_reason(pixels, size)
+    return ""
+
+
+def _failure(header: Header) -> str:
+    """Return the reason of a row for a file that cannot be decoded, and of which no missing share is known."""
+    return Reason.CORRUPT if header.complete else Reason.TRUNCATED
+
+
+def _decode_repaired(data: bytes, header: Header, memory: int) -> Decoded:
+    """Decode a file, repaired if need be, and measure what is missing.
+
+    Args:
+        data: the file.
+        header: its header.
+        memory: bytes that decoding takes, estimated.
+    """
+    decoder_input = prepare_decoder_input(data, header)
+    if decoder_input is None:
+        return Decoded(header.format, reason=_failure(header))
+    if decoder_input.missing > MAX_MISSING_SHARE:
+        return Decoded(header.format, reason=truncated_reason(decoder_input.missing))
+    libjpeg_warnings.take()  # discards those of an earlier picture
+    pixels = decode_by_opencv(data, header, decoder_input, memory)
     if pixels is None:
-        missing = left.otherwise or left.missing
-        return Decoded(header.format, reason=truncated(missing) if missing else failure)
+        return _decode_refused(data, header, decoder_input, memory)
+    return _check_and_convert(pixels, data, header, decoder_input.damage)
+
+
+def _decode_refused(data: bytes, header: Header, decoder_input: DecoderInput, memory: int) -> Decoded:
+    """Decode a file that OpenCV refused: by a library if its kind is unsupported, or after a repair.
+
+    Args:
+        data: the file.
+        header: its header.
+        decoder_input: what OpenCV was given of the file.
+        memory: bytes that decoding takes, estimated.
+    """
+    if reason := unsupported_reason(data, header):
+        return _decode_by_library(data, header, reason)
+    pixels = None
+    if header.complete and (repaired := repair_refused_file(data, header)):
+        decoder_input = repaired
+        if decoder_input.missing <= MAX_MISSING_SHARE:
+            pixels = decode_by_opencv(data, header, decoder_input, memory)
+    if pixels is None:
+        missing = decoder_input.missing_if_refused or decoder_input.missing
+        return Decoded(header.format, reason=truncated_reason(missing) if missing else _failure(header))
+    return _check_and_convert(pixels, data, header, decoder_input.damage)
+
+
+def _check_and_convert(pixels: NDArray[Any], data: bytes, header: Header, damage: str) -> Decoded:
+    """Convert what OpenCV decoded, unless too much is missing.
+
+    Args:
+        pixels: upright, as `decode_by_opencv` returns them.
+        data: the file.
+        header: its header.
+        damage: kind of damage that was repaired; empty if none.
+    """
     if pixels.dtype not in (np.uint8, np.uint16):
-        return Decoded(header.format, reason=f"unsupported_pixels:{pixels.dtype}")
-    damage = left.damage
+        return Decoded(header.format, reason=f"{Reason.UNSUPPORTED_PIXELS}:{pixels.dtype}")
     if header.format == "jpeg":
-        missing, damage = remains.jpeg_state(data, header, pixels, complaints.heard())
-        if missing > remains.TOLERATED:
-            return Decoded(header.format, reason=truncated(missing))
-    # libtiff's RGBA reader, which OpenCV uses for 8 bits, hands out colours already multiplied by alpha.
+        missing, damage = assess_jpeg(data, header, pixels, libjpeg_warnings.take())
+        if missing > MAX_MISSING_SHARE:
+            return Decoded(header.format, reason=truncated_reason(missing))
+    # libtiff's RGBA reader, which OpenCV uses for 8 bits, returns colours that are multiplied by alpha already.
     premultiplied = header.format == "tiff" and pixels.dtype == np.uint8
-    return _shown(pixels, data, header.format, damage, bgr=header.format != "jpeg", premultiplied=premultiplied)
+    return _convert(pixels, data, header.format, damage, bgr=header.format != "jpeg", premultiplied=premultiplied)
 
 
-def _shown(
+def _convert(
     pixels: NDArray[Any],
     data: bytes,
     format: str,
@@ -132,120 +200,44 @@ def _shown(
     bgr: bool = True,
     premultiplied: bool = False,
 ) -> Decoded:
-    """Make the picture that most viewers show of pixels, and the others that some of them do.
+    """Convert pixels to the picture that most viewers show, and to the alternatives that some viewers show.
 
     Args:
-        pixels: upright; grey, or in the order that `bgr` tells, the last channel of two or four being alpha.
+        pixels: upright; grey, or in the order that `bgr` gives, the last channel of two or four being alpha.
         data: the file.
         format: of its content.
-        damage: what is wrong with the file.
-        bgr: whether colours come as BGR or BGRA; otherwise they are RGB uint8 without alpha.
+        damage: kind of damage of the file; empty if none.
+        bgr: whether colours are BGR or BGRA; otherwise they are RGB uint8 without alpha.
         premultiplied: whether colours are multiplied by alpha already.
     """
-    converted = in_srgb(pixels, data, format, bgr=bgr)
-    pixels, before = converted.pixels, converted.before
+    converted = convert_to_srgb(pixels, data, format, bgr=bgr)
+    pixels, unconverted = converted.pixels, converted.unconverted
     if not bgr:
-        return Decoded(format, pixels, "", converted.profile, () if before is None else (before,), damage)
-    others = [_in_bands(pixels, premultiplied, ground=0)] if hides_another(pixels) else []
-    if before is not None:
-        others.append(_in_bands(before, premultiplied))
-    return Decoded(format, _in_bands(pixels, premultiplied), "", converted.profile, tuple(others), damage)
+        alternatives = () if unconverted is None else (unconverted,)
+        return Decoded(format, pixels, "", converted.profile, alternatives, damage)
+    others = [flatten(pixels, premultiplied, BLACK)] if hides_second_picture(pixels) else []
+    if unconverted is not None:
+        others.append(flatten(unconverted, premultiplied))
+    return Decoded(format, flatten(pixels, premultiplied), "", converted.profile, tuple(others), damage)
 
 
-def _tried(data: bytes, header: Header, left: Remains, needed: int) -> NDArray[Any] | None:
-    """Upright pixels; None if the decoder refuses them.
-
-    Raises:
-        MemoryError: for want of memory, of which most decoders only say that they failed.
-    """
-    try:
-        pixels = _pixels(data, header, left.data)
-    except cv2.error as error:
-        if lacks_memory(error):
-            raise MemoryError from error
-        pixels = None
-    if pixels is None:
-        cost.probe(needed)
-    return pixels
-
-
-def _by_library(data: bytes, header: Header, reason: str) -> Decoded:
-    """What OpenCV does not decode, by a library that does, if it is there; else the reason."""
+def _decode_by_library(data: bytes, header: Header, reason: str) -> Decoded:
+    """Decode what OpenCV does not by an optional library; return the reason if none does."""
     pixels = None
-    left = what_remains(data, header)
-    if reason.startswith("unsupported_") and left and not left.missing:
-        pixels = more_formats.pixels_of(data, header)
+    decoder_input = prepare_decoder_input(data, header)
+    if reason.startswith("unsupported_") and decoder_input and not decoder_input.missing:
+        pixels = optional_decoders.decode_by_library(data, header)
     if pixels is None:
         return Decoded(header.format, reason=reason)
-    return _shown(upright(pixels, orientation(data, header.format)), data, header.format)
+    return _convert(turn_upright(pixels, read_orientation(data, header.format)), data, header.format)
 
 
-def _pixels(data: bytes, header: Header, plain: bytes) -> NDArray[Any] | None:
-    """Upright pixels as OpenCV gives them; None if the file is broken.
-
-    RGB uint8 of a JPEG; of others grey, BGR or BGRA, of whatever depth. `plain` is what is decoded of the file.
-    """
-    if header.format == "bmp" and (found := bitmap.read_bitmap(plain)).ours:
-        return bitmap.pixels_of(plain, found)
-    buffer = np.frombuffer(plain, np.uint8)
-    if header.format == "jpeg":  # no alpha, 8 bits: let OpenCV convert CMYK
-        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    else:  # IMREAD_COLOR would drop alpha and show the colours hidden under it
-        pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    if pixels is not None and header.format == "avif" and pixels.dtype != np.uint8:
-        pixels = _eight_bits(buffer, pixels, header.bits)
-    return None if pixels is None else upright(pixels, orientation(data, header.format))
-
-
-def _eight_bits(buffer: NDArray[np.uint8], deep: NDArray[Any], bits: int) -> NDArray[Any] | None:
-    """An AVIF of 10 or 12 bits, of which OpenCV does not say how many they are.
-
-    Its colours are decoded again, to 8 bits. Only `deep` has alpha; if it has fewer bits than the container says,
-    OpenCV 5.0 fills one half of each row with pairs of bytes, and leaves the other as memory was.
-    """
-    colour = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if colour is None or deep.ndim == 2 or deep.shape[2] == 3:
-        return colour
-    if deep.max() >= 2**bits:
-        return None
-    return np.dstack([colour, cv2.convertScaleAbs(deep[:, :, 3], alpha=255 / (2**bits - 1))])
-
-
-def _in_bands(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255) -> Picture:
-    """`_to_rgb`, some rows at a time: of 200 megapixels, its copies would take 3 GB."""
-    rows = max(1, _BAND // pixels.shape[1])
-    if pixels.shape[0] <= rows:
-        return _to_rgb(pixels, premultiplied, ground)
-    picture = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for top in range(0, pixels.shape[0], rows):
-        picture[top : top + rows] = _to_rgb(pixels[top : top + rows], premultiplied, ground)
-    return picture
-
-
-def _to_rgb(pixels: NDArray[Any], premultiplied: bool = False, ground: int = 255) -> Picture:
-    """OpenCV's channel orders and depths -> contiguous RGB uint8, alpha composited on white, or on black (0)."""
-    pixels = np.ascontiguousarray(pixels)
-    if pixels.dtype == np.uint16:
-        pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
-    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if channels in (2, 4):  # the last one is alpha
-        alpha = np.ascontiguousarray(pixels[:, :, -1])
-        colour = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB) if channels == 4 else cv2.merge([pixels[:, :, 0]] * 3)
-        if alpha.min() == 255:
-            return colour
-        alpha = cv2.merge([alpha] * 3)
-        if not premultiplied:
-            colour = cv2.multiply(colour, alpha, scale=1 / 255)
-        return cv2.add(colour, cv2.bitwise_not(alpha)) if ground else colour  # what alpha leaves open shows white
-    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
-
-
-def from_opencv(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) -> Picture:
-    """Make the picture of one frame of an animation: upright RGB uint8 in sRGB, alpha laid on white.
+def convert_opencv_frame(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) -> Picture:
+    """Convert one frame of an animation: upright RGB uint8 in sRGB, transparency laid on white.
 
     Args:
-        pixels: as the container has them: grey, BGR or BGRA; uint8 or uint16.
-        data: the file, which says how its pictures are turned, and their colours.
+        pixels: as the container stores them: grey, BGR or BGRA; uint8 or uint16.
+        data: the file, which gives orientation and colours.
         format: of its content.
         bits: of samples that are uint16.
 
@@ -254,29 +246,39 @@ def from_opencv(pixels: NDArray[Any], data: bytes, format: str, bits: int = 16) 
     """
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / (2**bits - 1))
-    shown = _shown(np.ascontiguousarray(upright(pixels, orientation(data, format))), data, format).picture
-    if shown is None:
+    pixels = np.ascontiguousarray(turn_upright(pixels, read_orientation(data, format)))
+    picture = _convert(pixels, data, format).picture
+    if picture is None:
         raise ValueError("no picture")
-    return shown
+    return picture
 
 
-def _decode_heic(data: bytes, header: Header, max_pixels: int, needed: int) -> Decoded:
-    """HEIC through the optional pillow-heif, which also turns the picture upright."""
+def _decode_heic(data: bytes, header: Header, max_pixels: int, memory: int) -> Decoded:
+    """Decode HEIC through the optional pillow-heif, which turns the picture upright, too.
+
+    Args:
+        data: the file.
+        header: its header.
+        max_pixels: refuse larger pictures before decoding them.
+        memory: bytes that decoding takes, estimated.
+    """
     try:
         import pillow_heif
     except ImportError:
-        return Decoded("heic", reason="unsupported_format:heic")
-    left = what_remains(data, header)
-    if left is None:
-        return Decoded("heic", reason="truncated")
+        return Decoded("heic", reason=f"{Reason.UNSUPPORTED_FORMAT}:heic")
+    decoder_input = prepare_decoder_input(data, header)
+    if decoder_input is None:
+        return Decoded("heic", reason=Reason.TRUNCATED)
     try:
-        heif = pillow_heif.open_heif(left.data, convert_hdr_to_8bit=True)
+        heif = pillow_heif.open_heif(decoder_input.data, convert_hdr_to_8bit=True)
         width, height = heif.size
         if width * height > max_pixels:
-            return Decoded("heic", reason=f"too_many_pixels:{width * height}")
+            return Decoded("heic", reason=f"{Reason.TOO_MANY_PIXELS}:{width * height}")
         pixels = np.asarray(heif)
     except (ValueError, RuntimeError, OSError, EOFError, SyntaxError, IndexError):
-        cost.probe(needed)
-        return Decoded("heic", reason="corrupt" if header.complete else truncated(left.otherwise))
+        decoding_memory.require(memory)
+        return Decoded(
+            "heic", reason=Reason.CORRUPT if header.complete else truncated_reason(decoder_input.missing_if_refused)
+        )
     pixels = pixels[:, :, [2, 1, 0, *range(3, pixels.shape[2])]] if pixels.ndim == 3 else pixels
-    return _shown(np.ascontiguousarray(pixels), data, "heic", left.damage)
+    return _convert(np.ascontiguousarray(pixels), data, "heic", decoder_input.damage)

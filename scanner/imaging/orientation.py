@@ -1,7 +1,7 @@
-"""Reads how a picture has to be turned, and turns it, as Chromium does; the table is in tests/turned.py.
+"""Read the orientation of a picture, and turn it upright, as Chromium does (see tests/orientation_cases.py).
 
-JPEG and PNG say it in EXIF, AVIF in properties of its container. WebP, GIF and BMP are shown as they are stored,
-whatever their EXIF says. TIFF and HEIC are turned by their decoders, libtiff and libheif.
+JPEG and PNG store the orientation in EXIF, AVIF in properties of its container. WebP, GIF and BMP are shown as they are
+stored, whatever their EXIF contains. The decoders of TIFF and HEIC, libtiff and libheif, turn the picture themselves.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from scanner.imaging.inspection.heif import properties
 
 _ORIENTATION = 0x0112
 _APP1 = 0xE1
-_EXIF = b"Exif\x00"  # then one byte more, which is 0 in the standard and anything in practice
-# Chunks of a PNG before its pixels that are looked at.
+_EXIF = b"Exif\x00"  # one more byte follows, which is 0 in the standard and anything in practice
+# Chunks of a PNG before its pixels that are searched.
 _MAX_CHUNKS = 20_000
-# By the axis of AVIF's `imir`, and its counter-clockwise quarter turns (`irot`), which come first: the orientation.
-_AVIF = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
+# The orientation by the axis of AVIF's `imir`, and by its counter-clockwise quarter turns (`irot`), which come first.
+_AVIF_ORIENTATIONS = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
 
 
-def orientation(data: bytes, format: str) -> int:
-    """Read the orientation that a file asks for, 1..8 as EXIF counts; 1 if it asks for none. Never raises.
+def read_orientation(data: bytes, format: str) -> int:
+    """Read the orientation that a file declares, 1..8 as EXIF counts; 1 if it declares none. Never raises.
 
     Args:
         data: the file.
@@ -39,11 +39,11 @@ def orientation(data: bytes, format: str) -> int:
     """
     try:
         return _READERS.get(format, _as_stored)(data)
-    except (struct.error, IndexError, ValueError):  # it is cut off
+    except (struct.error, IndexError, ValueError):  # the file is cut
         return 1
 
 
-def exif_orientation(block: bytes) -> int:
+def read_exif_orientation(block: bytes) -> int:
     """Read the first valid orientation of an EXIF block, which begins with its byte order mark; 1 if it has none."""
     order = byte_order(block)
     for entry in walk(block):
@@ -54,9 +54,17 @@ def exif_orientation(block: bytes) -> int:
     return 1
 
 
-def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an orientation (1..8); the result is contiguous."""
-    if orientation >= 5:  # 5 to 8 are stored sideways
+def turn_upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn stored pixels upright.
+
+    Args:
+        pixels: (height, width) or (height, width, channels).
+        orientation: 1..8 as EXIF counts; 5 to 8 are stored sideways.
+
+    Returns:
+        Pixels of the same type, contiguous.
+    """
+    if orientation >= 5:
         pixels = cv2.transpose(pixels)
     rows, columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
     if rows or columns:
@@ -65,36 +73,37 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _as_stored(data: bytes) -> int:
+    """Return the orientation of a format that declares none."""
     return 1
 
 
 def _jpeg(data: bytes) -> int:
-    """Only the first EXIF block before the first scan counts, broken or not."""
+    """Read the first EXIF block before the first scan; no other one counts, even if the first is broken."""
     for marker, at, end in jpeg_segments(data):
         if marker == _APP1 and data.startswith(_EXIF, at) and end - at > len(_EXIF) + 1:
-            return exif_orientation(data[at + len(_EXIF) + 1 : end])
+            return read_exif_orientation(data[at + len(_EXIF) + 1 : end])
     return 1
 
 
 def _png(data: bytes) -> int:
-    """Only the first eXIf chunk with a right checksum counts, and it must stand before the pixels."""
+    """Read the first eXIf chunk with a right checksum, which must stand before the pixels."""
     for kind, at, end in islice(png_chunks(data), _MAX_CHUNKS):
         if kind == b"IDAT":
             break
         if kind == b"eXIf" and zlib.crc32(data[at + 4 : end - 4]).to_bytes(4, "big") == data[end - 4 : end]:
-            return exif_orientation(data[at + 8 : end - 4])
+            return read_exif_orientation(data[at + 8 : end - 4])
     return 1
 
 
 def _avif(data: bytes) -> int:
-    """Take the first `irot` and the first `imir` of the picture; readers must ignore its EXIF (ISO 23008-12)."""
+    """Read the first `irot` and the first `imir` of the picture; readers must ignore its EXIF (ISO 23008-12)."""
     turns, mirror = 0, None
     for kind, at, _ in reversed(properties(data)):
         if kind == b"irot":
             turns = data[at] & 3
         elif kind == b"imir":
             mirror = data[at] & 1
-    return _AVIF[mirror][turns]
+    return _AVIF_ORIENTATIONS[mirror][turns]
 
 
 _READERS: dict[str, Callable[[bytes], int]] = {"jpeg": _jpeg, "png": _png, "avif": _avif}

@@ -1,4 +1,4 @@
-"""A picture at many sizes, and views of parts of it, upright or turned: what a search for faces looks at."""
+"""Shrink a picture to many sizes, and sample squares of it, upright or turned, for the search for faces."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 
 from scanner.imaging.decode import Picture
 
-# The colour of what lies outside of a picture, where it is filled with one.
+# RGB of pixels outside of a picture, where they are filled with a colour.
 GREY = (127, 127, 127)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A square of a picture that is looked at upright, though it may lie turned in the picture.
+    """A square of a picture to be sampled upright, though it may be turned in the picture.
 
     Attributes:
-        x, y: its centre, in pixels of the picture.
+        x: column of its centre, in pixels of the picture.
+        y: row of its centre, in pixels of the picture.
         side: in pixels of the picture.
         turn: degrees by which it is turned clockwise in the picture.
-        pixels: its side when it is looked at.
+        pixels: its side after sampling.
     """
 
     x: float
@@ -32,28 +33,28 @@ class View:
     pixels: int
 
     def in_picture(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Translate places in the view (n, 2), in its own pixels, to places in the picture."""
+        """Convert points (x, y) in pixels of the sampled view, (n, 2), to pixels of the picture, float64 (n, 2)."""
         offset = (np.asarray(points, np.float64) - self.pixels / 2) * (self.side / self.pixels)
         place: NDArray[np.float64] = offset @ _rotation(self.turn).T + (self.x, self.y)
         return place
 
 
 class Pyramid:
-    """Holds a picture and its halved copies, each made when it is first needed."""
+    """A picture and its halved copies, each made when it is first needed."""
 
     def __init__(self, picture: Picture) -> None:
         self._levels = [picture]
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the picture."""
+        """Return width and height of the picture, in pixels."""
         height, width = self._levels[0].shape[:2]
         return width, height
 
     def shrunk(self, width: int, height: int) -> Picture:
-        """Resize the picture to exactly this size: by halves, and bilinearly by what is left, less than 2.
+        """Resize the picture to exactly `width` x `height` pixels: by halves, then bilinearly by less than 2.
 
-        Takes a third of the time of area averaging, and is not as sharp.
+        This takes a third of the time of area averaging, and is less sharp.
         """
         level = 0
         while self._level(level).shape[1] >= 2 * width and self._level(level).shape[0] >= 2 * height:
@@ -64,11 +65,12 @@ class Pyramid:
         return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
 
     def view(self, view: View, border: int = cv2.BORDER_CONSTANT) -> Picture:
-        """Cut a view out, upright, bilinearly sampled.
+        """Sample a view upright, bilinearly.
 
         Args:
-            view: what to look at.
-            border: OpenCV's number for what to take beyond the picture's edges: `GREY`, or its mirror image.
+            view: the square.
+            border: OpenCV's number for the pixels beyond the picture's edges: `cv2.BORDER_CONSTANT` for `GREY`, or
+                `cv2.BORDER_REFLECT_101` for the picture's mirror image.
 
         Returns:
             RGB uint8 (view.pixels, view.pixels, 3).
@@ -77,7 +79,7 @@ class Pyramid:
         while view.side >= 2 ** (level + 1) * view.pixels and min(self._level(level).shape[:2]) >= 2:
             level += 1
         step = _rotation(view.turn) * (view.side / view.pixels / 2**level)
-        # OpenCV numbers the middle of the first pixel 0; boxes count from its edge.
+        # In OpenCV the centre of the first pixel is 0; boxes count from the pixel's edge.
         centre = np.array([view.x, view.y]) / 2**level - 0.5
         middle = (view.pixels - 1) / 2
         return cv2.warpAffine(
@@ -90,18 +92,19 @@ class Pyramid:
         )
 
     def _level(self, number: int) -> Picture:
+        """Return the picture halved `number` times."""
         while len(self._levels) <= number:
             self._levels.append(half(self._levels[-1]))
         return self._levels[number]
 
 
 def half(picture: Picture) -> Picture:
-    """Halve both sides, by averaging; an odd last row or column is left out."""
+    """Halve both sides of a picture by averaging; an odd last row or column is dropped."""
     half_w, half_h = picture.shape[1] // 2, picture.shape[0] // 2
     return cv2.resize(picture[: 2 * half_h, : 2 * half_w], (half_w, half_h), interpolation=cv2.INTER_AREA)
 
 
 def _rotation(degrees: float) -> NDArray[np.float64]:
-    """Rotate (x, y) clockwise; y grows downwards."""
+    """Return the matrix, float64 (2, 2), that rotates (x, y) clockwise; y grows downwards."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array([[cos, -sin], [sin, cos]])

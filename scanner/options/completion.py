@@ -1,4 +1,4 @@
-"""What a shell offers, when Tab is pressed, for values that click does not know itself."""
+"""Completes option values in a shell, where click cannot."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from scanner.detector.bundled import bundled_models
 
 
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of bundled models, and files, which the shell itself looks up.
+    """Return completions of --model: names of bundled models, and files, which the shell looks up itself.
 
-    The item that stands for files comes first: in bash it would otherwise take away the names before it.
+    The item that stands for files comes first: in bash it would otherwise remove the names before it.
+
+    Args:
+        ctx: of the command.
+        param: the option.
+        incomplete: what the user has typed so far.
     """
     names = [CompletionItem(name) for name in bundled_models() if name.startswith(incomplete)]
     return [CompletionItem(incomplete, type="file"), *names]

@@ -1,7 +1,7 @@
-"""Options from a configuration file and from the environment, and how far each of them is trusted.
+"""Reads options from a configuration file, checks variables, and decides how far each source is trusted.
 
-A file that the user named may set every option. A pyproject.toml that was only found may be a stranger's: it counts if
-it lies in the user's project and outside everything that is scanned, and it may set what is in FOUND_FILE_MAY_SET.
+A file that the user named may set every option. A pyproject.toml that was only found may be a stranger's: it is used if
+it lies in the user's project and outside everything that is scanned, and it may set only what is in FOUND_FILE_MAY_SET.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from scanner.errors import FacescanError
 
 ENV_PREFIX = "FACESCAN"
 FILE_NAME = "pyproject.toml"
-# What says how to choose, judge and show pictures. No other option is taken from a file that was only found: the others
-# write files, read files of that file's choice, run its model, send pictures to other machines, or silence findings. A
-# new option is not trusted until it is added here.
+# Options that say how to choose, judge and show pictures. A file that was only found may set no others, because those
+# write files, read files that it chooses, run its model, send pictures to other machines, or silence findings. A new
+# option is not trusted until it is added here.
 FOUND_FILE_MAY_SET = frozenset(
     "format excel ela verbose model threshold fpr region min-face fail-on include exclude force-exclude max-depth "
     "hidden null max-bytes max-pixels timeout max-memory device batch-size workers no-cache".split()
 )
-# Variables that are no options: where the verdict cache lies, where the tests find the picture sets, what container
-# images like to set, and whether an internal error comes with its traceback.
+# Variables that are not options: the folder of the cache, the tests' picture sets, the version that container images
+# like to set, and whether an internal error shows its traceback.
 _OTHER_VARIABLES = {"FACESCAN_CACHE_DIR", "FACESCAN_DATA", "FACESCAN_VERSION", "FACESCAN_TRACEBACK"}
-# A table of ours at the beginning of a line. Blanks, not line ends: a stranger's file may have a million of them.
-_OUR_TABLE = re.compile(rb"""^[ \t]*(\[[ \t]*tool[ \t]*\.[ \t]*)?["']?facescan["']?[ \t]*[].=]""", re.MULTILINE)
-# Bytes of a file that is not used anyway that are searched for that.
-_SEARCHED = 2**20
+# The header of a facescan table at the beginning of a line. Matches blanks but no line ends, because a stranger's file
+# may have a million of those.
+_TABLE_HEADER = re.compile(rb"""^[ \t]*(\[[ \t]*tool[ \t]*\.[ \t]*)?["']?facescan["']?[ \t]*[].=]""", re.MULTILINE)
+# Bytes in which `_TABLE_HEADER` is searched for; only a warning depends on it.
+_SEARCH_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a scan takes from a configuration file.
+    """Holds what a scan takes from a configuration file.
 
     Attributes:
-        file: that is used; None if there is none.
+        file: the file in use; None if there is none.
         named: whether the user named it, by --config or FACESCAN_CONFIG.
-        table: option, with dashes, -> value.
+        table: values by option, spelt with dashes; None without a file.
         warnings: lines for the user.
     """
 
@@ -52,38 +53,42 @@ class Configuration:
     warnings: tuple[str, ...] = ()
 
     def as_meta(self) -> dict[str, Any]:
-        """The file and the options that it sets, as outputs name them."""
+        """Return the file and the names of the options that it sets, for the head of the outputs."""
         return {"config": str(self.file) if self.file else None, "configured": list(self.table or ())}
 
 
 def read_configuration(named: str | None, roots: Iterable[str]) -> Configuration:
-    """Read the file that the user named, or look for one.
+    """Read the file that the user named, or look for a pyproject.toml.
 
     Args:
         named: the file; None to look for one.
-        roots: files and folders to scan; configuration from inside such a folder is never used.
+        roots: files and folders to scan; a file inside such a folder is never used.
 
     Raises:
-        FacescanError: the file cannot be read or is no TOML, or there is no working directory any more.
+        FacescanError: the file cannot be read or is not TOML, or the working directory does not exist any more.
     """
     try:
         here = Path.cwd()
     except OSError as error:
-        raise FacescanError(f"the working directory: {error.strerror}; change to one that is there") from error
+        raise FacescanError(f"the working directory: {error.strerror}; change to a folder that exists") from error
     if named is not None:
         table = load_table(Path(named))
         if table is not None:
             return Configuration(Path(named), True, table)
-        says_something = os.path.isfile(named) and os.path.getsize(named)  # /dev/null does not
+        has_content = os.path.isfile(named) and os.path.getsize(
+            named
+        )  # an empty file and /dev/null mean no configuration, on purpose
         return Configuration(
-            warnings=(f"{named} has no [tool.facescan] table, and sets nothing",) * bool(says_something)
+            warnings=(f"{named} has no [tool.facescan] table, so it sets nothing",) * bool(has_content)
         )
     scanned = [os.path.realpath(root) for root in roots if os.path.isdir(root)]
     warnings: list[str] = []
-    for file in _nearby(here, warnings):
+    for file in _config_files(here, warnings):
         if any(lies_in(file, root) for root in scanned):
-            if _configures_us(file):
-                warnings.append(f"{file} is not used: it lies in a folder that is scanned; --config {file} uses it")
+            if _has_facescan_table(file):
+                warnings.append(
+                    f"{file} is not used: it lies in a folder that is scanned; use --config {file} to trust it"
+                )
             continue
         table = load_table(file)
         if table is not None:
@@ -92,25 +97,31 @@ def read_configuration(named: str | None, roots: Iterable[str]) -> Configuration
 
 
 def checked_roots(roots: Iterable[str | None], configuration: Configuration) -> Iterator[str | None]:
-    """The roots as they come, from a list that is read while the scan runs.
+    """Yield the roots of a list, and check each as it arrives while the scan runs.
+
+    Args:
+        roots: files and folders to scan.
+        configuration: in use.
 
     Raises:
-        FacescanError: one is a folder that holds the configuration file that was found.
+        FacescanError: a root is a folder that contains the configuration file in use, which was only found.
     """
     file = None if configuration.named else configuration.file
     for root in roots:
         if file and root and os.path.isdir(root) and lies_in(file, os.path.realpath(root)):
             raise FacescanError(
-                f"{root}: holds {file}, which configures this scan; name it (--config {file}), or use --isolated"
+                f"{root}: contains {file}, which configures this scan; use --config {file} to trust it, or --isolated "
+                "to ignore it"
             )
         yield root
 
 
 def load_table(file: Path) -> dict[str, Any] | None:
-    """The [tool.facescan] table of a TOML file, keys as on the command line (with dashes); None if it has none.
+    """Return the [tool.facescan] table of a TOML file, with keys as on the command line (with dashes); None if it has
+    none.
 
     Raises:
-        FacescanError: the file cannot be read or is no TOML.
+        FacescanError: the file cannot be read or is not TOML.
     """
     import tomllib
 
@@ -131,17 +142,17 @@ def load_table(file: Path) -> dict[str, Any] | None:
     return {key.replace("_", "-"): value for key, value in table.items()}
 
 
-def for_click(configuration: Configuration, kinds: Mapping[str, str], models: Collection[str]) -> dict[str, Any]:
-    """TOML values -> click's `default_map`: what the command line would have said.
+def as_default_map(configuration: Configuration, kinds: Mapping[str, str], models: Collection[str]) -> dict[str, Any]:
+    """Return the configuration as click's `default_map`.
 
     Args:
-        configuration: to be used.
-        kinds: option, with dashes -> `flag`, `value` or, if it may be repeated, `values`.
+        configuration: to convert.
+        kinds: by option, spelt with dashes: `flag`, `value` or, if it may be repeated, `values`.
         models: names of models that a file may choose that was only found.
 
     Raises:
-        FacescanError: an option that does not exist, or that such a file may not set; a list where one value belongs,
-            true or false where it says nothing, or a table.
+        FacescanError: an option does not exist, or may not be set by such a file; a list stands where one value
+            belongs; true or false stands for an option that takes a value; or the value is a table.
     """
     where = f"{configuration.file}: [tool.facescan]"
     defaults: dict[str, Any] = {}
@@ -158,8 +169,8 @@ def for_click(configuration: Configuration, kinds: Mapping[str, str], models: Co
             raise FacescanError(f"{where}: {key!r} should be a value, not true or false")
         if not (configuration.named or _is_harmless(key, value, models)):
             raise FacescanError(
-                f"{where}: {key!r} = {value!r} is taken only from a file that is named: --config {configuration.file} "
-                "takes it, --isolated does without the file"
+                f"{where}: {key!r} = {value!r} is allowed only in a file that --config names; use --config "
+                f"{configuration.file} to trust it, or --isolated to ignore it"
             )
         texts = [item if isinstance(item, bool) else str(item) for item in values]
         defaults[key.replace("-", "_")] = texts if several else texts[0]
@@ -167,27 +178,35 @@ def for_click(configuration: Configuration, kinds: Mapping[str, str], models: Co
 
 
 def unknown_variables(names: Collection[str], options: Iterable[str]) -> Iterator[str]:
-    """A warning for each FACESCAN_ variable that means nothing.
+    """Yield a warning for each FACESCAN_ variable that has no meaning.
 
     Args:
         names: of all variables in the environment.
-        options: that a variable may set, with underscores.
+        options: names of the options that a variable may set, with underscores.
     """
     known = {f"{ENV_PREFIX}_{option.upper()}" for option in options} | _OTHER_VARIABLES
     for name in sorted(names):
-        if name.startswith(f"{ENV_PREFIX}_") and name not in known and not _is_of_a_container(name, names):
+        if name.startswith(f"{ENV_PREFIX}_") and name not in known and not _is_set_by_container(name, names):
             near = difflib.get_close_matches(name, known, n=1)
             yield f"the variable {name} is not used" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _is_of_a_container(name: str, names: Collection[str]) -> bool:
-    """Whether Kubernetes or Docker sets such a variable where a service or another container is called facescan."""
+def _is_set_by_container(name: str, names: Collection[str]) -> bool:
+    """Return whether Kubernetes or Docker sets such a variable where a service or another container is called
+    facescan.
+    """
     stem = re.split(r"_NAME$|_ENV_", name)[0]
     return "_SERVICE_" in name or "_PORT" in name or (stem != name and f"{stem}_PORT" in names)
 
 
 def _is_harmless(key: str, value: Any, models: Collection[str]) -> bool:
-    """Whether an option may come from a file that was only found."""
+    """Return whether an option may come from a file that was only found.
+
+    Args:
+        key: the option, spelt with dashes.
+        value: in the file.
+        models: names of models that such a file may choose.
+    """
     if key == "fail-on":
         return bool(value != "never")
     if key == "model":
@@ -195,8 +214,8 @@ def _is_harmless(key: str, value: Any, models: Collection[str]) -> bool:
     return key in FOUND_FILE_MAY_SET or value is False
 
 
-def _nearby(here: Path, warnings: list[str]) -> Iterator[Path]:
-    """Every pyproject.toml from the working directory up to the project's folder, which holds .git."""
+def _config_files(here: Path, warnings: list[str]) -> Iterator[Path]:
+    """Yield each pyproject.toml from the working directory up to the project's folder, which contains .git."""
     for folder in project_folders(here):
         file = folder / FILE_NAME
         if _is_file(file, warnings):
@@ -204,30 +223,35 @@ def _nearby(here: Path, warnings: list[str]) -> Iterator[Path]:
 
 
 def project_folders(here: Path) -> tuple[Path, ...]:
-    """The working directory and the folders above it, up to the project's, which holds .git; else the first alone."""
+    """Return the working directory and the folders above it up to the project's, which contains .git.
+
+    Only the working directory if there is no such folder.
+    """
     folders = (here, *here.parents)
     top = next((number for number, folder in enumerate(folders) if os.path.exists(folder / ".git")), 0)
     return folders[: top + 1]
 
 
 def _is_file(file: Path, warnings: list[str]) -> bool:
+    """Return whether a path is a regular file; add a warning if that cannot be found out."""
     try:
         return stat.S_ISREG(os.stat(file).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError as error:  # of a user who may not look into the folder that facescan was started in
+    except OSError as error:  # the user may not enter the folder in which facescan was started
         warnings.append(f"{file}: {error.strerror}; no configuration is read from there")
         return False
 
 
 def lies_in(file: Path, folder: str) -> bool:
-    """Whether a file, or what it is a link to, lies somewhere below a folder (a real path)."""
+    """Return whether a file, or the target if it is a link, lies somewhere below a folder, given as a real path."""
     return any(Path(folder) in Path(path).parents for path in (file, os.path.realpath(file)))
 
 
-def _configures_us(file: Path) -> bool:
+def _has_facescan_table(file: Path) -> bool:
+    """Return whether a file seems to have a table for facescan; False if it cannot be read."""
     try:
         with open(file, "rb") as stream:
-            return _OUR_TABLE.search(stream.read(_SEARCHED)) is not None
+            return _TABLE_HEADER.search(stream.read(_SEARCH_BYTES)) is not None
     except OSError:
         return False

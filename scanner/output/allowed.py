@@ -1,10 +1,10 @@
-"""Pictures that somebody looked at and allowed: `.facescanignore`, a file of content hashes with reasons.
+"""Reads `.facescanignore`: hashes of pictures that somebody reviewed and allowed, with reasons.
 
     # one picture a line: its SHA-256, until when, and why
     4f3a9c...e1  until 2027-06-30  # press photograph, checked by Ann
     77d012...0b  # drawn by our designer
 
-An allowed picture still gets its row; it counts no more for the exit code, as a finding of the baseline does.
+An allowed picture still gets its row, but does not count for the exit code, as if it were in the baseline.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from scanner.result import Result
 
 FILE_NAME = ".facescanignore"
 _LINE = re.compile(r"(?P<sha256>[0-9a-fA-F]{64})(?:\s+until\s+(?P<until>\d{4}-\d{2}-\d{2}))?\s*(?:#.*)?")
-# Pictures of which the hook shows the line to paste, at most.
-MOST_SHOWN = 20
+# Findings for which `allow_instructions` shows the line to paste, at most.
+MAX_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The pictures that a file allows.
+    """Holds the pictures that a file allows.
 
     Attributes:
-        hashes: SHA-256 of the pictures, in lower case; without those whose date has passed.
-        file: where they were read; empty if there is no such file.
+        hashes: SHA-256 of the pictures, in lower case, without expired ones.
+        file: path of the file; empty if there is none.
         warnings: lines for the user.
     """
 
@@ -45,14 +45,14 @@ class Allowed:
 def find_allowed(roots: Iterable[str], today: datetime.date | None = None) -> Allowed:
     """Read the `.facescanignore` of the working directory, or of a folder above it up to the project's.
 
-    A file from inside a folder that is scanned is not used: whoever uploads a picture could upload it as well.
+    A file inside a folder that is scanned is not used: whoever uploads a picture could upload that file as well.
 
     Args:
         roots: files and folders to scan.
-        today: to hold dates against; the system's date by default.
+        today: date for expiry; by default, the system's.
 
     Raises:
-        FacescanError: the file cannot be read, or has a line that cannot be understood.
+        FacescanError: the file cannot be read, or has an invalid line.
     """
     scanned = [os.path.realpath(root) for root in roots if os.path.isdir(root)]
     warnings = []
@@ -61,7 +61,9 @@ def find_allowed(roots: Iterable[str], today: datetime.date | None = None) -> Al
         if not os.path.isfile(file):
             continue
         if any(lies_in(file, root) for root in scanned):
-            warnings.append(f"{file} is not used: it lies in a folder that is scanned; --baseline {file} uses it")
+            warnings.append(
+                f"{file} is not used: it lies in a folder that is scanned; use --baseline {file} to trust it"
+            )
             continue
         hashes, expired = read_allowed(str(file), today)
         return Allowed(hashes, str(file), (*warnings, *expired))
@@ -69,10 +71,10 @@ def find_allowed(roots: Iterable[str], today: datetime.date | None = None) -> Al
 
 
 def read_allowed(file: str, today: datetime.date | None = None) -> tuple[frozenset[str], list[str]]:
-    """The hashes in a file, and a warning for each whose date has passed.
+    """Return the hashes in a file, and a warning for each that has expired.
 
     Raises:
-        FacescanError: the file cannot be read, or has a line that cannot be understood.
+        FacescanError: the file cannot be read, or has an invalid line.
     """
     try:
         text = Path(file).read_text("utf-8-sig")
@@ -90,7 +92,7 @@ def read_allowed(file: str, today: datetime.date | None = None) -> tuple[frozens
             found = None
         if found is None:
             raise FacescanError(
-                f"{file}, line {number}: a line is a SHA-256, perhaps 'until YYYY-MM-DD', and perhaps '# why'"
+                f"{file}, line {number}: expected a SHA-256, optionally followed by 'until YYYY-MM-DD' and '# reason'"
             )
         if until < today:
             warnings.append(f"{file}, line {number}: allowed until {until}, which has passed; the picture counts again")
@@ -100,25 +102,25 @@ def read_allowed(file: str, today: datetime.date | None = None) -> tuple[frozens
 
 
 def is_allowed_file(first_line: str) -> bool:
-    """Whether a file begins as a `.facescanignore` does, with a comment or a hash."""
+    """Return whether a file begins as a `.facescanignore` does, with a comment or a hash."""
     return first_line.startswith("#") or _LINE.fullmatch(first_line.strip()) is not None
 
 
-def how_to_allow(findings: Sequence[Result], count: int, meta: Mapping[str, Any]) -> list[str]:
-    """Lines that tell somebody whose commit was refused why, and how to allow the pictures.
+def allow_instructions(findings: Sequence[Result], count: int, meta: Mapping[str, Any]) -> list[str]:
+    """Return lines that tell somebody whose commit was refused why, and how to allow the pictures.
 
     Args:
-        findings: rows of the first of them.
-        count: how many there are.
-        meta: of the scan, as JSON output has it.
+        findings: rows of the first findings.
+        count: number of all findings.
+        meta: of the scan, as in JSON output.
     """
     model, threshold = meta["model"], meta["thresholds"]["fake"]
-    shown = findings[:MOST_SHOWN]
+    shown = findings[:MAX_SHOWN]
     more = [f"# ... and {count - len(shown)} more"] if count > len(shown) else []
     by = f"{model['name']} {model['version']}"
     return [
-        f"a picture is called fake from a score of {threshold:.4f} on, by the model {by}; it may be wrong",
-        f"to allow a picture that you have looked at, add its line to {FILE_NAME} in this folder, with your reason:",
+        f"the model {by} calls a picture fake if its score is at least {threshold:.4f}; it can be wrong",
+        f"to allow a picture that you have reviewed, add its line to {FILE_NAME} in this folder, with your reason:",
         *(f"{row.sha256}  # {row.path}" for row in shown if row.sha256),
         *more,
     ]

@@ -1,4 +1,4 @@
-"""An earlier output, or a list of allowed pictures -> the findings that are known already, by their content's hash."""
+"""Reads known findings from an earlier output, or from a list of allowed pictures, and flags them in new results."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from scanner.result import Result, Verdict, is_marked
 
 
 def print_warning(line: str) -> None:
-    """Show a warning on standard error, unless nobody reads it."""
+    """Print a warning on standard error; do nothing if standard error is closed."""
     with suppress(OSError):
         print(f"facescan: warning: {on_one_line(line)}", file=sys.stderr)
 
 
 def read_baseline(file: str, fail_on: str, warn: Callable[[str], None] = print_warning) -> frozenset[str]:
-    """Hashes of what an earlier output (CSV, JSON or JSON Lines, told by its content) has for findings.
+    """Return the hashes of the findings in an earlier output: CSV, JSON or JSON Lines, recognised by its content.
 
     A file that begins as a `.facescanignore` does (`scanner.output.allowed`) is read as one.
 
     Args:
-        file: its path.
-        fail_on: what is a finding, one of `scanner.output.summary.FAIL_ON`.
-        warn: takes a line about each allowed picture whose date has passed.
+        file: path.
+        fail_on: which rows are findings; one of `scanner.findings.FAIL_ON`.
+        warn: called with a line for each allowed picture that has expired.
 
     Raises:
-        FacescanError: the file cannot be read, or is no output with rows.
+        FacescanError: the file cannot be read, or is not an output with rows.
     """
     try:
         with open(file, encoding="utf-8-sig", newline="") as stream:
@@ -56,22 +56,28 @@ def read_baseline(file: str, fail_on: str, warn: Callable[[str], None] = print_w
         raise FacescanError(f"--baseline {file}: no complete CSV, JSON or JSON Lines of an earlier scan") from error
 
 
-def marked(results: Iterable[Result], known: frozenset[str], fail_on: str) -> Iterator[Result]:
-    """Say of every result whether it is a finding that is known already."""
+def flag_known(results: Iterable[Result], known: frozenset[str], fail_on: str) -> Iterator[Result]:
+    """Yield each result with `baseline` set to whether it is a finding that is already known.
+
+    Args:
+        results: of the scan.
+        known: hashes of known findings.
+        fail_on: which rows are findings; one of `scanner.findings.FAIL_ON`.
+    """
     for result in results:
         finding = is_finding(fail_on, result.verdict, is_marked(result.provenance))
         yield replace(result, baseline=finding and result.sha256 in known)
 
 
 def _rows(first: str, stream: IO[str]) -> Iterator[tuple[str, Verdict, Mapping[str, Any]]]:
-    """Hash, verdict and all else of every row.
+    """Yield hash, verdict and all fields of every row.
 
     Args:
-        first: the first line, which was read already: the stream may be a pipe, which does not go back.
-        stream: the others.
+        first: the first line, which was already read: the stream may be a pipe, which cannot be rewound.
+        stream: the other lines.
 
     Raises:
-        ValueError, TypeError, KeyError, csv.Error: it is no output of ours.
+        ValueError, TypeError, KeyError, csv.Error: it is not an output of facescan.
     """
     rows: Iterable[Mapping[str, Any]]
     if first.startswith("{"):
@@ -88,12 +94,17 @@ def _rows(first: str, stream: IO[str]) -> Iterator[tuple[str, Verdict, Mapping[s
 
 
 def _is_marked(row: Mapping[str, Any]) -> bool:
-    """Whether a picture says itself that it was generated: by its provenance in JSON, by its marks in CSV."""
+    """Return whether a row is marked as generated: by its provenance in JSON, by its marks in CSV."""
     return is_marked(row["provenance"]) if row.get("provenance") else bool(row.get("marks"))
 
 
 def _objects(first: str, others: IO[str]) -> Iterator[dict[str, Any]]:
-    """The rows of JSON Lines, or of a JSON file, which begins with a brace, too; of its lines, the first was read."""
+    """Yield the rows of JSON Lines, or of a JSON file, which begins with a brace, too.
+
+    Args:
+        first: the first line.
+        others: the stream after it.
+    """
     row: Any = None
     with suppress(ValueError):
         row = json.loads(first)

@@ -1,4 +1,4 @@
-"""Where the bytes of an output go: into an open stream, or into a file that appears when it is complete."""
+"""Writes the bytes of an output: to an open stream, or to a file that appears under its name when it is complete."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import sys
 from contextlib import suppress
 
 from scanner.errors import FacescanError
-from scanner.output.overwrite import Kind, check_replaceable, holds
+from scanner.output.overwrite import Kind, check_replaceable, is_of_kind
 
 STDOUT = "-"
-# Links in a row that Linux follows.
+# Symbolic links in a row that Linux follows, at most.
 _MAX_LINKS = 40
 
 
 class Stream:
-    """Writes to standard output, an open descriptor, a device or a pipe. Nothing can be taken back.
+    """Writes to standard output, an open descriptor, a device or a pipe. Nothing can be undone.
 
     Args:
-        path: `STDOUT`, a name of an open descriptor such as ``/dev/fd/3``, or a device or FIFO.
-        option: that names the output, for messages.
+        path: `STDOUT`, the name of an open descriptor such as ``/dev/fd/3``, or a device or FIFO.
+        option: the option that names the output, for messages.
 
     Raises:
         FacescanError: it cannot be opened, or is not open for writing.
     """
 
     partial = ""
-    end = 0
+    size = 0
 
     def __init__(self, path: str, option: str) -> None:
         number = descriptor_of(path)
@@ -40,10 +40,10 @@ class Stream:
             if path == STDOUT:
                 # Not sys.stdout: that translates line ends on Windows and may not speak UTF-8.
                 self._file = io.FileIO(sys.stdout.fileno(), "w", closefd=False)
-            elif number is None:  # neither made nor emptied, should it have become a file meanwhile
+            elif number is None:  # do not create or empty it, in case it has become a file meanwhile
                 self._file = io.FileIO(path, "w", opener=lambda name, _: os.open(name, os.O_WRONLY))
             elif _is_open_for_writing(number):
-                # Opening the name would empty the file. A copy, because standard error is silenced while libraries run.
+                # Opening the name would empty the file. A copy: standard error is redirected while libraries run.
                 self._file = io.FileIO(os.dup(number), "w")
             else:
                 raise FacescanError(f"{option} {path}: that descriptor is not open for writing")
@@ -51,82 +51,83 @@ class Stream:
             raise FacescanError(f"{option} {path}: {error.strerror}") from error
 
     def write(self, content: bytes) -> None:
-        """Write all of it.
+        """Write all of the content.
 
         Raises:
-            OSError: part of it may be written.
+            OSError: it cannot be written; part of it may be.
         """
         left = memoryview(content)
         while left:
             written = self._file.write(left)
-            if written is None:  # a pipe that does not block, and is full
+            if written is None:  # a non-blocking pipe is full
                 select.select([], [self._file], [])
             left = left[written or 0 :]
 
-    def shorten(self, end: int) -> None:
-        """Do nothing: what was written stays."""
+    def truncate(self, end: int) -> None:
+        """Do nothing: what was written cannot be removed."""
 
 
 class AtomicFile:
-    """Writes to ``<path>.partial``, which takes the place of the file at `path` when it is complete.
+    """Writes to ``<path>.partial``, which replaces the file at `path` when it is complete.
 
-    While there is one, no other process has the same ``.partial``; what an earlier one left there stays until
-    `shorten` removes it.
+    The ``.partial`` is locked against other processes. Content that an earlier run left there stays until `truncate`
+    removes it.
 
     Args:
-        path: of the output; a symbolic link stays one.
-        kind: of files that it may replace; None for any.
-        option: that names the output, for messages.
+        path: of the output; a symbolic link is kept, and its target replaced.
+        kind: of the files that it may replace; None for any.
+        option: the option that names the output, for messages.
 
     Raises:
-        FacescanError: the file cannot be made, is being written by another scan, or would replace one of another kind.
+        FacescanError: the file cannot be created, is being written by another scan, or would replace a file of another
+            kind.
     """
 
     def __init__(self, path: str, kind: Kind | None, option: str) -> None:
         self._name, self._kind, self._option = path, kind, option
         self._target = os.path.realpath(path)
         self.partial = self._target + ".partial"
-        self.end = 0  # of the last write that was whole
+        self.size = 0  # in bytes, after the last complete write
         check_replaceable(path, kind, option)
         self._file = self._open()
 
     def write(self, content: bytes) -> None:
-        """Write all of it or, if it cannot be all, nothing: the file ends after the last write that was whole.
+        """Write all of the content; on failure, remove the part that was written.
 
         Raises:
-            OSError: it cannot be all.
+            OSError: it cannot be written.
         """
         left = memoryview(content)
         try:
             while left:
                 left = left[self._file.write(left) :]
         except OSError:
-            self.shorten(self.end)
+            self.truncate(self.size)
             raise
-        self.end += len(content)
+        self.size += len(content)
 
-    def shorten(self, end: int) -> None:
-        """Remove all after the first `end` bytes."""
-        self.end = end
+    def truncate(self, end: int) -> None:
+        """Remove everything after the first `end` bytes."""
+        self.size = end
         with suppress(OSError):
             self._file.truncate(self._file.seek(end))
 
     @property
     def in_place(self) -> bool:
-        """Whether the file still has its name, ``.partial``."""
+        """Return whether the open file still has its name, ``.partial``."""
         return _is(self.partial, os.fstat(self._file.fileno()))
 
     @property
     def closed(self) -> bool:
-        """Whether it is complete, or given up."""
+        """Return whether the file was completed or closed."""
         return self._file.closed
 
     def complete(self) -> None:
-        """Let the file take its place.
+        """Replace the file at the path.
 
         Raises:
-            OSError: it cannot.
-            FacescanError: meanwhile there is a file of another kind.
+            OSError: it cannot be replaced.
+            FacescanError: it has become a file of another kind.
         """
         os.fsync(self._file.fileno())
         check_replaceable(self._target, self._kind, self._option)
@@ -134,18 +135,19 @@ class AtomicFile:
         os.replace(self.partial, self._target)
 
     def close(self) -> None:
-        """Leave the file as ``.partial``, unless it is empty."""
+        """Close the file and leave it as ``.partial``; remove it if it is empty."""
         with suppress(OSError):
             if self.in_place and not os.fstat(self._file.fileno()).st_size:
                 os.unlink(self.partial)
         with suppress(OSError):
             self._file.close()
 
-    def rescue(self) -> str | None:
-        """Write everything once more, if the file has no name any more.
+    def recreate_if_deleted(self) -> str | None:
+        """Write the content to a new file if the open file was deleted.
 
         Returns:
-            the file's name; empty if there is no place for it, None if it has another name, which we do not know.
+            Name of the new file; empty if none could be written. None if the file was not deleted but moved; its new
+            name is not known.
         """
         if os.fstat(self._file.fileno()).st_nlink:
             return None
@@ -157,11 +159,12 @@ class AtomicFile:
         return ""
 
     def _open(self) -> io.FileIO:
+        """Open or create the ``.partial``."""
         try:
             file = io.FileIO(self.partial, "r+", opener=_no_link)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR) and os.path.lexists(self.partial):
-                raise FacescanError(f"{self._option} {self._name}: {self.partial} is no file; remove it") from error
+                raise FacescanError(f"{self._option} {self._name}: {self.partial} is not a file; remove it") from error
             raise FacescanError(f"{self._option} {self._name}: {error.strerror}") from error
         try:
             self._claim(file)
@@ -171,22 +174,23 @@ class AtomicFile:
         return file
 
     def _claim(self, file: io.FileIO) -> None:
-        """Make sure that the file is nobody else's.
+        """Lock the file, and make sure that nobody else uses it.
 
-        What somebody left under this name in a folder that others may write to, could be the way to a file of ours.
+        In a folder that others may write to, a file that somebody left under this name may be a link to a file of the
+        user.
         """
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise FacescanError(
-                f"{self._option} {self._name}: {self.partial} is no file, or one of several names; remove it"
+                f"{self._option} {self._name}: {self.partial} is not a file, or has several hard links; remove it"
             )
-        if not _lock(file) or not _is(self.partial, status):  # the other one may have finished this very moment
+        if not _lock(file) or not _is(self.partial, status):  # the other scan may have just finished
             raise FacescanError(
                 f"{self._option} {self._name}: another scan is writing it; wait for it, or name another file"
             )
-        if self._kind is not None and not holds(file, self._kind, unfinished=True):
+        if self._kind is not None and not is_of_kind(file, self._kind, unfinished=True):
             raise FacescanError(
-                f"{self._option} {self._name}: {self.partial} is in the way, and is not {self._kind.name} of facescan: "
+                f"{self._option} {self._name}: {self.partial} exists and is not {self._kind.name} of facescan; "
                 "move it, or use --force to replace it"
             )
         if os.path.exists(self._target):
@@ -194,12 +198,12 @@ class AtomicFile:
 
 
 def open_destination(path: str, kind: Kind | None, option: str) -> Stream | AtomicFile:
-    """Open what an output is written to. What is open already, or no regular file, is written to as it is.
+    """Open the destination of an output. Streams, and whatever is not a regular file, are written to directly.
 
     Args:
         path: of the output, or `STDOUT`.
-        kind: of files that it may replace; None for any.
-        option: that names the output, for messages.
+        kind: of the files that it may replace; None for any.
+        option: the option that names the output, for messages.
 
     Raises:
         FacescanError: it cannot be opened, or may not be replaced.
@@ -210,7 +214,9 @@ def open_destination(path: str, kind: Kind | None, option: str) -> Stream | Atom
 
 
 def descriptor_of(path: str) -> int | None:
-    """The descriptor that ``/dev/stdout``, ``/dev/fd/3`` or a link to such a name stands for; None for other paths."""
+    """Return the descriptor that ``/dev/stdout``, ``/dev/fd/3`` or a link to such a name stands for; None for
+    other paths.
+    """
     if sys.platform == "win32":
         return None
     folders = {os.path.realpath(folder) for folder in ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")}
@@ -226,16 +232,16 @@ def descriptor_of(path: str) -> int | None:
 
 
 def replace_file(path: str, content: bytes, kind: Kind | None, option: str) -> None:
-    """Write a small file, which appears under its name when it is complete. Streams are written to as they are.
+    """Write a small file, which appears under its name when it is complete. Streams are written to directly.
 
     Args:
         path: of the file.
         content: all of it.
-        kind: of files that it may replace; None for any.
-        option: that names the file, for messages.
+        kind: of the files that it may replace; None for any.
+        option: the option that names the file, for messages.
 
     Raises:
-        FacescanError: it cannot be written, or may not be replaced. What was there before is as it was.
+        FacescanError: it cannot be written, or may not be replaced. The earlier file is unchanged then.
     """
     if descriptor_of(path) is not None or (os.path.exists(path) and not os.path.isfile(path)):
         stream = Stream(path, option)
@@ -262,7 +268,9 @@ def replace_file(path: str, content: bytes, kind: Kind | None, option: str) -> N
 
 
 def _is_open_for_writing(number: int) -> bool:
-    """Whether a descriptor was handed to this process to write to. Those of our own files are not inheritable."""
+    """Return whether this process inherited a descriptor for writing. Descriptors of facescan's own files are not
+    inheritable.
+    """
     import fcntl
 
     try:
@@ -273,12 +281,12 @@ def _is_open_for_writing(number: int) -> bool:
 
 
 def _no_link(path: str, flags: int) -> int:
-    """Open or make a file, but not where a link leads, and without waiting for anybody."""
+    """Open or create a file without following a link, and without blocking."""
     return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _is(path: str, status: os.stat_result) -> bool:
-    """Whether that file is still what is called so."""
+    """Return whether a path still leads to the file with this status."""
     try:
         return os.path.samestat(os.lstat(path), status)
     except OSError:
@@ -286,7 +294,9 @@ def _is(path: str, status: os.stat_result) -> bool:
 
 
 def _lock(file: io.FileIO) -> bool:
-    """Whether nobody else has it; Windows lets nobody remove or replace a file that is open."""
+    """Lock a file; return whether no other process has the lock. Windows needs none: there, open files cannot be
+    replaced.
+    """
     if sys.platform != "win32":
         import fcntl
 
@@ -294,6 +304,6 @@ def _lock(file: io.FileIO) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError:  # a file system that knows no locks
+        except OSError:  # the file system has no locks
             pass
     return True

@@ -1,6 +1,6 @@
-"""Recognises files that facescan wrote itself, because it replaces no others: no pictures, no databases, no notes.
+"""Recognises files that facescan wrote, because it replaces no others: no pictures, no databases, no notes.
 
-A file is told by its content, never by its name. An empty file may always be replaced.
+The content decides, never the name. An empty file may always be replaced.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from scanner.errors import FacescanError
 from scanner.output.formats.rows import COLUMNS
 from scanner.result import Verdict
 
-# Bytes from a file's beginning that are looked at: more than any row's path and the settings of a scan take.
+# Bytes that are read from a file's beginning: more than any row's path and the settings of a scan take.
 HEAD = 2**16
-# Bytes of a Parquet file's table of contents that are looked at. Of ten million rows it takes less than one megabyte.
+# Bytes that are read of a Parquet file's footer. For ten million rows it takes less than one megabyte.
 _MAX_FOOTER = 2**26
-# CSV files of fewer columns may be anybody's: "path" is a name that many tables begin with.
+# Columns of a CSV file, at least: many other tables begin with "path", too.
 _FEWEST_COLUMNS = 2
 
 _META = re.compile(rb'\s*\{\s*"meta"\s*:\s*\{.*?"tool"\s*:\s*"facescan ', re.DOTALL)
@@ -41,26 +41,26 @@ _PAGE = re.compile(rb"<!doctype html>.{0,4096}?<title>facescan report</title>", 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of file that facescan writes.
+    """Describes one kind of file that facescan writes.
 
     Attributes:
-        name: what a message calls it.
-        is_ours: whether a file is one. It gets the file, the first `HEAD` bytes of it, and whether the beginning of an
-            unfinished one will do.
+        name: for messages.
+        matches: returns whether a file is of this kind. Its arguments are the file, its first `HEAD` bytes, and whether
+            the beginning of an unfinished file is enough.
     """
 
     name: str
-    is_ours: Callable[[BinaryIO, bytes, bool], bool]
+    matches: Callable[[BinaryIO, bytes, bool], bool]
 
 
 def check_replaceable(path: str, kind: Kind | None, option: str, otherwise: str = "use --force to replace it") -> None:
     """Make sure that a file may be replaced by an output.
 
     Args:
-        path: of the output. There need not be a file yet; what is no regular file is written to, and never replaced.
-        kind: of the output; None replaces anything (`--force`).
-        option: that names the output, for the message.
-        otherwise: what to do instead of naming another file.
+        path: of the output. There need not be a file yet; what is not a regular file is written to, and never replaced.
+        kind: of the output; None may replace anything (`--force`).
+        option: the option that names the output, for messages.
+        otherwise: what to do instead of naming another file, for messages.
 
     Raises:
         FacescanError: there is a file of another kind, or one that cannot be read.
@@ -69,7 +69,7 @@ def check_replaceable(path: str, kind: Kind | None, option: str, otherwise: str 
         return
     try:
         with open(path, "rb") as file:
-            if holds(file, kind):
+            if is_of_kind(file, kind):
                 return
     except OSError as error:
         raise FacescanError(
@@ -77,22 +77,22 @@ def check_replaceable(path: str, kind: Kind | None, option: str, otherwise: str 
             f"name another file, or {otherwise}"
         ) from error
     raise FacescanError(
-        f"{option} {path}: there is a file that is not {kind.name} of facescan, and stays as it is: name another file, "
+        f"{option} {path}: this file exists, is not {kind.name} of facescan, and was not changed; name another file, "
         f"or {otherwise}"
     )
 
 
-def holds(file: BinaryIO, kind: Kind, unfinished: bool = False) -> bool:
-    """Whether a file is empty or holds what outputs of this kind hold, or, if `unfinished`, at least begins so."""
+def is_of_kind(file: BinaryIO, kind: Kind, unfinished: bool = False) -> bool:
+    """Return whether a file is empty or of this kind; or, if `unfinished`, at least begins like one."""
     file.seek(0)
     head = file.read(HEAD)
     if unfinished:
-        head = head.rstrip(b"\0")  # what a power cut leaves of a file that was being written
-    return not head or kind.is_ours(file, head, unfinished)
+        head = head.rstrip(b"\0")  # which a power cut may leave in a file that was being written
+    return not head or kind.matches(file, head, unfinished)
 
 
 def _is_rows(file: BinaryIO, head: bytes, unfinished: bool) -> bool:
-    """Rows in any of the formats: whoever names another format for the same file wants the new one in it."""
+    """Return whether a file has rows in any format: an output may replace one of another format."""
     return (
         _is_csv(head)
         or _JSON_ROW.match(head) is not None
@@ -104,7 +104,9 @@ def _is_rows(file: BinaryIO, head: bytes, unfinished: bool) -> bool:
 
 
 def _is_csv(head: bytes) -> bool:
-    """Whether the first line names our columns, or the first of them; a further column is somebody's notes."""
+    """Return whether the first line names facescan's columns, or the first of them; an added column is somebody's
+    notes.
+    """
     line = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0]
     try:
         cells = next(csv.reader([line.decode().rstrip("\r")]), [])
@@ -114,7 +116,9 @@ def _is_csv(head: bytes) -> bool:
 
 
 def _is_parquet(file: BinaryIO, head: bytes, unfinished: bool) -> bool:
-    """Whether the key-value metadata are ours. They stand at the end, where an unfinished file has nothing yet."""
+    """Return whether the key-value metadata are facescan's. They are at the end, which an unfinished file does
+    not have.
+    """
     if not head.startswith(b"PAR1"):
         return False
     size = file.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""The bar on standard error: findings so far, and a total that is counted beside the scan."""
+"""Shows a progress bar on standard error: findings so far, and a total that is counted beside the scan."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class Progress:
     """Shows how far a scan is.
 
     Args:
-        counted: the candidates once more, counted in a thread while the scan runs; None if they cannot be.
-        shown: False is silent; so are a standard error that is no terminal, and CI.
+        counted: the candidates once more, to be counted in a thread while the scan runs; None if they cannot be
+            counted.
+        shown: False shows nothing; neither does a standard error that is not a terminal, nor CI.
     """
 
     def __init__(self, counted: Iterable[Candidate | None] | None, shown: bool) -> None:
@@ -44,20 +45,20 @@ class Progress:
                 self._bar.close()
 
     def update(self, findings: int) -> None:
-        """One more file is done."""
+        """Count one more file."""
         if self._bar is not None:
             with suppress(OSError):  # the terminal may be gone; SIGHUP says so
                 self._bar.set_postfix_str(f"{findings} findings", refresh=False)
                 self._bar.update()
 
     def say(self, line: str) -> None:
-        """A line on standard error, above the bar."""
+        """Print a line on standard error, above the bar."""
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
             print(line, file=sys.stderr)
 
     def _count(self, candidates: Iterable[Candidate | None]) -> None:
-        with suppress(FacescanError):  # there is no total then; the scan says what there is to say
+        with suppress(FacescanError):  # there is no total then; the scan itself reports the error
             self._bar.total = sum(1 for candidate in candidates if candidate)
             self._bar.refresh()

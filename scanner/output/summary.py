@@ -1,4 +1,4 @@
-"""One Report owns the counts, the summary for people and machines, and the exit code."""
+"""Counts rows, and turns the counts into the summary, for people and for machines, and the exit code."""
 
 from __future__ import annotations
 
@@ -11,49 +11,56 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.findings import is_finding
 from scanner.printable import on_one_line
+from scanner.reasons import Reason
 from scanner.result import Result, Verdict, is_marked
 from scanner.sources.passed_over import PassedOver
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# In the order of a picture's way. `wait` is ours, for the processes that do most of the others.
+# Stages in the order of the work on a picture. `wait` is the time that the main process waits for the workers.
 STAGES = ("walk", "read", "cache", "decode", "provenance", "faces", "ela", "crop", "model", "explain", "write", "wait")
-# Reason of errors -> what makes them judgeable.
+# Reasons that one command resolves -> advice in the summary.
 _REMEDIES = {
-    "unsupported_format:heic": "HEIC pictures need pillow-heif: pip install pillow-heif",
-    "git_lfs_pointer": "Git LFS pointers stand for pictures that are not here: git lfs pull",
+    f"{Reason.UNSUPPORTED_FORMAT}:heic": "HEIC pictures need pillow-heif: pip install pillow-heif",
+    Reason.GIT_LFS_POINTER: "Git LFS pointers stand for pictures that are not here: git lfs pull",
 }
 _STYLES = {"fake": "red", "real": "green", "uncertain": "yellow", "no_face": "dim", "error": "magenta"}
 
 
-def shares(stages: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Stages that took time (in seconds), and their part of the work; waiting is none."""
+def stage_shares(stages: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the stages that took time, and their share of the work, 0..1; waiting is no work.
+
+    Args:
+        stages: seconds by stage.
+    """
     work = {stage: seconds for stage, seconds in stages.items() if stage != "wait"}
     total = sum(work.values()) or 1.0
     return [(stage, seconds / total) for stage, seconds in work.items() if seconds / total >= 0.005]
 
 
 @dataclass(slots=True)
-class Report:
-    """What became of a scan.
+class Summary:
+    """Counts the rows of a scan.
 
     Attributes:
         meta: tool, model, device, thresholds and settings, as JSON output has them.
-        fail_on: what is a finding; one of `FAIL_ON`.
-        exit_zero: findings and unreadable files do not show in the exit code.
+        fail_on: which rows are findings; one of `scanner.findings.FAIL_ON`.
+        exit_zero: whether the exit code is 0 whatever was found.
         finding_code: exit code if there are findings.
-        error_code: exit code if files could not be judged, also if there are findings; None for 2 if there are none.
-        verdicts, reasons, faces: counted over all rows; reasons are those of errors.
-        findings: those that are not in the baseline.
-        marked: rows of pictures that say that they were generated.
-        cached: rows that came from the cache.
-        animations: files of more than one frame or page.
-        frames, frames_judged: of those.
-        baseline: verdicts of findings that are in the baseline, and therefore count for nothing.
-        stages: seconds.
-        passed: what was met and not taken.
-        allow_empty: a scan of no file at all is no failure.
+        error_code: exit code if files could not be judged, also if there are findings; None for 2, but only if there
+            are no findings.
+        verdicts, faces: counted over all rows.
+        reasons: of errors, counted over all rows.
+        findings: number of findings that are not in the baseline.
+        marked: number of pictures that are marked as generated.
+        cached: number of rows that came from the cache.
+        animations: number of files of more than one frame or page.
+        frames, frames_judged: numbers of frames of these files.
+        baseline: findings that are in the baseline, and so do not count, by verdict.
+        stages: seconds by stage.
+        passed_over: counts of skipped files.
+        allow_empty: whether a scan of no file at all is a success.
     """
 
     meta: Mapping[str, Any]
@@ -73,7 +80,7 @@ class Report:
     frames_judged: int = 0
     baseline: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
-    passed: PassedOver = field(default_factory=PassedOver)
+    passed_over: PassedOver = field(default_factory=PassedOver)
     allow_empty: bool = False
 
     def add(self, result: Result) -> None:
@@ -91,28 +98,31 @@ class Report:
         elif is_finding(self.fail_on, result.verdict, is_marked(result.provenance)):
             self.findings += 1
         if result.verdict is Verdict.ERROR:
-            self.reasons[_kind(result.reason)] += 1
+            self.reasons[_without_figures(result.reason)] += 1
 
     def spent(self, stage: str, seconds: float) -> None:
-        """Count time of a stage; stages overlap, so their sum may exceed the elapsed time."""
+        """Add seconds to a stage; stages overlap, so their sum may exceed the elapsed time."""
         self.stages[stage] += seconds
 
     @property
     def bound_by(self) -> str:
-        """The stage that would have to be faster for the scan to be faster; empty if nothing was done."""
+        """Return the stage that limits the speed of the scan; empty if nothing was done."""
         if not self.files:
             return ""
-        ours = {"walk", "cache", "write"} | ({"model"} if self.meta["device"]["used"] != "cpu" else set())
-        theirs = set(STAGES) - ours - {"wait"}
-        waited = self.stages["wait"] > sum(self.stages[stage] for stage in ours)
-        return max(theirs if waited else ours, key=self.stages.__getitem__)
+        main_process = {"walk", "cache", "write"} | ({"model"} if self.meta["device"]["used"] != "cpu" else set())
+        workers = set(STAGES) - main_process - {"wait"}
+        waited = self.stages["wait"] > sum(self.stages[stage] for stage in main_process)
+        return max(workers if waited else main_process, key=self.stages.__getitem__)
 
     @property
     def files(self) -> int:
+        """Return the number of rows."""
         return self.verdicts.total()
 
     def exit_code(self) -> int:
-        """0 nothing found, 1 findings, 2 files that could not be judged or no file at all; or as the options say."""
+        """Return 0 without findings, 1 with findings, 2 for files that could not be judged or no file; or as the
+        options say.
+        """
         if self.exit_zero:
             return 0
         errors = self.verdicts[Verdict.ERROR] > self.baseline[Verdict.ERROR]
@@ -124,20 +134,20 @@ class Report:
 
     @property
     def _is_empty(self) -> bool:
-        """Whether nothing was scanned, and nobody said that this may be. A shard may have none of the files."""
-        return not (self.files or self.passed.candidates or self.allow_empty)
+        """Return whether nothing was scanned without permission to do so. One shard may have none of the files."""
+        return not (self.files or self.passed_over.candidates or self.allow_empty)
 
     def warnings(self) -> list[str]:
-        """What users have to know even if they want no summary: that there was nothing to scan."""
-        lines = self.passed.warnings()
+        """Return lines that users must see even if they want no summary: that there was nothing to scan."""
+        lines = self.passed_over.warnings()
         if self._is_empty:
-            passed = self.passed.text()
-            why = f" (passed over {passed})" if passed else ""
-            lines.append(f"nothing was scanned{why}: name other paths, or use --allow-empty if that is right")
+            passed = self.passed_over.text()
+            why = f" (skipped {passed})" if passed else ""
+            lines.append(f"nothing was scanned{why}: name other paths, or use --allow-empty if that is intended")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary for machines; every verdict is there, also where its count is 0."""
+        """Return the summary for machines; it has all verdicts, including those with a count of 0."""
         elapsed = time.perf_counter() - self.started
         return {
             "files": self.files,
@@ -148,7 +158,7 @@ class Report:
             "marked": self.marked,
             "baseline": self.baseline.total(),
             "cached": self.cached,
-            "passed_over": self.passed.as_dict(),
+            "passed_over": self.passed_over.as_dict(),
             "remedies": self._remedies(),
             "animations": self.animations,
             "frames": self.frames,
@@ -161,19 +171,19 @@ class Report:
         }
 
     def as_markdown(self) -> str:
-        """The summary as a page."""
+        """Return the summary as a Markdown page."""
         figures = "\n".join(f"| {label} | {text} |" for label, text in self._lines())
         return f"# facescan\n\n| | |\n|---|---|\n{figures}\n"
 
     def render(self, console: Console) -> None:
-        """The summary for a terminal."""
+        """Print the summary on a terminal."""
         from rich.text import Text
 
         for label, text in self._lines():
             console.print(Text(f"{label:<10} ", _STYLES.get(label, "bold")) + Text(text), soft_wrap=True)
 
     def _lines(self) -> list[tuple[str, str]]:
-        """Label and text of everything there is to say."""
+        """Return label and text of each line of the summary."""
         summary, meta = self.as_dict(), self.meta
         lines = [(verdict.value, f"{self.verdicts[verdict]:,}") for verdict in Verdict]
         if self.reasons:
@@ -183,14 +193,14 @@ class Report:
         cached = f", {self.cached:,} from the cache" if self.cached else ""
         lines += [("remedy", remedy) for remedy in self._remedies()]
         if self.marked:
-            lines.append(("marked", f"{self.marked:,} say in their own metadata that they were generated"))
+            lines.append(("marked", f"{self.marked:,} pictures whose metadata say that they were generated"))
         if self.animations:
             judged = f"{self.frames_judged:,} of {self.frames:,} frames judged"
             lines.append(("animations", f"{self.animations:,} animations or documents, {judged}"))
         if self.baseline:
-            lines.append(("baseline", f"{self.baseline.total():,} findings are known, {self.findings:,} are new"))
-        passed = [("passed over", self.passed.text())] if self.passed.counts else []
-        spent = ", ".join(f"{stage} {share:.0%}" for stage, share in shares(self.stages))
+            lines.append(("baseline", f"{self.baseline.total():,} known findings, {self.findings:,} new"))
+        passed = [("skipped", self.passed_over.text())] if self.passed_over.counts else []
+        spent = ", ".join(f"{stage} {share:.0%}" for stage, share in stage_shares(self.stages))
         model, device, thresholds = meta["model"], meta["device"], meta["thresholds"]
         return [
             *lines,
@@ -212,7 +222,9 @@ class Report:
         return [remedy for reason, remedy in _REMEDIES.items() if self.reasons[reason]]
 
 
-def _kind(reason: str) -> str:
-    """The reason without its figures: `too_many_pixels:900000000` is one kind with all others of its sort."""
+def _without_figures(reason: str) -> str:
+    """Return a reason without its figures, to count `too_many_pixels:900000000` together with all others of its
+    kind.
+    """
     word, _, detail = reason.partition(":")
     return word if re.fullmatch(r"(over_)?\d+", detail) else reason

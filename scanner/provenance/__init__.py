@@ -1,7 +1,9 @@
-"""What a file itself says of where it comes from: marks of generators, editors and cameras; how it was saved.
+"""Reads what a file says about where it comes from: marks of generators, editors and cameras, and how it was saved.
 
-All of it is evidence beside p_fake and never in it. It is easily forged, and lost whenever a picture is saved anew:
-that there is none says nothing.
+This is evidence beside p_fake and never part of it. Marks are easily forged, and lost whenever a picture is saved
+again: a picture without marks proves nothing.
+
+Imports `imaging` and the vocabulary.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from scanner.provenance.metadata import Block, blocks
 from scanner.provenance.xmp import properties
 from scanner.result import GENERATED
 
-# Marks of a file; characters of a mark's value; of a text that is a name; and of all texts together that are looked at.
-_MOST, _LONGEST, _LONGEST_NAME, _BUDGET = 16, 200, 500, 2**19
+# Limits: marks of a file; characters of a mark's value, of a program's name, and of all texts of a file together.
+_MAX_MARKS, _MAX_VALUE, _MAX_NAME, _MAX_TEXT = 16, 200, 500, 2**19
 _NAMES = PROGRAMS | CREDITS
-# Marks that are told whatever they say, and what they mean if it is nothing we know.
-_TOLD = dict.fromkeys(
+# Kinds of marks that are always listed -> what they mean if the table of generators does not know the text.
+_ALWAYS_LISTED = dict.fromkeys(
     "exif_software xmp_creator_tool iptc_program png_software aigc_label c2pa c2pa_remote".split(), "unknown"
 ) | {"exif_camera": "camera"}
 
@@ -55,7 +57,14 @@ _SUFFIXES = frozenset(suffix for suffixes in _FORMATS.values() for suffix in suf
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Something that a file says: the kind of mark it would be, where it stands, and the keyword of a PNG's text."""
+    """Holds one text of a file's metadata.
+
+    Attributes:
+        kind: of the mark that it would make.
+        where: it stands, for people.
+        text: its content.
+        key: the keyword of a PNG's text; else empty.
+    """
 
     kind: str
     where: str
@@ -64,33 +73,33 @@ class _Text:
 
 
 def provenance(data: bytes, format: str, colour_profile: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-    """All of it, in the shape of a row's `provenance`, but for what the name and the pixels tell. Never raises.
+    """Return a row's `provenance`, except what depends on the name and the pixels. Never raises.
 
     Args:
         data: the file.
-        format: of its content; empty if it is no picture, of which there is nothing to say.
-        colour_profile: what decoding made of it.
+        format: of its content; empty if it is not a picture, which gives None.
+        colour_profile: what decoding found out about it.
     """
     if not format:
         return None
     manifest: dict[str, Any] | None = None
     marks: dict[str, dict[str, Any]] = {}
-    left = _BUDGET
+    left = _MAX_TEXT
     for block in blocks(data, format):
         if block.kind == "c2pa":
             manifest = manifest or read_manifest(data, format, block.content)
             continue
-        for said in _texts(block):
-            left -= len(said.text)
+        for statement in _texts(block):
+            left -= len(statement.text)
             if left > 0:
-                _add(marks, said)
-    for said in _of_manifest(manifest) if manifest else ():
-        _add(marks, said)
-    saved = quality(data) if format == "jpeg" else None
+                _add(marks, statement)
+    for statement in _of_manifest(manifest) if manifest else ():
+        _add(marks, statement)
+    compression = quality(data) if format == "jpeg" else None
     return {
-        "marks": sorted(marks.values(), key=lambda mark: mark["means"] != GENERATED)[:_MOST],
-        "jpeg_quality": saved[0] if saved else None,
-        "jpeg_tables": ("standard" if saved[1] else "other") if saved else None,
+        "marks": sorted(marks.values(), key=lambda mark: mark["means"] != GENERATED)[:_MAX_MARKS],
+        "jpeg_quality": compression[0] if compression else None,
+        "jpeg_tables": ("standard" if compression[1] else "other") if compression else None,
         "double_compression": None,
         "suffix": None,
         "c2pa": manifest,
@@ -99,34 +108,35 @@ def provenance(data: bytes, format: str, colour_profile: Mapping[str, str] | Non
 
 
 def lying_suffix(path: str, format: str) -> str | None:
-    """The suffix of a name, in lower case, if it is that of another format than the content's."""
+    """Return the suffix of a name, in lower case, if it belongs to another format than the content's; else None."""
     suffix = os.path.splitext(path)[1].lower().removeprefix(".")
     return suffix if suffix in _SUFFIXES and suffix not in _FORMATS.get(format, ()) else None
 
 
-def _add(marks: dict[str, dict[str, Any]], said: _Text) -> None:
-    """Make a mark of a text if it is one. What is said in several places is told once."""
-    text = said.text[:_LONGEST_NAME].replace("_", " ") if said.kind in _NAMES else said.text
-    value = " ".join(said.text[: 4 * _LONGEST].split())[:_LONGEST]
-    if said.kind == "digital_source_type":
+def _add(marks: dict[str, dict[str, Any]], statement: _Text) -> None:
+    """Add the mark that a text makes, if any; of equal values, only the first is listed."""
+    text = statement.text[:_MAX_NAME].replace("_", " ") if statement.kind in _NAMES else statement.text
+    value = " ".join(statement.text[: 4 * _MAX_VALUE].split())[:_MAX_VALUE]
+    if statement.kind == "digital_source_type":
         term = source_type(text)
         origin = Origin(means=term[1]) if term else None
         value = term[0] if term else value
     else:
-        origin = origin_of(said.kind, text, said.key)
-    if origin is None and said.kind in _TOLD:
-        origin = Origin(means=_TOLD[said.kind])
-    if origin and value and len(marks) < 4 * _MOST:
-        mark = {"kind": said.kind, "where": said.where, "value": value}
+        origin = origin_of(statement.kind, text, statement.key)
+    if origin is None and statement.kind in _ALWAYS_LISTED:
+        origin = Origin(means=_ALWAYS_LISTED[statement.kind])
+    if origin and value and len(marks) < 4 * _MAX_MARKS:
+        mark = {"kind": statement.kind, "where": statement.where, "value": value}
         marks.setdefault(value, mark | {"generator": origin.generator, "means": origin.means})
 
 
 def _texts(block: Block) -> Iterator[_Text]:
+    """Yield the texts of a block that may make a mark."""
     if block.kind == "exif":
         yield from _of_exif(block.content)
     elif block.kind == "xmp":
         for kind, name, value in properties(block.content):
-            if kind != "c2pa_remote" or value.startswith("http"):  # else it is a place in this file
+            if kind != "c2pa_remote" or value.startswith("http"):  # else it refers to a place in this file
                 yield _Text(kind, f"XMP {name}", value)
     elif block.kind == "iptc":
         yield from _of_iptc(block.content)
@@ -147,7 +157,7 @@ def _of_exif(content: bytes) -> Iterator[_Text]:
             yield _Text("exif_software", f"EXIF {name}", text_of(values[tag]))
     if _DESCRIPTION in values:
         yield _Text("exif_description", "EXIF ImageDescription", text_of(values[_DESCRIPTION]))
-    if _XP_COMMENT in values:  # Windows' own, UTF-16
+    if _XP_COMMENT in values:  # Windows' own tag, in UTF-16
         yield _Text("exif_description", "EXIF XPComment", values[_XP_COMMENT].decode("utf-16-le", "replace"))
     if _USER_COMMENT in values:
         yield _Text("exif_comment", "EXIF UserComment", comment_of(values[_USER_COMMENT]))
@@ -159,13 +169,14 @@ def _of_iptc(content: bytes) -> Iterator[_Text]:
         if at + 5 > len(content) or content[at] != 0x1C:
             return
         record, number = content[at + 1], content[at + 2]
-        size = int.from_bytes(content[at + 3 : at + 5], "big")  # with its first bit set, it would be that of the size
+        size = int.from_bytes(content[at + 3 : at + 5], "big")  # if its first bit is set, it is the length of the size
         if record == 2 and number in _DATASETS:
             yield _Text(*_DATASETS[number], content[at + 5 : at + 5 + size].decode("utf-8", "replace"))
         at += 5 + size
 
 
 def _of_manifest(manifest: Mapping[str, Any]) -> Iterator[_Text]:
+    """Yield the texts of a C2PA manifest that may make a mark."""
     where = f"C2PA manifest, {manifest['state']}"
     yield _Text("c2pa", where, manifest["claim_generator"] or "present")
     for agent in manifest["software_agents"]:

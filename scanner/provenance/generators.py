@@ -1,7 +1,7 @@
-"""What programs write into the files that they make: one table, and where each line of it comes from.
+"""Lists what programs write into the files that they make, in one table, with the source of each line.
 
-A line says of which program a text is the mark, and what that means: `generated` (by a model, wholly or in part),
-`edited`, `camera` or `unknown`. Anybody can write such a text, and anybody can remove it.
+A line says which program writes a text, and what that means: `generated` (by a model, wholly or in part), `edited`,
+`camera` or `unknown`. Anybody can write such a text, and anybody can remove it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Texts in which programs keep how they made a picture.
+# Kinds of texts in which programs store the settings with which they made a picture.
 SETTINGS = frozenset(
     "png_text exif_comment exif_description exif_camera jpeg_comment xmp_comment xmp_description".split()
 )
-# Texts that name the program.
+# Kinds of texts that name the program.
 PROGRAMS = frozenset(
     "exif_software xmp_creator_tool xmp_software_agent iptc_program png_software c2pa c2pa_software_agent".split()
 )
@@ -22,10 +22,10 @@ CREDITS = frozenset({"xmp_credit", "iptc_credit"})
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who made a picture, if a text says it.
+    """Holds what a text says about who made a picture.
 
     Attributes:
-        generator: the program's name; None if the text does not tell.
+        generator: the program's name; None if the text does not name it.
         means: `generated`, `edited`, `camera` or `unknown`.
     """
 
@@ -35,29 +35,40 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
+    """Holds one line of the table: texts of these kinds that match the pattern have this origin."""
+
     kinds: frozenset[str]
     pattern: re.Pattern[str]
     origin: Origin
-    keys: frozenset[str] = frozenset()  # of a PNG's text; empty for any
+    keys: frozenset[str] = frozenset()  # keywords of a PNG's text; empty for any
 
 
 def _made_by(generator: str | None, kinds: frozenset[str], pattern: str, *keys: str) -> _Line:
+    """Make a line for a generator.
+
+    Args:
+        generator: its name; None if the text does not name it.
+        kinds: of texts.
+        pattern: regular expression that the text must contain.
+        keys: keywords of a PNG's text; none for any.
+    """
     return _Line(kinds, re.compile(pattern), Origin(generator, "generated"), frozenset(keys))
 
 
 def _edited_by(generator: str, pattern: str) -> _Line:
+    """Make a line for an editor."""
     return _Line(PROGRAMS, re.compile(pattern, re.IGNORECASE), Origin(generator, "edited"))
 
 
 _PNG = frozenset({"png_text"})
 _LABEL = frozenset({"aigc_label"})
 
-# The first line that fits is believed. Patterns for long texts begin with letters to look for, and repeat little.
+# The first line that matches counts. Patterns for long texts begin with literal letters and repeat little, for speed.
 _TABLE = (
     # InvokeAI, invokeai/app/services/image_files; before version 3: sd-metadata, and Dream with the command line.
     _made_by("InvokeAI", _PNG, r"\{", "invokeai_metadata", "invokeai_graph", "invokeai_workflow", "sd-metadata"),
     _made_by("InvokeAI", _PNG, r"^\".+\" -\w", "Dream"),
-    # Fooocus, modules/meta_parser.py: in JPEG and WebP as EXIF Software, see below.
+    # Fooocus, modules/meta_parser.py. In JPEG and WebP it is the EXIF Software, which a line below matches.
     _made_by("Fooocus", _PNG, r"^\w+$", "fooocus_scheme"),
     _made_by("Fooocus", SETTINGS, r"Version: Fooocus"),
     _made_by("Fooocus", SETTINGS, r"\"base_model_hash\""),
@@ -70,7 +81,7 @@ _TABLE = (
     _made_by("ComfyUI", SETTINGS, r"\"class_type\"\s*:"),
     _made_by("ComfyUI", _PNG, r"\"(?:nodes|last_node_id)\"\s*:", "workflow"),
     _made_by("ComfyUI", frozenset({"exif_camera"}), r"(?:[Pp]rompt|[Ww]orkflow):\s?\{"),
-    # NovelAI: Title, Source and Comment of its PNGs; Software, see below.
+    # NovelAI: Title, Source and Comment of its PNGs. A line below matches Software.
     _made_by("NovelAI", _PNG, r"^NovelAI ", "Title", "Source"),
     _made_by("NovelAI", _PNG, r"\"uc\"\s*:", "Comment"),
     # Draw Things: exif:UserComment in XMP.
@@ -85,7 +96,7 @@ _TABLE = (
     _made_by(None, _LABEL, r"\"Label\"\s*:\s*\"?[123]\b"),
     # Google's generators, as IPTC photo metadata credit line.
     _made_by("Google AI", CREDITS, r"(?i)\b(?:made|edited|created) with google ai\b"),
-    # Names of generators where a program's name belongs.
+    # Names of generators in fields for a program's name.
     *(
         _made_by(name, PROGRAMS, rf"(?i)\b(?:{pattern})\b")
         for name, pattern in (
@@ -109,7 +120,7 @@ _TABLE = (
             ("Meta AI", "imagined with ai|meta ai"),
         )
     ),
-    # Programs with which people, and some with which models, change pictures. Only listed.
+    # Editors, some of which also use models. Their marks are listed, but are no findings.
     *(
         _edited_by(name, rf"\b(?:{pattern})\b")
         for name, pattern in (
@@ -136,7 +147,7 @@ _TABLE = (
     ),
 )
 
-# IPTC NewsCodes, cv.iptc.org/newscodes/digitalsourcetype, also of C2PA's actions. Others are `unknown`.
+# IPTC NewsCodes, cv.iptc.org/newscodes/digitalsourcetype, also used by C2PA's actions. Others are `unknown`.
 _SOURCE_TYPES = {
     "trainedAlgorithmicMedia": "generated",
     "compositeWithTrainedAlgorithmicMedia": "generated",
@@ -156,11 +167,11 @@ _SOURCE_TYPES = {
 
 
 def origin_of(kind: str, text: str, key: str = "") -> Origin | None:
-    """What a text says of who made the picture; None if it is none of the table's.
+    """Return what a text says about who made a picture; None if no line of the table matches.
 
     Args:
-        kind: of mark, as in a row's `provenance`.
-        text: not longer than `scanner.provenance.exif.MAX_VALUE` bytes.
+        kind: of the mark, as in a row's `provenance`.
+        text: at most `scanner.provenance.exif.MAX_VALUE` bytes long.
         key: the keyword of a PNG's text.
     """
     for line in _TABLE:
@@ -170,6 +181,8 @@ def origin_of(kind: str, text: str, key: str = "") -> Origin | None:
 
 
 def source_type(text: str) -> tuple[str, str] | None:
-    """The term of a digital source type, written as a term or as the address that ends with it, and what it means."""
+    """Return the term of a digital source type, which may be written as a URL that ends with it, and what the
+    term means.
+    """
     term = text.strip().rstrip("/").rpartition("/")[2]
     return (term, _SOURCE_TYPES.get(term, "unknown")) if term.isalnum() and len(term) <= 60 else None

@@ -1,4 +1,4 @@
-"""Where AVIF and HEIC keep what is no picture: items of the `meta` box (ISO 14496-12, 8.11) and `uuid` boxes."""
+"""Finds metadata in AVIF and HEIC: items of the `meta` box (ISO 14496-12, 8.11) and `uuid` boxes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from itertools import islice
 
 from scanner.imaging.formats.boxes import boxes
 
-# Boxes, items and extents that are looked at.
+# Boxes, items and extents that are read, at most.
 _MAX_BOXES = 1000
 _KINDS = (b"Exif", b"mime")
 
 
 def uuid_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """UUID, start and end of the content of the outermost `uuid` boxes."""
+    """Yield UUID, start and end of the content of the outermost `uuid` boxes."""
     for kind, at, end in islice(boxes(data, 0, len(data)), _MAX_BOXES):
         if kind == b"uuid":
             yield data[at : at + 16], at + 16, end
 
 
 def items(data: bytes) -> Iterator[tuple[bytes, bytes, int, int]]:
-    """Kind (`Exif` or `mime`), MIME type, start and end of the items that are no pictures; of pieces only the first.
+    """Yield kind (`Exif` or `mime`), MIME type, start and end of the metadata items; of an item in pieces, only the
+    first.
 
     Raises:
         struct.error, IndexError: the boxes are cut off.
@@ -38,7 +39,7 @@ def items(data: bytes) -> Iterator[tuple[bytes, bytes, int, int]]:
 
 
 def _infos(data: bytes, at: int, end: int) -> dict[int, tuple[bytes, bytes]]:
-    """Kind and MIME type of the items that we want, by their number."""
+    """Return kind and MIME type of the metadata items, by item number."""
     wanted = {}
     for kind, start, stop in islice(boxes(data, at + (6 if data[at] == 0 else 8), end), _MAX_BOXES):
         if kind == b"infe" and data[start] in (2, 3):  # the versions that HEIF uses
@@ -51,7 +52,14 @@ def _infos(data: bytes, at: int, end: int) -> dict[int, tuple[bytes, bytes]]:
 
 
 def _places(data: bytes, at: int, idat: int, wanted: dict[int, tuple[bytes, bytes]]) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of the first extent of each item that we want."""
+    """Yield number, start and end of the first extent of each wanted item.
+
+    Args:
+        data: the file.
+        at: start of the `iloc` box's content.
+        idat: start of the `idat` box's content.
+        wanted: items by number.
+    """
     version, sizes = data[at], struct.unpack_from(">H", data, at + 4)[0]
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     index_size = index_size if version else 0
@@ -67,7 +75,7 @@ def _places(data: bytes, at: int, idat: int, wanted: dict[int, tuple[bytes, byte
     for _ in range(min(count, _MAX_BOXES)):
         item = number(number_size)
         method = number(2) & 15 if version else 0  # 0: from the start of the file, 1: of idat
-        number(2)  # which file
+        number(2)  # data reference index
         base = number(base_size)
         extents = number(2)
         if extents:

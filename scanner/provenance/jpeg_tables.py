@@ -1,7 +1,7 @@
-"""The quantisation tables of a JPEG -> the quality that it was last saved with, on the scale of the IJG's libjpeg.
+"""Estimates the quality of a JPEG's last compression from its quantisation tables, on the scale of the IJG's libjpeg.
 
 libjpeg, and with it Pillow, OpenCV and most programs, scale the example tables of ITU T.81, annex K, by a quality of 1
-to 100. Cameras and Adobe's programs have tables of their own: for those it is the quality whose table is nearest.
+to 100. Cameras and Adobe's programs have tables of their own; for those it is the quality with the nearest table.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ _CHROMINANCE = """
     17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 47 66 99 99 99 99 99 99
     99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99
 """
-# The order in which tables and coefficients are stored (T.81, figure A.6): by diagonals, every other one backwards.
+# Order in which tables and coefficients are stored (T.81, figure A.6): by diagonals, every other one backwards.
 ZIGZAG = sorted(range(64), key=lambda i: (sum(divmod(i, 8)), i if sum(divmod(i, 8)) % 2 else -i))
 _MAX_SEGMENTS = 2_000
 Table = tuple[int, ...]
 
 
 def _ladder(base: str) -> NDArray[Any]:
-    """The tables for the qualities 1 to 100, (100, 64), as jpeg_quality_scaling and jpeg_add_quant_table make them."""
+    """Return the tables for the qualities 1 to 100, (100, 64), as jpeg_quality_scaling and jpeg_add_quant_table
+    make them.
+    """
     steps = np.array(base.split(), np.int64)[ZIGZAG]
     scales = np.array([5000 // quality if quality < 50 else 200 - 2 * quality for quality in range(1, 101)])
     ladder: NDArray[Any] = ((steps * scales[:, None] + 50) // 100).clip(1, 255)
     return ladder
 
 
-# Of luminance and chrominance: row q - 1 is the table of quality q.
+# Tables of luminance and chrominance: row q - 1 is for quality q.
 LADDER, _CHROMINANCE_LADDER = _ladder(_LUMINANCE), _ladder(_CHROMINANCE)
 _QUALITIES = {tuple(table): quality for quality, table in enumerate(LADDER.tolist(), 1)}
 
 
 def quality(data: bytes) -> tuple[int, bool] | None:
-    """Quality from 1 to 100, and whether the tables are exactly libjpeg's; None if there are no tables.
-
-    Args:
-        data: a JPEG.
+    """Return the quality of a JPEG, 1 to 100, and whether its tables are exactly libjpeg's; None if it has no
+    tables.
     """
     tables = quantisation_tables(data)
     if 0 not in tables:
@@ -59,7 +59,7 @@ def quality(data: bytes) -> tuple[int, bool] | None:
 
 
 def quantisation_tables(data: bytes) -> dict[int, Table]:
-    """The tables before the first scan, 64 steps each in zigzag order, by their numbers (T.81, B.2.4.1)."""
+    """Return the tables before the first scan by their numbers (T.81, B.2.4.1), each with 64 steps in zigzag order."""
     tables: dict[int, Table] = {}
     try:
         for marker, at, end in islice(jpeg_segments(data), _MAX_SEGMENTS):

@@ -1,8 +1,8 @@
-"""A C2PA manifest: is it whole, and who signed it. Needs c2pa-python, of the extra `c2pa`; without, only what it names.
+"""Reads a C2PA manifest: whether it is valid, and who signed it.
 
-Nothing is fetched: neither manifests that lie elsewhere nor whether a certificate was revoked. There is no list of
-trusted signers, so a manifest that is valid says that nobody changed the picture since somebody, whose certificate
-anybody could have made, signed it.
+Needs c2pa-python, of the extra `c2pa`; without it, only reports what the manifest names. Nothing is fetched from the
+network: neither remote manifests nor revocation lists. There is no list of trusted signers, so a valid manifest means
+that nobody changed the picture since somebody signed it, with a certificate that anybody could have made.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from scanner.errors import first_line
 
 _OFFLINE = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
-    # What a CAWG identity assertion names could be looked up, too; and should anything else want to: nobody is allowed.
+    # A CAWG identity assertion could be looked up online, too. No host is allowed, in case anything else tries.
     "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
 }
-# Characters of a value, and values of a list.
-_LONGEST, _MOST = 200, 8
+# Characters of a value, and values of a list, at most.
+_MAX_VALUE, _MAX_VALUES = 200, 8
 _SOURCE_TYPE = re.compile(rb"newscodes/digitalsourcetype/(\w{1,60})")
 
 
 def read_manifest(data: bytes, format: str, box: bytes) -> dict[str, Any]:
-    """The manifest that holds for the picture. Never raises.
+    """Return the manifest that applies to the picture. Never raises.
 
     Args:
         data: the file.
         format: of its content.
-        box: its manifest store (JUMBF), as far as it was read.
+        box: its manifest store (JUMBF), possibly cut.
 
     Returns:
         state: `trusted`, `valid`, `invalid` (the picture or the manifest was changed after it was signed),
-            `unreadable`, or `unchecked`: without c2pa-python.
-        claim_generator: the program that made the manifest; None if it is not known.
+            `unreadable`, or `unchecked` (c2pa-python is not installed).
+        claim_generator: the program that made the manifest; None if unknown.
         software_agents: programs that its actions name.
-        source_types: IPTC's digital source types that its actions name; without c2pa-python, those that stand anywhere
-            in the store, also in manifests of pictures that this one was made from.
+        source_types: IPTC's digital source types that its actions name; without c2pa-python, all in the store,
+            including manifests of pictures that this one was made from.
         issuer, signed_by: organisation and name in the signer's certificate.
-        time: of the signature, if an authority vouches for it.
-        problems: codes of C2PA, "Validation", or what went wrong.
+        time: of the signature, if a timestamp authority vouches for it.
+        problems: validation codes of C2PA, or an error message.
     """
     library = _library(os.getpid())
     if library is None:
@@ -53,13 +53,15 @@ def read_manifest(data: bytes, format: str, box: bytes) -> dict[str, Any]:
     try:
         with c2pa.Reader(f"image/{format}", io.BytesIO(data), context=context) as reader:
             return _described(reader)
-    except Exception as error:  # whatever a stranger's bytes make of it
+    except Exception as error:  # a stranger's bytes may raise anything
         return _manifest("unreadable", problems=[first_line(error)])
 
 
 @cache
 def _library(process: int) -> tuple[Any, Any] | None:
-    """c2pa-python and how it is to work; None if there is none. What it makes is no good in a forked process."""
+    """Return c2pa-python and its offline context; None if it is not installed. Cached by process: it does not
+    survive a fork.
+    """
     try:
         import c2pa
     except (ImportError, OSError):  # OSError: its native part does not load
@@ -106,19 +108,20 @@ def _manifest(
     return {
         "state": state,
         "claim_generator": _short(claim_generator),
-        "software_agents": _few(software_agents),
-        "source_types": _few(str(term).strip().rpartition("/")[2] for term in source_types if term),
+        "software_agents": _distinct(software_agents),
+        "source_types": _distinct(str(term).strip().rpartition("/")[2] for term in source_types if term),
         "issuer": _short(issuer),
         "signed_by": _short(signed_by),
         "time": _short(time),
-        "problems": _few(problems),
+        "problems": _distinct(problems),
     }
 
 
 def _short(value: object) -> str | None:
-    return " ".join(str(value).split())[:_LONGEST] if value else None
+    """Return a value as text on one line, cut; None if it is empty."""
+    return " ".join(str(value).split())[:_MAX_VALUE] if value else None
 
 
-def _few(values: Iterable[object]) -> list[str]:
-    """Each once, cut, and not too many."""
-    return list(dict.fromkeys(filter(None, map(_short, values))))[:_MOST]
+def _distinct(values: Iterable[object]) -> list[str]:
+    """Return values without duplicates, each cut, and not too many."""
+    return list(dict.fromkeys(filter(None, map(_short, values))))[:_MAX_VALUES]

@@ -1,7 +1,7 @@
-"""An XMP packet (ISO 16684-1) -> the values of some of its properties.
+"""Reads the values of some properties from an XMP packet (ISO 16684-1).
 
-Read with one regular expression of bounded repetitions, not with an XML parser, whose entities could unfold. Prefixes
-are taken for what they look like.
+Uses one regular expression with bounded repetitions, not an XML parser, whose entities could expand without limit.
+Namespace prefixes are ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-# Characters that are looked at, and properties that are taken.
+# Bytes of a packet, and properties, that are read at most.
 _MAX_PACKET = 2**17
 _MAX_PROPERTIES = 100
 
@@ -28,8 +28,8 @@ _KINDS = {
     "DigitalSourcefileType": "digital_source_type",
     "provenance": "c2pa_remote",
 }
-# As an attribute; as an element, alone or as the first of a list; or as an element that names a resource. Repetitions
-# are possessive: what a part has taken it does not give back, so that no packet takes long.
+# Matches an attribute; an element, alone or as the first of a list; or an element that names a resource. Repetitions
+# are possessive, so that no packet makes the search slow.
 _PROPERTY = re.compile(
     rf":({'|'.join(_KINDS)})"
     r"(?:=(?:\"([^\"]{1,4000}+)|'([^']{1,4000}+))"
@@ -39,7 +39,7 @@ _PROPERTY = re.compile(
 
 
 def properties(packet: bytes) -> Iterator[tuple[str, str, str]]:
-    """Kind of mark, name and value of the properties that tell who made a picture, entities resolved."""
+    """Yield kind of mark, name and value of the properties that say who made a picture, with entities resolved."""
     text = packet[:_MAX_PACKET].decode("utf-8", "replace")
     for found in islice(_PROPERTY.finditer(text), _MAX_PROPERTIES):
         value = html.unescape("".join(filter(None, found.groups()[1:]))).strip()

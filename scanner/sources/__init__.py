@@ -1,4 +1,4 @@
-"""Walks folders, lists, standard input and object stores: roots -> candidates -> bytes, or a reason.
+"""Finds what to scan in folders, lists, standard input and object stores, and reads it.
 
 Imports `files` and the vocabulary.
 """

@@ -1,7 +1,7 @@
-"""Roots may overlap, and lists may repeat a name: each file is given once, where it is met first.
+"""Removes duplicates: roots may overlap and lists may repeat a name, but each file is yielded once.
 
-Files in folders are not remembered one by one: whether an earlier root gave a file follows from where that root lies
-and from the rules by which it was walked. Remembered are roots, files that were named, and files behind symbolic links.
+Files in folders are not recorded one by one. Whether an earlier root yielded a file follows from where that root lies
+and from the rules of the walk. Recorded are roots, files that were named, and files behind symbolic links.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from scanner.files.url import is_url
-from scanner.sources.selection import Selection, reaches, skips, takes
+from scanner.sources.selection import Selection, is_candidate, is_reached, skip_reason
 
-# Files that are remembered, at some 100 bytes each. Those beyond may be given a second time, but none is lost.
-MOST_FILES = 1_000_000
-# Roots that are remembered, at some 500 bytes each.
-MOST_ROOTS = 100_000
-# A file system dates a change by a clock that may lag behind ours by a tick.
-_TICK = 20 * 10**6
+# Recorded files, at most; about 100 bytes each. Files beyond may be yielded twice, but none is lost.
+MAX_FILES = 1_000_000
+# Recorded roots, at most; about 500 bytes each.
+MAX_ROOTS = 100_000
+# The file system's clock may lag behind ours by a tick.
+_CLOCK_TICK_NS = 20 * 10**6
 # Device and inode of a folder.
 Identity = tuple[int, int]
-# Whether a file's first bytes are a picture's.
-Looks = Callable[[], bool]
+# Returns whether a file's first bytes are a picture's.
+LooksCheck = Callable[[], bool]
 
 
-def identity_of(status: os.stat_result) -> Identity:
-    """What tells a folder from all others, by whatever path it is reached."""
+def identity(status: os.stat_result) -> Identity:
+    """Return the device and inode of a folder: the same for every path that leads to it."""
     return status.st_dev, status.st_ino
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
-    """A folder that is or was walked as a root.
+class WalkedRoot:
+    """Holds a folder that is being walked, or was walked, as a root.
 
     Attributes:
-        path: as it was named.
+        path: the root as the user named it.
         real: its real path, or its URL without a slash at the end.
-        began: when the walk began, in nanoseconds since 1970.
+        began: start of the walk, in nanoseconds since 1970.
     """
 
     path: str
@@ -47,32 +47,32 @@ class Walked:
     began: int
 
     @classmethod
-    def begin(cls, path: str) -> Walked:
-        """A root whose walk begins now."""
+    def begin(cls, path: str) -> WalkedRoot:
+        """Return a root whose walk begins now."""
         real = path.rstrip("/") if is_url(path) else os.path.realpath(path)
-        return cls(path, real, time.time_ns() - _TICK)
+        return cls(path, real, time.time_ns() - _CLOCK_TICK_NS)
 
     def holds(self, real: str) -> bool:
-        """Whether a real path is the root's, or lies below it."""
+        """Return whether a real path is the root's, or lies below it."""
         return real == self.real or real.startswith(self.real.rstrip(os.sep) + os.sep)
 
     def below(self, real: str) -> str:
-        """A real path that begins with the root's, without it, and with slashes."""
+        """Return a real path relative to the root, with forward slashes."""
         return real.removeprefix(self.real).lstrip(os.sep).replace(os.sep, "/")
 
 
-class Once:
-    """Knows which files were given already.
+class Deduplicator:
+    """Decides whether a file was already yielded.
 
     Args:
         selection: the rules by which all roots are walked.
-        named: all paths of the command line, also those whose turn is still to come.
+        named: all paths of the command line, including those not yet scanned.
     """
 
     def __init__(self, selection: Selection, named: Iterable[str] = ()) -> None:
         self._selection = selection
-        self._walked: dict[str, Walked] = {}
-        self._unread: set[str] = set()
+        self._walked: dict[str, WalkedRoot] = {}
+        self._unlisted: set[str] = set()
         self._files: set[bytes] = set()
         self._folders: set[Identity] = set()
         named = list(named)
@@ -80,128 +80,142 @@ class Once:
         local = [path for path in named if not is_url(path)]
         if any(map(os.path.isdir, local)):
             for path in local:
-                self._expect(path)
+                self._record_named(path)
 
     def is_named(self, folder: Identity | None, name: str) -> bool:
-        """Whether the command line names a file by itself, too; `name` is a URL if there is no folder."""
-        return bool(self._named) and (folder, name) in self._named
-
-    def add_root(self, walked: Walked) -> None:
-        """From now on, all that the walk of a root came to was given."""
-        if len(self._walked) < MOST_ROOTS or walked.real in self._walked:
-            self._walked[walked.real] = walked
-
-    def add_unread(self, folder: str) -> None:
-        """No walk came to what is in a folder, which is a real path: it could not be listed."""
-        self._unread.add(folder)
-
-    def earlier(self, folder: str) -> list[Walked]:
-        """Earlier roots whose walk came to a folder, which is a real path or a URL."""
-        if not self._walked:
-            return []
-        return [root for root in map(self._walked.get, _upwards(folder)) if root and self.enters(root, folder)]
-
-    def enters(self, root: Walked, folder: str) -> bool:
-        """Whether the walk of a root comes to a folder, which is the root or has a real path below it."""
-        below = root.below(folder)
-        if below and not reaches(root.path, below, self._selection, is_folder=True):
-            return False
-        *inside, top = _upwards(folder, root.real)
-        ours = self._selection.ours  # a root is walked even if this run writes there
-        return not any(place in self._unread or place in ours for place in inside) and top not in self._unread
-
-    def gave(self, root: Walked, real: str, looks: Looks) -> bool:
-        """Whether the walk of a root, which came to the folder of a file, gave the file.
+        """Return whether the command line names a file directly.
 
         Args:
-            root: the earlier one.
-            real: path of the file.
-            looks: asked where the name does not tell.
+            folder: identity of the file's folder; None for a URL.
+            name: of the file; or its whole URL.
+        """
+        return bool(self._named) and (folder, name) in self._named
+
+    def add_root(self, walked: WalkedRoot) -> None:
+        """Record that everything the walk of a root reached was yielded."""
+        if len(self._walked) < MAX_ROOTS or walked.real in self._walked:
+            self._walked[walked.real] = walked
+
+    def add_unlisted_folder(self, folder: str) -> None:
+        """Record that a folder (a real path) could not be listed, so that no walk reached its content."""
+        self._unlisted.add(folder)
+
+    def roots_covering(self, folder: str) -> list[WalkedRoot]:
+        """Return the earlier roots whose walk reached a folder, given as a real path or a URL."""
+        if not self._walked:
+            return []
+        return [
+            root for root in map(self._walked.get, _with_parents(folder)) if root and self.covers_folder(root, folder)
+        ]
+
+    def covers_folder(self, root: WalkedRoot, folder: str) -> bool:
+        """Return whether the walk of a root reaches a folder, given as a real path at or below the root's."""
+        below = root.below(folder)
+        if below and not is_reached(root.path, below, self._selection, is_folder=True):
+            return False
+        *inside, top = _with_parents(folder, root.real)
+        own_outputs = self._selection.own_outputs  # a root is walked even if this run writes there
+        return (
+            not any(place in self._unlisted or place in own_outputs for place in inside) and top not in self._unlisted
+        )
+
+    def yielded(self, root: WalkedRoot, real: str, looks: LooksCheck) -> bool:
+        """Return whether the walk of a root, which reached the folder of a file, yielded the file.
+
+        Args:
+            root: the earlier root.
+            real: real path of the file.
+            looks: called, if the name does not decide, to find out whether the first bytes are a picture's.
         """
         below = root.below(real)
         name, paths = below.rpartition("/")[2], (below, os.path.join(root.path, below))
-        if skips(name, paths, self._selection) or real in self._selection.ours:
+        if skip_reason(name, paths, self._selection) or real in self._selection.own_outputs:
             return False
-        taken = takes(name, paths, self._selection)
+        taken = is_candidate(name, paths, self._selection)
         return looks() if taken is None else taken
 
-    def has_file(self, path: str, status: os.stat_result, looks: Looks, may_be_new: bool) -> bool:
-        """Whether a file that is named was given already; from now on it was.
+    def is_duplicate(self, path: str, status: os.stat_result, looks: LooksCheck, may_be_new: bool) -> bool:
+        """Return whether a file that is named was already yielded, and record it as yielded.
 
         Args:
-            path: as it is named.
+            path: the file as it is named.
             status: of the file.
-            looks: whether its first bytes are a picture's.
-            may_be_new: whether it is new if it was changed since it was given.
+            looks: returns whether its first bytes are a picture's.
+            may_be_new: whether a file that changed since it was yielded counts as new.
         """
         try:
             real = os.path.realpath(path) if self._walked or os.path.islink(path) else path
             folder, name = os.path.split(real)
-            here = identity_of(os.stat(folder or os.curdir))
-        except (OSError, ValueError):  # it has gone just now: reading it will tell
+            here = identity(os.stat(folder or os.curdir))
+        except (OSError, ValueError):  # the file was just removed: reading it gives the reason
             return False
-        expected = self.is_named(
-            here, name
-        )  # then a walk took it, whatever its name; else it may be younger than a walk
+        # A walk yields a named file whatever its name is. Any other file may be younger than the walk.
+        expected = self.is_named(here, name)
         may_be_new = may_be_new or not expected
-        for root in self.earlier(folder):
-            if may_be_new and changed(status) >= root.began:
+        for root in self.roots_covering(folder):
+            if may_be_new and change_time_ns(status) >= root.began:
                 continue
-            if self.gave(root, real, looks=lambda: expected or looks()):
+            if self.yielded(root, real, looks=lambda: expected or looks()):
                 return True
-        return not self.remember(here, name, status)
+        return not self.record(here, name, status)
 
-    def has_object(self, url: str, by_itself: bool) -> bool:
-        """Whether an object behind a URL was given already.
+    def is_duplicate_object(self, url: str, by_itself: bool) -> bool:
+        """Return whether an object behind a URL was already yielded.
 
         Args:
             url: of the object.
-            by_itself: whether it is named, and nobody knows whether it is there; else it was listed below a root.
+            by_itself: whether the URL was named, so that the object may not exist; else it was listed below a root.
         """
         if by_itself:
             return not self._add(_digest(url))
-        if any(self.gave(root, url, looks=lambda: False) for root in self.earlier(url.rpartition("/")[0])):
+        if any(self.yielded(root, url, looks=lambda: False) for root in self.roots_covering(url.rpartition("/")[0])):
             return True
         if self.is_named(None, url):
             self._add(_digest(url))
         return False
 
-    def remember(self, folder: Identity, name: str, status: os.stat_result) -> bool:
-        """Remember that a file is given in its present state; False if it was already."""
+    def record(self, folder: Identity, name: str, status: os.stat_result) -> bool:
+        """Record that a file is yielded in its present state; return False if it was recorded before."""
         return self._add(_key(folder, name, status), folder)
 
-    def knows(self, folder: Identity) -> bool:
-        """Whether it remembers a file of this folder."""
+    def has_records_in(self, folder: Identity) -> bool:
+        """Return whether a file of this folder is recorded."""
         return folder in self._folders
 
-    def remembers(self, folder: Identity, name: str, status: os.stat_result) -> bool:
-        """Whether a file was given in its present state because it was named, or was found behind a symbolic link."""
+    def is_recorded(self, folder: Identity, name: str, status: os.stat_result) -> bool:
+        """Return whether a file was yielded in its present state because it was named, or found behind a symbolic
+        link.
+        """
         return _key(folder, name, status) in self._files
 
     def _add(self, key: bytes, folder: Identity | None = None) -> bool:
         if key in self._files:
             return False
-        if len(self._files) < MOST_FILES:
+        if len(self._files) < MAX_FILES:
             self._files.add(key)
             if folder:
                 self._folders.add(folder)
         return True
 
-    def _expect(self, path: str) -> None:
+    def _record_named(self, path: str) -> None:
+        """Record a named file under its path and its real path; do nothing for what is no file."""
         try:
             if os.path.isfile(path):
                 for folder, name in {os.path.split(path), os.path.split(os.path.realpath(path))}:
-                    self._named.add((identity_of(os.stat(folder or os.curdir)), name))
-        except (OSError, ValueError):  # its own turn will tell
+                    self._named.add((identity(os.stat(folder or os.curdir)), name))
+        except (OSError, ValueError):  # reading the file gives the reason
             return
 
 
-def changed(status: os.stat_result) -> int:
-    """When a file was changed last, in nanoseconds since 1970. On Windows `st_ctime` says when it was made."""
+def change_time_ns(status: os.stat_result) -> int:
+    """Return the time of a file's last change, in nanoseconds since 1970. On Windows `st_ctime` is the creation
+    time.
+    """
     return status.st_mtime_ns if os.name == "nt" else status.st_ctime_ns
 
 
 def _key(folder: Identity, name: str, status: os.stat_result) -> bytes:
+    """Return a digest of a file's place and state."""
     state = (*folder, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return _digest(f"{state} {name}")
 
@@ -210,8 +224,8 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _upwards(place: str, top: str = "") -> Iterator[str]:
-    """A path or URL, and all that lie above it, up to `top`."""
+def _with_parents(place: str, top: str = "") -> Iterator[str]:
+    """Yield a path or URL, and every folder above it up to `top`."""
     while True:
         yield place
         above = place.rpartition("/")[0] if is_url(place) else os.path.dirname(place)

@@ -1,4 +1,4 @@
-"""A candidate -> its bytes, or the reason why not. Of local files only regular ones are ever opened."""
+"""Reads a candidate: returns its bytes, or the reason why it cannot be read. Opens only regular files and URLs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from scanner.files.beneath import place_of
-from scanner.files.candidate import Candidate, trouble_of
+from scanner.files.candidate import Candidate, failure_reason
 from scanner.files.url import is_url
+from scanner.reasons import Reason
 from scanner.settings import MAX_BYTES
 
 _KINDS = {
@@ -21,17 +22,17 @@ _KINDS = {
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
 }
-# A FIFO that takes the file's place between our look and our opening must not block us.
+# O_NONBLOCK: a FIFO may take the file's place between the check and the opening, and must not block us.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-# Bytes that are asked for at once where nobody says how many there are.
+# Bytes of one request where the size is not known.
 _BLOCK = 2**20
 
 
 def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None, int | None, str]:
-    """The content of a candidate file.
+    """Read the content of a candidate.
 
     Returns:
-        (content, size in bytes, ""), or (None, size if it is known, reason).
+        (content, size in bytes, ""); or (None, size if it is known, reason).
     """
     candidate = fetched(candidate, max_bytes)
     if candidate.trouble:
@@ -48,28 +49,30 @@ def read(candidate: Candidate, max_bytes: int = MAX_BYTES) -> tuple[bytes | None
             if reason := _not_a_file(status):
                 return None, None, reason
             if status.st_size > max_bytes:
-                return None, status.st_size, f"too_many_bytes:{status.st_size}"
-            content = _up_to(max_bytes, file, status.st_size)
+                return None, status.st_size, f"{Reason.TOO_MANY_BYTES}:{status.st_size}"
+            content = _read_at_most(max_bytes, file, status.st_size)
     except (OSError, ValueError) as error:
-        return None, None, trouble_of(error, candidate.path, missing="vanished")
+        return None, None, failure_reason(error, candidate.path, missing=Reason.VANISHED)
     if content is None:
-        return None, None, f"too_many_bytes:over_{max_bytes}"
+        return None, None, f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}"
     return content, len(content), ""
 
 
 def read_stdin(candidate: Candidate, max_bytes: int = MAX_BYTES) -> Candidate:
-    """Standard input with its content, or the trouble with it: other processes than ours cannot read it."""
+    """Return standard input with its content or a reason. Must run in the main process: workers do not have the
+    stream.
+    """
     try:
-        content = _up_to(max_bytes, sys.stdin.buffer)
+        content = _read_at_most(max_bytes, sys.stdin.buffer)
     except OSError as error:
-        return replace(candidate, trouble=trouble_of(error, candidate.path, missing="vanished"))
+        return replace(candidate, trouble=failure_reason(error, candidate.path, missing=Reason.VANISHED))
     if content is None:
-        return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
+        return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
     return replace(candidate, content=content)
 
 
 def fetched(candidate: Candidate, max_bytes: int) -> Candidate:
-    """A URL with its content, or the trouble with it; any other candidate as it is."""
+    """Return the candidate of a URL with its content or a reason; any other candidate unchanged."""
     if not is_url(candidate.path):
         return candidate
     from scanner.sources.remote import fetch
@@ -77,8 +80,14 @@ def fetched(candidate: Candidate, max_bytes: int) -> Candidate:
     return fetch(candidate, max_bytes)
 
 
-def _up_to(max_bytes: int, stream: BinaryIO, size: int = 0) -> bytes | None:
-    """All there is, or None if that is more: a file may grow under us. Reading takes the memory that it asks for."""
+def _read_at_most(max_bytes: int, stream: BinaryIO, size: int = 0) -> bytes | None:
+    """Read a stream to its end; return None if it has more than `max_bytes`, as a file that grows meanwhile may.
+
+    Args:
+        max_bytes: limit.
+        stream: to read. Reading allocates as many bytes as it asks for, so the first request is for `size`.
+        size: expected number of bytes.
+    """
     blocks, left, asked = [], max_bytes + 1, size + 1
     while left and (block := stream.read(min(asked, left))):
         blocks.append(block)
@@ -88,5 +97,6 @@ def _up_to(max_bytes: int, stream: BinaryIO, size: int = 0) -> bytes | None:
 
 
 def _not_a_file(status: os.stat_result) -> str:
+    """Return the reason why this is not a regular file; empty if it is one."""
     kind = stat.S_IFMT(status.st_mode)
-    return "" if kind == stat.S_IFREG else f"not_a_file:{_KINDS.get(kind, 'unknown')}"
+    return "" if kind == stat.S_IFREG else f"{Reason.NOT_A_FILE}:{_KINDS.get(kind, 'unknown')}"

@@ -1,6 +1,6 @@
-"""URLs -> candidates, and their bytes, through fsspec: S3, and every other store that can list folders.
+"""Lists and reads URLs through fsspec: S3, and every other store that can list folders.
 
-Imported only where a path is a URL. fsspec's objects do not survive a fork, so each process makes its own.
+Imported only if a path is a URL. fsspec's objects do not survive a fork, so each process makes its own.
 """
 
 from __future__ import annotations
@@ -11,55 +11,57 @@ from dataclasses import replace
 from typing import Any
 
 from scanner.errors import FacescanError, first_line
-from scanner.files.candidate import Candidate, trouble_of
-from scanner.files.fingerprint import Mark, mark_of_object
+from scanner.files.candidate import Candidate, failure_reason
+from scanner.files.fingerprint import FileFingerprint, object_fingerprint
 from scanner.files.url import authority_of, scheme_of
+from scanner.reasons import Reason
 from scanner.sources.passed_over import PassedOver
-from scanner.sources.selection import Selection, has_suffix, skips, takes
+from scanner.sources.selection import Selection, has_picture_suffix, is_candidate, skip_reason
 
-# fsspec opens these, too. But web servers list no folders, and local files have paths.
-_NO_STORES = frozenset({"http", "https", "file", "local"})
+# fsspec opens these, too, but web servers list no folders, and local files are named by paths.
+_NOT_STORES = frozenset({"http", "https", "file", "local"})
 
 
-def objects(root: str, selection: Selection, passed: PassedOver) -> Iterator[Candidate]:
-    """Every object below a URL, folder by folder, in the order of their names' bytes; or the one that it names.
+def objects(root: str, selection: Selection, passed_over: PassedOver) -> Iterator[Candidate]:
+    """Yield every object below a URL, folder by folder, in the order of their names' bytes; or the object that it
+    names.
 
-    A URL with a picture's suffix is taken for an object without asking: a list of a million costs no million questions.
-    Nor are objects below one asked for their first bytes: their suffix decides.
+    A URL with a picture's suffix is taken for an object without a request, so that a list of a million URLs costs no
+    million requests. For objects below a URL, the suffix alone decides; their first bytes are not read.
 
     Args:
         root: the URL.
         selection: which objects are candidates.
-        passed: counts those that are not.
+        passed_over: counts skipped objects.
 
     Raises:
-        FacescanError: fsspec or the library for this store is missing, or the URL holds a password.
+        FacescanError: fsspec or the library for this store is missing, or the URL contains a password.
     """
     scheme = scheme_of(root)
-    if scheme in _NO_STORES or scheme not in _fsspec(root).available_protocols():
-        yield Candidate(root, f"unsupported_scheme:{scheme}")
+    if scheme in _NOT_STORES or scheme not in _fsspec(root).available_protocols():
+        yield Candidate(root, f"{Reason.UNSUPPORTED_SCHEME}:{scheme}")
         return
     if ":" in authority_of(root).removeprefix(f"{scheme}://").rpartition("@")[0]:
         raise FacescanError(
             "a URL must not hold a password: outputs have it in their paths; see fsspec's configuration"
         )
     store = _store(root)
-    if has_suffix(root):
+    if has_picture_suffix(root):
         yield Candidate(root)
         return
     try:
         details = store.info(store._strip_protocol(root))
-    except Exception as error:  # every store has its own
-        yield Candidate(root, _trouble_of(error, missing="not_found"))
+    except Exception as error:  # every store raises its own types
+        yield Candidate(root, _failure_reason(error, missing=Reason.NOT_FOUND))
         return
     if details["type"] == "directory":
-        yield from _walk(store, details["name"].strip("/"), root.rstrip("/"), "", selection, passed, depth=1)
+        yield from _walk(store, details["name"].strip("/"), root.rstrip("/"), "", selection, passed_over, depth=1)
     else:
-        yield Candidate(root, mark=_mark_of(root, details))
+        yield Candidate(root, fingerprint=_fingerprint(root, details))
 
 
 def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
-    """An object with its content and its mark as it was read, or with the trouble with it.
+    """Download an object: return the candidate with content and fingerprint, or with the reason why it cannot be read.
 
     Raises:
         FacescanError: fsspec or the library for this store is missing.
@@ -70,74 +72,85 @@ def fetch(candidate: Candidate, max_bytes: int) -> Candidate:
     store = _store(url)
     try:
         path = store._strip_protocol(url)
-        # Everything that s3fs reads through one opened file is of one content.
+        # s3fs reads the same version of the object through one opened file.
         with store.open(path, "rb", cache_type="none") as file:
             details = getattr(file, "details", None) or store.info(path)
             if details["type"] == "directory":
-                return replace(candidate, trouble="not_a_file:folder")
-            if details["name"].strip("/") != path.strip("/"):  # s3fs takes what follows "?versionId=" off a name
-                return replace(candidate, trouble="read_failed:invalid_name")
+                return replace(candidate, trouble=f"{Reason.NOT_A_FILE}:folder")
+            if details["name"].strip("/") != path.strip("/"):  # s3fs cuts "?versionId=..." off a name
+                return replace(candidate, trouble=f"{Reason.READ_FAILED}:invalid_name")
             size = details.get("size")
             if size is not None and size > max_bytes:
-                return replace(candidate, trouble=f"too_many_bytes:{size}", size=size)
+                return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:{size}", size=size)
             content = file.read(max_bytes + 1)
     except MemoryError:
-        return replace(candidate, trouble="out_of_memory")
-    except Exception as error:  # every store and its library have their own
-        return replace(candidate, trouble=_trouble_of(error, missing="vanished"))
+        return replace(candidate, trouble=Reason.OUT_OF_MEMORY)
+    except Exception as error:  # every store and its library raise their own types
+        return replace(candidate, trouble=_failure_reason(error, missing=Reason.VANISHED))
     if len(content) > max_bytes:
-        return replace(candidate, trouble=f"too_many_bytes:over_{max_bytes}")
-    return replace(candidate, content=content, mark=_mark_of(url, details))
+        return replace(candidate, trouble=f"{Reason.TOO_MANY_BYTES}:over_{max_bytes}")
+    return replace(candidate, content=content, fingerprint=_fingerprint(url, details))
 
 
 def _walk(
-    store: Any, folder: str, url: str, below: str, selection: Selection, passed: PassedOver, depth: int
+    store: Any, folder: str, url: str, below: str, selection: Selection, passed_over: PassedOver, depth: int
 ) -> Iterator[Candidate]:
-    """`folder` is what the store calls `url`; `below` is its path under the root."""
+    """Yield the candidates below a folder of a store.
+
+    Args:
+        store: fsspec file system.
+        folder: the store's name of the folder.
+        url: the folder's URL.
+        below: the folder's path relative to the root.
+        selection: which objects are candidates.
+        passed_over: counts skipped objects.
+        depth: 1 for the root itself.
+    """
     try:
         listing = store.ls(folder, detail=True)
-        store.invalidate_cache()  # it would keep every folder that it has ever listed
+        store.invalidate_cache()  # which would keep all folders ever listed in memory
     except Exception as error:
-        yield Candidate(url, f"unreadable_folder:{_trouble_of(error, missing='vanished')}")
+        yield Candidate(url, f"{Reason.UNREADABLE_FOLDER}:{_failure_reason(error, missing=Reason.VANISHED)}")
         return
     entries = [(_name_of(entry, folder), entry) for entry in listing]
     for name, entry in sorted(entries, key=lambda named: os.fsencode(named[0])):
         is_folder = entry["type"] == "directory"
         path, path_below = f"{url}/{name}", f"{below}/{name}" if below else name
         if not name:
-            if is_folder:  # two slashes in a row in an object's name: fsspec finds no way there
-                yield Candidate(f"{path}/", "unreadable_folder:read_failed:invalid_name")
-        elif why := skips(name, (path_below, path), selection):
-            passed.add(why)
+            if is_folder:  # an object's name has two slashes in a row: fsspec cannot list it
+                yield Candidate(f"{path}/", f"{Reason.UNREADABLE_FOLDER}:{Reason.READ_FAILED}:invalid_name")
+        elif why := skip_reason(name, (path_below, path), selection):
+            passed_over.add(why)
         elif is_folder:
             if selection.max_depth is None or depth < selection.max_depth:
-                yield from _walk(store, entry["name"].strip("/"), path, path_below, selection, passed, depth + 1)
+                yield from _walk(store, entry["name"].strip("/"), path, path_below, selection, passed_over, depth + 1)
             else:
-                passed.add("too_deep")
-        elif takes(name, (path_below, path), selection):
-            yield Candidate(path, mark=_mark_of(path, entry))
+                passed_over.add("too_deep")
+        elif is_candidate(name, (path_below, path), selection):
+            yield Candidate(path, fingerprint=_fingerprint(path, entry))
         else:
-            passed.add("not_included" if selection.include else "no_picture_suffix")
+            passed_over.add("not_included" if selection.include else "no_picture_suffix")
 
 
 def _name_of(entry: Mapping[str, Any], folder: str) -> str:
-    """Below its folder; empty for the object of no length that stands for the folder itself."""
+    """Return an entry's name in its folder; empty for the object of length 0 that stands for the folder itself."""
     name: str = entry["name"].lstrip("/")
     return name.removeprefix(f"{folder}/" if folder else "").rstrip("/")
 
 
 def _store(url: str) -> Any:
-    """What this process reads a URL with. fsspec keeps one for each store and process."""
+    """Return this process's fsspec file system for a URL; fsspec keeps one for each store and process."""
     try:
         kind = _fsspec(url).get_filesystem_class(scheme_of(url))
         return kind(**kind._get_kwargs_from_urls(authority_of(url)))
     except FacescanError:
         raise
-    except Exception as error:  # a library that is not there, or one that connects at once and cannot
+    except Exception as error:  # the store's library is missing, or cannot connect
         raise FacescanError(f"{authority_of(url)}: {first_line(error)}") from error
 
 
 def _fsspec(url: str) -> Any:
+    """Import fsspec, or raise FacescanError with what to install."""
     try:
         import fsspec
     except ImportError as error:
@@ -145,14 +158,14 @@ def _fsspec(url: str) -> Any:
     return fsspec
 
 
-def _mark_of(url: str, details: Mapping[str, Any]) -> Mark | None:
-    """Of objects whose store knows them by a tag that changes with their content; else their content has to be read."""
+def _fingerprint(url: str, details: Mapping[str, Any]) -> FileFingerprint | None:
+    """Return the fingerprint from the store's ETag; None if the store has none, and the object must be downloaded."""
     tag = details.get("ETag") or details.get("etag")
-    return mark_of_object(url, f"{details['size']} {tag}") if tag else None
+    return object_fingerprint(url, f"{details['size']} {tag}") if tag else None
 
 
-def _trouble_of(error: Exception, missing: str) -> str:
-    """As `trouble_of`; stores and their libraries have errors of their own besides the operating system's."""
+def _failure_reason(error: Exception, missing: str) -> str:
+    """Return the reason of an error as `failure_reason` does, including errors that are the store's own."""
     if isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "errno", None):
-        return trouble_of(error, "", missing)
-    return f"read_failed:{type(error).__name__}"
+        return failure_reason(error, "", missing)
+    return f"{Reason.READ_FAILED}:{type(error).__name__}"

@@ -1,4 +1,4 @@
-"""Which files below a root are candidates: by where they lie, and by their names."""
+"""Selects which files below a root are candidates, by their paths and names."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from fnmatch import fnmatchcase
 from scanner.files.url import is_url
 from scanner.sources.shard import Shard
 
-# Pictures by name. Those that cannot be decoded are candidates too: leaving them out would look like "nothing found".
+# Suffixes of pictures, including formats that cannot be decoded: skipping those would look like "nothing found".
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .dib .tif .tiff .avif .heic .heif .hif .jxl .svg".split()
 )
-# What makes a file in a folder a candidate.
+# Values of --by: what makes a file in a folder a candidate.
 BY = ("content", "suffix")
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which files below a root are candidates.
+    """Holds the rules that select files below a root.
 
-    Patterns without a slash match the name of a file or folder, others its path below the root or as it is walked; `*`
-    matches slashes too. Excluded folders are not entered.
+    A pattern without a slash matches the name of a file or folder; any other matches its path relative to the root, or
+    as walked. `*` also matches slashes. Excluded folders are not entered.
 
     Attributes:
-        include: take what matches one of these, instead of what is a picture.
-        exclude: leave out what matches one of these.
-        force_exclude: also leave out matching files that were named explicitly.
+        include: patterns; if there are any, matching files are taken instead of pictures.
+        exclude: patterns of what is skipped.
+        force_exclude: whether `exclude` also applies to files that were named explicitly.
         by: `content` takes files with a picture's suffix, and others if their first bytes are a picture's; `suffix`
-            takes the former only.
+            takes only the former.
         max_depth: 1 is the files directly in a root; None is no limit.
-        hidden: enter and take names that begin with a dot.
-        follow: follow symbolic links (never in circles); roots are always followed.
-        shard: take only the files of this part, also of those that were named explicitly.
-        ours: real paths of what this run writes; in folders, never candidates.
+        hidden: whether names that begin with a dot are entered and taken.
+        follow: whether symbolic links are followed (never in circles); roots are always followed.
+        shard: the part of the files that is taken, including those that were named explicitly; None for all.
+        own_outputs: real paths of what this run writes; never candidates in folders.
     """
 
     include: tuple[str, ...] = ()
@@ -46,15 +46,15 @@ class Selection:
     hidden: bool = False
     follow: bool = False
     shard: Shard | None = None
-    ours: frozenset[str] = frozenset()
+    own_outputs: frozenset[str] = frozenset()
 
 
-def skips(name: str, paths: Iterable[str], selection: Selection) -> str:
-    """Why a file or folder is left out whatever it is: `hidden`, `excluded`, or empty if it is not.
+def skip_reason(name: str, paths: Iterable[str], selection: Selection) -> str:
+    """Return why a file or folder is skipped whatever it is: `hidden`, `excluded`, or empty if it is not.
 
     Args:
         name: of the file or folder.
-        paths: how patterns may name it.
+        paths: its path in each form that patterns may match.
         selection: the rules.
     """
     if name.startswith(".") and not selection.hidden:
@@ -62,27 +62,27 @@ def skips(name: str, paths: Iterable[str], selection: Selection) -> str:
     return "excluded" if _matches(paths, selection.exclude) else ""
 
 
-def takes(name: str, paths: Iterable[str], selection: Selection) -> bool | None:
-    """Whether a file that is not left out is a candidate; None if its first bytes have to tell.
+def is_candidate(name: str, paths: Iterable[str], selection: Selection) -> bool | None:
+    """Return whether a file that is not skipped is a candidate; None if its first bytes have to decide.
 
     Args:
         name: of the file.
-        paths: how patterns may name it.
+        paths: its path in each form that patterns may match.
         selection: the rules.
     """
     if selection.include:
         return _matches(paths, selection.include)
-    if has_suffix(name):
+    if has_picture_suffix(name):
         return True
     return None if selection.by == "content" else False
 
 
-def reaches(root: str, below: str, selection: Selection, is_folder: bool = False) -> bool:
-    """Whether the walk of a root comes to a file, or enters a folder, as far as names and depths tell.
+def is_reached(root: str, below: str, selection: Selection, is_folder: bool = False) -> bool:
+    """Return whether the walk of a root reaches a file, or enters a folder, as far as names and depths decide.
 
     Args:
-        root: as it was named.
-        below: path of the file or folder under the root, without symbolic links.
+        root: the root as the user named it.
+        below: path of the file or folder relative to the root, without symbolic links.
         selection: the rules.
         is_folder: whether it is a folder.
     """
@@ -91,20 +91,22 @@ def reaches(root: str, below: str, selection: Selection, is_folder: bool = False
         return False
     for end, name in enumerate(parts, start=1):
         so_far = "/".join(parts[:end])
-        if skips(name, (so_far, os.path.join(root, so_far)), selection):
+        if skip_reason(name, (so_far, os.path.join(root, so_far)), selection):
             return False
     return True
 
 
-def has_suffix(name: str) -> bool:
-    """Whether a file is a picture by its name."""
+def has_picture_suffix(name: str) -> bool:
+    """Return whether a file is a picture by its name."""
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def excluded_by_name(path: str, patterns: tuple[str, ...]) -> bool:
-    """As if `path` had been met while walking from the folder we stand in: a pattern may match it or a folder above.
+    """Return whether a pattern matches a path, or a folder above it, as if it had been walked from the working
+    directory.
 
-    Of a path elsewhere only the name and the whole count: what lies above it is not the user's tree.
+    For a path outside the working directory only the name and the whole path count: the folders above are not the
+    user's choice.
     """
     parts = [] if is_url(path) else os.path.relpath(path or ".").split(os.sep)
     below = ["/".join(parts[: i + 1]) for i in range(len(parts))] if parts[:1] != [os.pardir] else []
@@ -120,4 +122,4 @@ def _match(path: str, pattern: str) -> bool:
     anchored = whole.removeprefix("./").removeprefix("**/").removeprefix("/")
     if "/" not in whole:
         return fnmatchcase(path.rsplit("/", 1)[-1], anchored)
-    return fnmatchcase(path, anchored) or fnmatchcase(path, whole)  # the whole may be absolute, or begin with **/
+    return fnmatchcase(path, anchored) or fnmatchcase(path, whole)  # `whole` may be absolute, or begin with **/

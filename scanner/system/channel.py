@@ -1,7 +1,7 @@
-"""Messages between a scan and a worker process: pickled objects over a pair of sockets.
+"""Sends messages between a scan and a worker process: pickled objects over a pair of sockets.
 
-The scan's end never blocks: it sends what the socket takes and keeps the rest, and reads what is there. Both ends
-blocking would hang for ever as soon as each has more to say than a socket holds.
+The scan's end never blocks: it sends as many bytes as the socket takes and keeps the rest, and reads what has arrived.
+If both ends blocked, they would hang as soon as each sends more than a socket buffers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 from collections import deque
 from typing import Any
 
-# Bytes of a message, before it.
+# Goes before a message: how many bytes it has.
 _HEADER = struct.Struct("!Q")
 
 
@@ -29,8 +29,7 @@ def receive(end: socket.socket) -> Any:
     """Wait for the next message, and return it.
 
     Raises:
-        EOFError: the other end is closed.
-        OSError: likewise.
+        EOFError, OSError: the other end is closed.
     """
     (size,) = _HEADER.unpack(_receive_exactly(end, _HEADER.size))
     return pickle.loads(_receive_exactly(end, size))  # noqa: S301 - the scan's own
@@ -40,7 +39,7 @@ class Channel:
     """Owns the end of a socket pair that must not block.
 
     Args:
-        end: of the pair; it is closed with the channel.
+        end: of the pair; `close` closes it.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -52,12 +51,12 @@ class Channel:
         end.setblocking(False)
 
     def fileno(self) -> int:
-        """The socket's number, for a selector."""
+        """Return the socket's number, for a selector."""
         return self._end.fileno()
 
     @property
     def has_unsent(self) -> bool:
-        """Whether a part of a message still has to be sent by `flush`, when the socket takes more."""
+        """Say whether `flush` still has a part of a message to send, when the socket takes more."""
         return bool(self._unsent)
 
     def send(self, message: object) -> None:
@@ -66,7 +65,7 @@ class Channel:
         self.flush()
 
     def flush(self) -> None:
-        """Send as much as the socket takes of what is unsent. If the other end is closed, `receive` says so."""
+        """Send as many unsent bytes as the socket takes. If the other end is closed, `receive` raises, not this."""
         try:
             while self._unsent:
                 sent = self._end.send(self._unsent[0])

@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite kill and a lost terminal end a scan between two rows, never within one."""
+"""Ends a scan at Ctrl-C, SIGTERM or a lost terminal: between two rows, never within one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def ending_signals() -> list[signal.Signals]:
-    """Signals that end a scan: SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP."""
+    """Return the signals that end a scan: SIGINT, SIGTERM and, unless `nohup` has it ignored, SIGHUP."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signals.append(signal.SIGHUP)
@@ -20,7 +20,7 @@ def ending_signals() -> list[signal.Signals]:
 
 @contextmanager
 def later() -> Iterator[None]:
-    """The signals of an interruption wait until this is over, for this thread and for processes it starts."""
+    """Hold back the signals that end a scan until this is left, for this thread and for processes that it starts."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -52,7 +52,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """What happens in here happens entirely."""
+        """Hold back an interruption until this is left, so that what is done in here is done entirely."""
         self._holding = True
         try:
             yield

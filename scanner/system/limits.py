@@ -1,4 +1,4 @@
-"""Tells how many worker processes the limit of open files (ulimit -n) allows."""
+"""Finds out how many worker processes the limit of open files (ulimit -n) allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Child processes: how they start and end, and what they let go of and limit before they work."""
+"""Starts and ends child processes, and prepares them: they close inherited files and limit their memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from scanner.system.interrupts import ending_signals, later
 # A forked process is ready in 10 ms and shares the models' memory. macOS' own libraries do not survive a fork.
 CONTEXT: BaseContext = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 _PR_SET_PDEATHSIG = 1
-# Seconds that a process may take to end before it is killed, and to be killed before it is left alone.
+# Seconds that a process may take to end before it is killed, and then to die before it is abandoned.
 _PATIENCE = 5
 # File numbers that are tried one by one where the system does not list those that are open.
 _NUMBERS = 65_536
-# Bytes that a process is taken to hold beyond its resident memory where the system does not say.
-_UNSEEN = 2**30
+# Bytes that a process is assumed to hold beyond its resident memory where the system does not say.
+_NOT_RESIDENT = 2**30
 
 
 def start_process(target: Callable[..., None], *arguments: Any) -> BaseProcess:
@@ -40,7 +40,7 @@ def start_process(target: Callable[..., None], *arguments: Any) -> BaseProcess:
 
 
 def end_process(process: BaseProcess) -> None:
-    """Wait for a process to end, then kill it. One that hangs in the kernel cannot be killed, and is left alone."""
+    """Wait for a process to end, then kill it. One that hangs in the kernel cannot be killed, and is abandoned."""
     process.join(_PATIENCE)
     if process.is_alive():
         process.kill()
@@ -48,11 +48,11 @@ def end_process(process: BaseProcess) -> None:
 
 
 def settle_down(keep: set[int], parent: int, max_memory: int | None = None) -> None:
-    """Prepare a child process: close inherited files, be silent, leave signals to the parent, and die with it.
+    """Prepare a child process: close inherited files, silence it, leave signals to the parent, and end with the parent.
 
     Args:
         keep: numbers of the files that stay open besides the standard streams.
-        parent: its process ID, to notice that it has ended already.
+        parent: process ID of the parent, to notice that it has ended already.
         max_memory: bytes that the process may take beyond what it has now (Linux); None for no limit.
 
     Raises:
@@ -82,7 +82,7 @@ def settle_down(keep: set[int], parent: int, max_memory: int | None = None) -> N
 
 
 def how_it_ended(code: int | None) -> str:
-    """An exit code of `multiprocessing` in words."""
+    """Put an exit code of `multiprocessing` into words."""
     if code is None:
         return "it cannot be killed"
     if code >= 0:
@@ -106,19 +106,19 @@ def open_files() -> list[int]:
 
 
 def _close_files(keep: set[int]) -> None:
-    """Close what was inherited: sockets of other processes, which wait for their end; the outputs with their locks."""
+    """Close inherited files: sockets, whose other ends wait for that, and outputs with their locks."""
     for number in open_files():
         if number not in keep:
-            with suppress(OSError):  # the listing's own
+            with suppress(OSError):  # the folder's, which was open for the listing
                 os.close(number)
 
 
 def _data_size() -> int:
-    """Bytes of data and stack that this process has, as RLIMIT_DATA counts them; without /proc, an upper estimate."""
+    """Return the bytes that RLIMIT_DATA counts of this process; without /proc, an estimate that is rather too high."""
     import resource
 
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[5]) * resource.getpagesize()
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + _UNSEEN
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + _NOT_RESIDENT

@@ -1,4 +1,4 @@
-"""Native libraries print where they like; standard output is for data and standard error for our own lines."""
+"""Silences native libraries: standard output is for rows, and standard error for facescan's own lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """What native code prints on standard output meanwhile goes to standard error."""
+    """Redirect what native code prints on standard output to standard error, until this is left."""
     sys.stdout.flush()
     with _redirected(1, to=2):
         yield
@@ -18,9 +18,9 @@ def stdout_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def silent_libraries() -> Iterator[None]:
-    """Drop what native code prints on standard error (libpng and libjpeg complain by file, without its name).
+    """Drop what native code prints on standard error: libpng and libjpeg warn of files without naming them.
 
-    Python's own `sys.stderr` still writes to where it wrote.
+    Python's `sys.stderr` still writes where it wrote before.
     """
     sys.stderr.flush()
     stderr = sys.stderr

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.faces.finder import FaceFinder
-from scanner.imaging.crop import face_cut
+from scanner.imaging.crop import square_round_face
 from scanner.imaging.decode import Picture
 
 # Standard deviation in grey levels. At JPEG 90 it gives photographs of 12 MP the 3 to 4 MB that telephones write.
@@ -55,7 +55,7 @@ def tiny(source: Picture, finder: FaceFinder, side: int = 96) -> bytes | None:
     faces = finder.find(source)
     if not faces:
         return None
-    cut = face_cut((source.shape[1], source.shape[0]), faces[0].box, 0.5, "clamp", faces[0].turn)
+    cut = square_round_face((source.shape[1], source.shape[0]), faces[0].box, 0.5, "clamp", faces[0].turn)
     return jpeg(cut.of(source, side, side), 90)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from scanner.imaging.decode import Picture
-from tests import coloured, costly, marked, turned
+from tests import colour_cases, costly_files, orientation_cases, provenance_cases
 from tests.pictures import PNG_END, encode, noise, oriented, pictures, png_chunk, rgba, scene, tiff_of
 
 MAX_BYTES = 2**16  # of one seed: libFuzzer mutates small ones better
@@ -30,9 +30,9 @@ def seeds() -> dict[str, bytes]:
     whole |= {
         f"{kind} {turn}": oriented(kind, turn) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF") for turn in (5, 8)
     }
-    whole |= {f"colour {name}": data for name, (_, data, _, _) in coloured.table().items()}
-    whole |= {f"turn {name}": data for name, (_, data, _) in turned.table().items()}
-    whole |= {f"marked {name}": data for name, (data, _, _) in marked.GENERATED.items()}
+    whole |= {f"colour {name}": data for name, (_, data, _, _) in colour_cases.table().items()}
+    whole |= {f"turn {name}": data for name, (_, data, _) in orientation_cases.table().items()}
+    whole |= {f"marked {name}": data for name, (data, _, _) in provenance_cases.GENERATED.items()}
     cut = {f"{name} {part}": data[: int(len(data) * part)] for name, data in whole.items() for part in (0.5, 0.95)}
     return whole | cut
 
@@ -64,11 +64,11 @@ def _more() -> dict[str, bytes]:
         "gif large": encode(large, "GIF"),
         "gif comment": encode(colour, "GIF", comment=b"c" * 300),
         **_tiffs(),
-        "gif clear codes": costly.gif_of_clear_codes(2000),
-        "png surplus": costly.png_of_more_than_pixels(2**16),
-        "avif lies": costly.avif_that_lies(256),
-        "tiff tile": costly.tiff_of_one_tile(256),
-        "jpeg scans": costly.jpeg_of_many_pixels_and_scans(64, 100),
+        "gif clear codes": costly_files.gif_of_clear_codes(2000),
+        "png surplus": costly_files.png_of_more_than_pixels(2**16),
+        "avif lies": costly_files.avif_that_lies(256),
+        "tiff tile": costly_files.tiff_of_one_tile(256),
+        "jpeg scans": costly_files.jpeg_of_many_pixels_and_scans(64, 100),
         "tiff large deflate": encode(large, "TIFF", compression="tiff_deflate"),
         "tiff lab": encode(colour.convert("LAB"), "TIFF"),
         "tiff ycbcr": encode(colour.convert("YCbCr"), "TIFF", compression="jpeg"),

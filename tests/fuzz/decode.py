@@ -19,7 +19,7 @@ with atheris.instrument_imports(
         "scanner.imaging.inspection.exif",
         "scanner.imaging.inspection.heif",
         "scanner.imaging.colour.convert",
-        "scanner.imaging.colour.tags",
+        "scanner.imaging.colour.declared_space",
         "scanner.imaging.colour.icc",
     ]
 ):

@@ -13,7 +13,7 @@ with atheris.instrument_imports(
     ]
 ):
     from scanner.imaging.inspection.header import png_chunks, read_header
-    from scanner.imaging.orientation import exif_orientation, orientation
+    from scanner.imaging.orientation import read_exif_orientation, read_orientation
 
 from tests.fuzz.target import fuzz, timed
 
@@ -29,10 +29,10 @@ def check(data: bytes) -> str:
     if header != read_header(data):
         return "another header: the second time"
     for block in (data, b"II*\x00" + data[4:], b"MM\x00*" + data[4:]):
-        if exif_orientation(block) not in range(1, 9):
-            return f"orientation: {exif_orientation(block)}"
-    if orientation(data, header.format) not in range(1, 9):
-        return f"orientation: {orientation(data, header.format)}"
+        if read_exif_orientation(block) not in range(1, 9):
+            return f"orientation: {read_exif_orientation(block)}"
+    if read_orientation(data, header.format) not in range(1, 9):
+        return f"orientation: {read_orientation(data, header.format)}"
     return ""
 
 

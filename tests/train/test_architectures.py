@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from train.architectures import ceng_resnet50, gautam_backbone, gautam_fusion
-from train.fitting.frozen import part
+from train.fitting.frozen import split_frozen
 from train.fitting.weights import BACKBONES
 from train.recipes import RECIPES
 from train.recipes.schema import Recipe
@@ -134,7 +134,7 @@ def test_exactly_the_right_layers_are_trained(built):
 
 def test_what_is_frozen_can_be_computed_ahead(built):
     recipe, model = built
-    parts = part(model)
+    parts = split_frozen(model)
     assert bool(parts) == (recipe.name in TRAINED)
     if parts:
         assert sum(half.count_params() for half in parts) == model.count_params()

@@ -91,7 +91,7 @@ def test_ctrl_c_keeps_the_last_whole_epoch(recipe, seen, tmp_path):
 
 def test_a_checkpoint_of_another_run_is_refused(recipe: Recipe, seen, tmp_path):
     fit(recipe, seen, seen, 3, {}, quiet, [Checkpoint(tmp_path / "run.npz", "a")])
-    with pytest.raises(FacescanError, match="another recipe, seed or pictures: --force starts anew"):
+    with pytest.raises(FacescanError, match="another recipe, seed or pictures: --force starts again"):
         Checkpoint(tmp_path / "run.npz", "b").progress()
 
 

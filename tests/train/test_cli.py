@@ -147,7 +147,8 @@ def test_evaluate_keeps_to_the_test_pictures_of_a_run(toy, index, tmp_path, caps
 )
 def test_only_an_index_that_names_sets_is_asked_for_the_studys(index, sets, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("train.cli._run", lambda recipe, data, out, changes: asked.append(changes["sets"]))
+    pytest.importorskip("tensorflow")
+    monkeypatch.setattr("train.run.run", lambda recipe, data, out, plan, report: asked.append(plan.sets))
     (tmp_path / "index.csv").write_text(index)
     assert main(["reproduce", "kim-cnn", "--data", str(tmp_path / "index.csv"), "--out", str(tmp_path)]) == 0
     assert asked == [sets]
@@ -217,17 +218,19 @@ def test_a_run_that_is_killed_goes_on_after_its_last_whole_epoch(small, tmp_path
 )
 def test_a_study_is_repeated_as_found_unless_asked_otherwise(options, folders, index, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("train.cli._run", lambda recipe, data, out, changes: asked.append((out.name, changes)))
+    pytest.importorskip("tensorflow")
+    monkeypatch.setattr("train.run.run", lambda recipe, data, out, plan, report: asked.append((out.name, plan)))
     assert main(["reproduce", "kim-cnn", "--data", str(index), "--out", str(tmp_path), *options]) == 0
     assert [name for name, _ in asked] == folders
-    for name, changes in asked:
-        assert changes["normalise_format"] == name.startswith("re_encoded")
-        assert changes["seed"] == int(name.partition("_seed_")[2] or 0)
+    for name, plan in asked:
+        assert plan.normalise_format == name.startswith("re_encoded")
+        assert plan.seed == int(name.partition("_seed_")[2] or 0)
 
 
 def test_one_share_changes_the_rule_of_its_own_split_only(monkeypatch):
     asked: list[Split] = []
-    monkeypatch.setattr("train.cli._run", lambda recipe, *_: asked.append(recipe.split))
+    pytest.importorskip("tensorflow")
+    monkeypatch.setattr("train.run.run", lambda recipe, *_: asked.append(recipe.split))
     own = RECIPES["default"].split
     arguments = ["fit", "default", "--data", ".", "--out", "unused"]
     assert [main([*arguments, "--validation", "0.1"]), main([*arguments, "--test", "0.3"])] == [0, 0]

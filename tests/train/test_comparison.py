@@ -8,16 +8,18 @@ from train.data.samples import Sample
 from train.evaluation.comparison import comparison, figures_of, other_pictures, over_seeds
 from train.evaluation.metrics import Confusion
 from train.recipes import RECIPES
+from train.run_record import RunRecord
 
 
-def record(name: str, found: tuple[int, int, int, int], seed: int = 0, **more) -> dict:
+def record(name: str, found: tuple[int, int, int, int], seed: int = 0, **more) -> RunRecord:
     recipe = RECIPES[name]
     about = {"name": name, "output": recipe.output, "training": {"epochs": recipe.training.epochs}}
     own = dict(zip(("tp", "fp", "tn", "fn"), found, strict=True))
-    return {
+    values = {
         "recipe": about, "format": "as_found", "seed": seed, "epochs": recipe.training.epochs,
         "own_rule": {"test": own}, "weights": dict.fromkeys(recipe.backbones, "file.h5"), "other_pictures": "",
     } | more  # fmt: skip
+    return RunRecord.from_json(values)
 
 
 def test_the_studys_own_matrix_gives_the_published_figures_of_the_class_they_are_of():

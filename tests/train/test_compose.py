@@ -83,7 +83,7 @@ def test_pictures_without_a_face_are_left_out(portraits):
 
 def test_only_fakes_are_replaced_and_only_in_training(portraits):
     pytest.importorskip("tensorflow")
-    from train.fitting.fit import Batches, to_tensors
+    from train.fitting.batches import Batches, to_tensors
 
     recipe = RECIPES["composites"]
     training = replace(recipe.training, augmentation="", balanced=False, composed=1.0, batch=len(portraits))

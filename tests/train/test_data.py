@@ -5,16 +5,23 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.detector.card import CropSpec
 from scanner.detector.model import prepare
+from scanner.engine.examine import Examiner
 from scanner.errors import FacescanError
 from scanner.faces.finder import FaceFinder
+from scanner.files.candidate import Candidate
+from scanner.imaging.crop import EDGES
 from scanner.imaging.decode import decode
+from scanner.settings import Settings
 from tests.mounts import mounted
+from tests.pictures import difference, encode
 from train.data import crops as data
 from train.data.crops import crops
 from train.data.degrade import conditions
@@ -197,7 +204,7 @@ def test_pictures_that_cannot_be_decoded_are_named(index, recipe):
 def test_many_crops_lie_in_a_file(index, recipe, monkeypatch, tmp_path):
     samples, changes = read_samples(index), list(conditions(recipe.card()).values())[:2]
     in_memory = crops(samples, recipe.card(), changes)
-    monkeypatch.setattr(data, "IN_MEMORY", 1000)
+    monkeypatch.setattr(data, "MAX_BYTES_IN_MEMORY", 1000)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     in_a_file = crops(samples, recipe.card(), changes)
     assert in_a_file.samples == in_memory.samples
@@ -208,7 +215,7 @@ def test_many_crops_lie_in_a_file(index, recipe, monkeypatch, tmp_path):
 
 def test_where_there_is_no_room_for_crops_it_says_how_much_is_needed(index, recipe, monkeypatch, tmp_path):
     (tmp_path / "small").mkdir()
-    monkeypatch.setattr(data, "IN_MEMORY", 1000)
+    monkeypatch.setattr(data, "MAX_BYTES_IN_MEMORY", 1000)
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=100k", "none") as small:
         monkeypatch.setattr(tempfile, "tempdir", str(small))
         with pytest.raises(FacescanError, match=r"no room for 0.0 GB .*: set TMPDIR"):
@@ -222,6 +229,31 @@ def test_a_crop_is_what_the_scanner_cuts_bit_for_bit(examples):
     (face,) = FaceFinder().find(picture)
     (region,) = crops([Sample(file.name, file, False, "", "", "")], card).regions[0]
     assert np.array_equal(region[0], prepare(picture, face.box, card)[0])
+
+
+def lying(picture: np.ndarray, turn: int) -> np.ndarray:
+    """The picture turned clockwise, on a canvas that holds all of it."""
+    if turn % 90 == 0:
+        return np.ascontiguousarray(np.rot90(picture, -turn // 90))
+    matrix = cv2.getRotationMatrix2D((256, 256), -turn, 1)
+    matrix[:, 2] += 94
+    return cv2.warpAffine(picture, matrix, (700, 700), flags=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("turn", [90, 180, -90, 40])
+def test_training_sees_a_turned_face_as_scanning_does_bit_for_bit(examples, tmp_path, turn, edge):
+    picture = lying(decode((examples / "generated_3.jpg").read_bytes()).picture, turn)
+    file = tmp_path / "turned.png"
+    file.write_bytes(encode(picture, "PNG"))
+    card = replace(RECIPES["default"].card(), crop=CropSpec(edge))
+    scanned = Examiner(card, frozenset(), FaceFinder(), Settings("any")).examine(Candidate(str(file)))
+    (face,), ((expected,),) = scanned.result.faces, scanned.regions
+    assert abs(face.turn - turn) <= 20
+    (((seen,),),) = crops([Sample(file.name, file, True, "", "", "")], card).regions
+    assert np.array_equal(seen, expected)
+    as_it_lies = prepare(picture, face.box, card)[0]
+    assert difference(seen, as_it_lies) > 10, "the head was brought upright"
 
 
 def test_pictures_without_a_face_are_named(index):

@@ -23,7 +23,9 @@ from train.data.crops import Crops, crops
 from train.data.degrade import FAIR, conditions
 from train.data.index import read_samples
 from train.data.samples import LABELS
-from train.fitting.fit import Batches, StudyAdam, fit, logits, targets, to_tensors
+from train.fitting.batches import Batches, targets, to_tensors
+from train.fitting.fit import fit, logits
+from train.fitting.optimizers import StudyAdam
 from train.recipes import RECIPES
 from train.recipes.schema import FAKE_FIRST, REAL_FIRST, Training
 
@@ -187,7 +189,7 @@ def test_a_frozen_trunk_gives_the_same_training_as_the_whole(recipe, seen, monke
     """Kept outputs or computed anew: the head learns the same, but for the order of the pictures."""
     recipe = replace(recipe, options={"frozen": True}, training=Training("adam", 3e-3, epochs=6, batch=128))
     kept = fit(recipe, seen, seen, 0, {}, quiet)
-    monkeypatch.setattr("train.fitting.fit.KEPT", 0)
+    monkeypatch.setattr("train.fitting.fit.MAX_CACHED_FEATURE_BYTES", 0)
     anew = fit(recipe, seen, seen, 0, {}, quiet)
     assert [p["loss"] for p in kept.history] == pytest.approx([p["loss"] for p in anew.history], rel=1e-3)
     assert np.array_equal(

@@ -8,7 +8,7 @@ pytest.importorskip("tensorflow")
 import keras
 from keras import layers
 
-from train.fitting.frozen import part
+from train.fitting.frozen import split_frozen
 
 
 def network(frozen: int, dropout: bool = False) -> keras.Model:
@@ -28,7 +28,7 @@ def network(frozen: int, dropout: bool = False) -> keras.Model:
 def test_a_trunk_and_a_head_are_the_network(frozen, cut):
     keras.utils.clear_session()
     model = network(frozen)
-    trunk, head = part(model)
+    trunk, head = split_frozen(model)
     assert trunk.output is model.get_layer(cut).output
     pixels = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype(np.float32)
     assert head.predict(trunk.predict(pixels, verbose=0), verbose=0) == pytest.approx(
@@ -39,11 +39,11 @@ def test_a_trunk_and_a_head_are_the_network(frozen, cut):
 
 
 def test_without_frozen_layers_there_is_no_trunk():
-    assert part(network(0)) is None
+    assert split_frozen(network(0)) is None
 
 
 def test_what_dropout_gives_is_not_kept():
-    trunk, _ = part(network(2, dropout=True))
+    trunk, _ = split_frozen(network(2, dropout=True))
     assert [layer.name for layer in trunk.layers][-1] == "conv_1"
 
 
@@ -51,4 +51,4 @@ def test_a_frozen_layer_round_which_pictures_pass_is_no_trunk():
     pixels = keras.Input((8,))
     frozen = layers.Dense(8, trainable=False)(pixels)
     joined = layers.Concatenate()([frozen, layers.Dense(8)(pixels)])
-    assert part(keras.Model(pixels, layers.Dense(1)(joined))) is None
+    assert split_frozen(keras.Model(pixels, layers.Dense(1)(joined))) is None

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from scanner.errors import FacescanError
+from train.data.hash_split import with_contents
 from train.data.layouts import read_layout
-from train.data.lots import with_contents
-from train.data.sift import sift
 from train.data.split import split
+from train.data.unusable import find_usable
 from train.recipes.schema import Split
 
 
@@ -149,20 +149,21 @@ def test_files_that_cannot_be_used_are_left_out_by_name(tmp_path):
         (tmp_path / path).write_bytes((tmp_path / like).read_bytes())
     (tmp_path / "train/real/Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     (tmp_path / "train/real/cut.jpg").write_bytes(b"\xff\xd8\xff")  # a picture, if a broken one
-    sifted = sift(with_contents(read_layout(tmp_path)))
-    assert sifted.left_out == {
+    usable = find_usable(with_contents(read_layout(tmp_path)))
+    assert usable.left_out == {
         "not_pictures": ["train/real/Thumbs.db"],
         "duplicates": ["train/real/again.png"],
         "in_two_classes": ["test/fake/real_too.png", "test/real/2.png"],
         "in_two_splits": ["train/fake/of_the_test.png"],
     }
-    assert len(sifted.samples) == 12
-    assert sifted.summary.startswith("left out: 1 not pictures, 1 with the same content as another, 2 whose content")
+    assert len(usable.samples) == 12
+    assert usable.summary.startswith("left out: 1 not pictures, 1 with the same content as another, 2 whose content")
 
 
 def test_a_run_says_what_it_found_and_names_what_it_left_out(recipe, tmp_path):
     pytest.importorskip("tensorflow")
-    from train.run import Plan, run
+    from train.plan import Plan
+    from train.run import run
 
     data = put(
         tmp_path / "set",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -18,7 +20,8 @@ import tensorflow as tf
 
 from scanner.cli import main as facescan
 from scanner.detector.card import OutputSpec
-from scanner.detector.model import Detector, calibrate, prepare
+from scanner.detector.model import Detector, prepare
+from scanner.detector.outputs import calibrate
 from scanner.engine.examine import Examiner
 from scanner.faces.finder import FaceFinder
 from scanner.files.candidate import Candidate
@@ -27,12 +30,14 @@ from scanner.settings import Settings
 from train.data.crops import crops
 from train.data.index import read_samples
 from train.data.samples import Sample
-from train.fitting.fit import fit, logits, to_tensors
+from train.fitting.batches import to_tensors
+from train.fitting.fit import fit, logits
 from train.onnx_export.export import TOLERANCE, export
 from train.recipes import RECIPES
 from train.recipes.schema import Recipe
 
 SIDE = 64  # pixels, instead of 128 to 300
+STEP = 8  # pictures: one step is enough to learn that a network trains, and to move its weights
 
 
 def one_of_each_network() -> list[str]:
@@ -62,12 +67,12 @@ def test_the_scanner_scores_as_keras_does(name, index, photographs, tmp_path, ex
     small = replace(
         recipe,
         inputs=tuple(replace(spec, size=(SIDE, SIDE)) for spec in recipe.inputs),
-        training=replace(recipe.training, epochs=1, batch=16),
+        training=replace(recipe.training, epochs=1, batch=STEP, members=1, copies="", augmentation=""),
         region="image",
     )
     card = small.card()
-    seen = crops(read_samples(index)[:32], card)
-    tf.config.run_functions_eagerly(True)  # two steps of ResNet50 are over before its graph would be traced
+    seen = crops(read_samples(index)[:STEP], card)
+    tf.config.run_functions_eagerly(True)  # one step of ResNet50 is over before its graph would be traced
     try:
         model = fit(small, seen, seen, 0, dict.fromkeys(recipe.backbones), lambda line: None).model
     finally:
@@ -90,26 +95,24 @@ def test_a_recipe_trains_on_the_tensors_that_the_scanner_feeds_bit_for_bit(name,
     trained_on = to_tensors(crops(samples, recipe.card()).regions[0], recipe.inputs)
 
     detector = Detector(with_inputs_of(recipe, tmp_path / f"{name}.onnx"))
-    session = Overheard(detector._session)
-    monkeypatch.setattr(detector, "_session", session)
+    fed: list[dict[str, np.ndarray]] = []
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", overheard(onnxruntime.InferenceSession.run, fed))
     finder = FaceFinder() if recipe.region == "face" else None
-    examine = Examiner(detector.card, detector.elas, finder, Settings(name), detector, len(files))
+    examine = Examiner(detector.card, detector.ela_qualities, finder, Settings(name), detector, len(files))
     examine([Candidate(str(file)) for file in files])
-    assert len(session.heard) == 1
+    (feeds,) = [one for one in fed if one.keys() == {spec.name for spec in recipe.inputs}]  # not the face finder's
     for spec, tensor in zip(recipe.inputs, trained_on, strict=True):
-        assert np.array_equal(session.heard[0][spec.name], tensor)
+        assert np.array_equal(feeds[spec.name], tensor)
 
 
-class Overheard:
-    """A session that keeps what it is fed."""
+def overheard(run: Callable[..., Any], fed: list[dict[str, np.ndarray]]) -> Callable[..., Any]:
+    """A session's `run` that notes what it is fed."""
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self.heard: list[dict[str, np.ndarray]] = []
+    def noted(session: Any, outputs: Any, feeds: dict[str, np.ndarray], options: Any = None) -> Any:
+        fed.append(feeds)
+        return run(session, outputs, feeds, options)
 
-    def run(self, outputs: Any, feeds: dict[str, np.ndarray], options: Any = None) -> Any:
-        self.heard.append(feeds)
-        return self._session.run(outputs, feeds, options)
+    return noted
 
 
 def with_inputs_of(recipe: Recipe, file: Path) -> Path:

@@ -17,7 +17,7 @@ from tests.train.published import ROWS, Row
 from train.data.augment import COPIES
 from train.data.samples import Sample
 from train.data.split import split
-from train.fitting.fit import build
+from train.fitting.network import build
 from train.recipes import RECIPES
 from train.recipes.studies import Study
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,14 @@ import pytest
 from scanner.errors import FacescanError
 from train.maintenance.results import HEAD, RESULTS, blocks, is_whole, keep, read_kept, read_records, table
 from train.recipes import RECIPES
+from train.run_record import RunRecord
 
 
-def record(name: str, form: str, **changes) -> dict:
+def record(name: str, form: str, **changes) -> RunRecord:
+    return RunRecord.from_json(run_json(name, form, **changes))
+
+
+def run_json(name: str, form: str, **changes) -> dict:
     """What `train.run` writes of a whole run, as far as a table needs it."""
     recipe = RECIPES[name]
     own = dict(zip(("tp", "fp", "tn", "fn"), (139, 0, 118, 1), strict=True))
@@ -36,11 +41,11 @@ def record(name: str, form: str, **changes) -> dict:
 @pytest.fixture
 def runs(tmp_path) -> Path:
     for found in (
-        record("kim-cnn", "re_encoded"),
-        record("gautam-mobilenet", "re_encoded"),
-        record("kim-cnn", "as_found"),
-        record("ceng-simplecnn", "as_found", epochs=5),
-        record("arjon-cnn", "as_found", partial=True),
+        run_json("kim-cnn", "re_encoded"),
+        run_json("gautam-mobilenet", "re_encoded"),
+        run_json("kim-cnn", "as_found"),
+        run_json("ceng-simplecnn", "as_found", epochs=5),
+        run_json("arjon-cnn", "as_found", partial=True),
     ):
         folder = tmp_path / found["recipe"]["name"] / found["format"]
         folder.mkdir(parents=True)
@@ -129,7 +134,7 @@ def test_of_a_run_is_kept_what_its_line_says_and_a_later_run_takes_its_place(run
     kept = tmp_path / "records.jsonl"
     kept.touch()
     found = read_records(runs)
-    keep([dict(found[0], splits={"train": ["a.jpg"]}), *found[1:]], kept)
+    keep([replace(found[0], splits={"train": ["a.jpg"]}), *found[1:]], kept)
     assert table(read_kept(kept)) == table(found)
     assert all(map(is_whole, read_kept(kept)))
     assert "splits" not in kept.read_text("utf-8")

@@ -26,9 +26,10 @@ from train.fitting.fit import logits
 from train.maintenance.tables import blocks
 from train.onnx_export.card import write_card
 from train.onnx_export.export import TOLERANCE, export
+from train.plan import Plan
 from train.recipes.schema import Split
 from train.reexport import recalibrate
-from train.run import Plan, run
+from train.run import run
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,7 @@ def test_the_scanner_scores_as_keras_does_in_batches_of_any_size(out, model, rec
     by_keras = logits(model, regions, recipe)
     assert np.ptp(by_keras) > 100 * TOLERANCE  # the scores differ, so that their likeness says something
     for size in (1, 3, 64):
-        parts = [detector.logits(regions[i : i + size]) for i in range(0, len(regions), size)]
-        assert np.concatenate(parts) == pytest.approx(by_keras, abs=TOLERANCE)
+        assert detector.logits(regions, batch_size=size) == pytest.approx(by_keras, abs=TOLERANCE)
 
 
 def test_the_file_is_tidy_and_describes_itself(out):

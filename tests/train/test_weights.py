@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def too_small(tmp_path_factory) -> Path:
 @pytest.fixture
 def cache(tmp_path, monkeypatch) -> Path:
     """Keras' folder of models, empty, and every address one where nothing is."""
-    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path))
+    monkeypatch.setattr(keras.utils, "get_file", partial(keras.utils.get_file, cache_dir=str(tmp_path)))
     for name, published in BACKBONES.items():
         nowhere = f"file:///nonexistent/{published.url.rsplit('/', 1)[1]}"
         monkeypatch.setitem(weights.BACKBONES, name, replace(published, url=nowhere))

@@ -1,1 +1,4 @@
-"""The networks, one builder per file: `build(size, weights, **options) -> keras.Model`, with its last layer."""
+"""Builds the networks, one file each: `build(size, weights, **options) -> keras.Model`, pixels in, scores out.
+
+Imports nothing else of train.
+"""

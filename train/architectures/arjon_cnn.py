@@ -1,4 +1,4 @@
-"""Arjon et al.'s three convolutions: their table of layers, from top to bottom.
+"""Builds Arjon et al.'s three convolutions, by their table of layers.
 
 At 224 px the maps measure 224, 112 and 56 before pooling, and 28 x 28 x 64 = 50,176 values are flattened.
 """
@@ -16,11 +16,11 @@ HIDDEN = 128
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 2) softmax.
+    """Build the network: (n, height, width, 3) float32 in, (n, 2) softmax out.
 
     Args:
-        size: height, width.
-        weights: not used: there is no backbone.
+        size: height and width of the input in pixels.
+        weights: not used, because there is no backbone.
     """
     x = pixels = keras.Input((*size, 3), name="pixels")
     for number, channels in enumerate(CHANNELS, 1):

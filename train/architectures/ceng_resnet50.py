@@ -1,4 +1,4 @@
-"""The CENG 476 report's ResNet50 under two dense layers, frozen or with its last stage trained.
+"""Builds the CENG 476 report's ResNet50 under two dense layers, frozen or with its last stage trained.
 
 The backbone: He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385 (2015), table 1, 50 layers.
 Pixels come as its ImageNet weights want them: BGR, 0..255, less the mean.
@@ -16,11 +16,11 @@ DROPOUT = 0.5
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None], *, trainable_from: str) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 2) softmax.
+    """Build the network: (n, height, width, 3) float32 in, (n, 2) softmax out.
 
     Args:
-        size: height, width.
-        weights: of `resnet50`: a file without the top, or None for random ones.
+        size: height and width of the input in pixels.
+        weights: by backbone; of `resnet50` a file without the top, or None for random ones.
         trainable_from: the first stage of ResNet50 that is trained, `conv2` to `conv5`; empty freezes all of them.
     """
     pixels = keras.Input((*size, 3), name="pixels")

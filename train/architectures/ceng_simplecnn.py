@@ -1,4 +1,4 @@
-"""The CENG 476 report's SimpleCNN: three convolutions with batch normalisation.
+"""Builds the CENG 476 report's SimpleCNN: three convolutions with batch normalisation.
 
 As in the report's diagram, the normalisation precedes the ReLU, and the first dropout follows the third pooling. How
 the convolutions pad is not said: with padding, so that at 128 px 16 x 16 x 128 = 32,768 values are flattened.
@@ -18,11 +18,11 @@ HIDDEN = 256
 def build(
     size: tuple[int, int], weights: Mapping[str, str | None], *, dropout: tuple[float, float] = (0.3, 0.5)
 ) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 2) softmax.
+    """Build the network: (n, height, width, 3) float32 in, (n, 2) softmax out.
 
     Args:
-        size: height, width.
-        weights: not used: there is no backbone.
+        size: height and width of the input in pixels.
+        weights: not used, because there is no backbone.
         dropout: after the third pooling, and after the hidden units.
     """
     x = pixels = keras.Input((*size, 3), name="pixels")

@@ -1,4 +1,4 @@
-"""CLIP's picture encoder, or a detector made of it, as the weights of a vision transformer.
+"""Loads the weights of CLIP's picture encoder, or of a detector made of it, into a vision transformer.
 
 Files: `.safetensors` as openai/clip-vit-base-patch16 publishes them on the Hugging Face hub (names
 `vision_model.*`, matrices as PyTorch has them: output by input), the same names in an `.npz`, or an `.npz` of ours, in
@@ -18,7 +18,7 @@ from scanner.errors import FacescanError
 
 Arrays = Mapping[str, NDArray[np.float32]]
 SUFFIXES = (".npz", ".safetensors")
-# Layer -> its arrays in our files, and in the published ones (whose name for the first normalisation is misspelt).
+# The arrays of each layer in our files, and in the published ones (which misspell the first normalisation).
 _OUTER: dict[str, list[tuple[str, ...]]] = {
     "pre_norm": [("pre",), ("vision_model.pre_layrnorm",)],
     "post_norm": [("post",)],
@@ -35,7 +35,7 @@ _INNER = {
 
 
 def load(model: keras.Model, file: str) -> None:
-    """Set the weights of a `vision_transformer` to those of a file; the head stays as it is if the file has none.
+    """Set the weights of a `vision_transformer` to those of a file; a head that the file lacks keeps its weights.
 
     Raises:
         FacescanError: the file is of another kind, or its arrays do not fit the network.
@@ -50,7 +50,7 @@ def load(model: keras.Model, file: str) -> None:
 
 
 def read_arrays(file: str) -> dict[str, NDArray[np.float32]]:
-    """Every array of a file as float32, by name.
+    """Read every array of a file as float32, by name.
 
     Raises:
         FacescanError: the file cannot be read.
@@ -74,7 +74,13 @@ def read_arrays(file: str) -> dict[str, NDArray[np.float32]]:
 
 
 def _weights_of(layer: str, current: list[NDArray[np.float32]], arrays: Arrays) -> list[NDArray[np.float32]]:
-    """The weights of one layer in Keras' order and layout; empty if the file leaves that layer as it is."""
+    """Return the weights of one layer in Keras' order and layout; empty if the file has none of that layer.
+
+    Args:
+        layer: name of the Keras layer.
+        current: weights of the layer, for their shapes.
+        arrays: of the file, by name.
+    """
     if layer == "patch_embedding":
         kernel = _first(arrays, "patch.weight", "vision_model.embeddings.patch_embedding.weight")
         return [] if kernel is None else [kernel.transpose(2, 3, 1, 0)]
@@ -93,7 +99,7 @@ def _weights_of(layer: str, current: list[NDArray[np.float32]], arrays: Arrays) 
 
 
 def _names(layer: str) -> list[tuple[str, ...]]:
-    """The arrays of a layer, as our files name them and as the published ones do, without `.weight` and `.bias`.
+    """Return the names of a layer's arrays in our files and in the published ones, without `.weight` and `.bias`.
 
     Several names are parts of one layer: the published files keep queries, keys and values apart.
     """
@@ -109,11 +115,14 @@ def _first(arrays: Arrays, *names: str) -> NDArray[np.float32] | None:
 
 
 def resampled(positions: NDArray[np.float32], tokens: int) -> NDArray[np.float32]:
-    """Position embeddings of a square grid for another number of patches, by antialiased bicubic interpolation.
+    """Resample the position embeddings of a square grid of patches by antialiased bicubic interpolation.
 
     Args:
         positions: (1 + side * side, width), the class token's first.
-        tokens: 1 + the number of patches wanted, a square number.
+        tokens: 1 + the number of patches after resampling, which is a square number.
+
+    Returns:
+        (tokens, width).
     """
     before, after = (round((count - 1) ** 0.5) for count in (len(positions), tokens))
     if before == after:
@@ -125,7 +134,7 @@ def resampled(positions: NDArray[np.float32], tokens: int) -> NDArray[np.float32
 
 
 def _bicubic(before: int, after: int) -> NDArray[np.float64]:
-    """Matrix (after, before): what each sample before weighs in each sample after.
+    """Return a matrix (after, before): the weight of each input sample in each output sample.
 
     Keys' cubic kernel with a = -0.5, as wide as the samples lie apart in the coarser of the two, which is what PyTorch
     calls antialiased.
@@ -135,5 +144,6 @@ def _bicubic(before: int, after: int) -> NDArray[np.float64]:
     centres = (np.arange(after) + 0.5) * scale - 0.5
     x = np.abs(centres[:, None] - np.arange(before)[None]) / width
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    kernel = np.where(x < 1, near, np.where(x < 2, far, 0.0))
-    return kernel / kernel.sum(axis=1, keepdims=True)
+    kernel: NDArray[np.float64] = np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    return kernel

@@ -1,4 +1,4 @@
-"""Gautam and Chandra's ImageNet networks, trained whole, for the picture or its Error Level Analysis.
+"""Builds Gautam and Chandra's ImageNet networks, trained whole, for the picture or its Error Level Analysis.
 
 The backbones: VGG16, Simonyan and Zisserman, arXiv:1409.1556 (2014); ResNet50, He et al., "Deep Residual Learning for
 Image Recognition", arXiv:1512.03385 (2015); MobileNet v1, Howard et al., arXiv:1704.04861 (2017);
@@ -24,11 +24,11 @@ DROPOUT = 0.5
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None], *, backbone: str, classes: int) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, classes): softmax, or sigmoid of a single one.
+    """Build the network: (n, height, width, 3) float32 in, (n, classes) softmax or, of one class, sigmoid out.
 
     Args:
-        size: height, width.
-        weights: of the backbone: a file without the top, or None for random ones.
+        size: height and width of the input in pixels.
+        weights: by backbone; a file without the top, or None for random ones.
         backbone: one of `BACKBONES`.
         classes: 1 or 2.
     """
@@ -42,7 +42,7 @@ def build(size: tuple[int, int], weights: Mapping[str, str | None], *, backbone:
 
 
 def features(backbone: str, pixels: keras.KerasTensor, weights: str | None, prefix: str = "") -> keras.KerasTensor:
-    """(n, height, width, 3) -> (n, channels of the last convolution), the mean over the picture.
+    """Average the last map of a backbone: (n, height, width, 3) in, (n, channels of the last convolution) out.
 
     Args:
         backbone: one of `BACKBONES`.

@@ -1,4 +1,4 @@
-"""Gautam and Chandra's five convolutions, for the picture or its Error Level Analysis.
+"""Builds Gautam and Chandra's five convolutions, for the picture or its Error Level Analysis.
 
 The study gives their number and not their widths; those here are what the small networks of the time had. At 128 px
 4 x 4 x 128 = 2,048 values are flattened.
@@ -18,11 +18,11 @@ HIDDEN_DROPOUT = 0.5
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 1) sigmoid.
+    """Build the network: (n, height, width, 3) float32 in, (n, 1) sigmoid out.
 
     Args:
-        size: height, width.
-        weights: not used: there is no backbone.
+        size: height and width of the input in pixels.
+        weights: not used, because there is no backbone.
     """
     pixels = keras.Input((*size, 3), name="pixels")
     x = layers.Dense(HIDDEN, activation="relu", name="hidden")(features(pixels))
@@ -31,7 +31,7 @@ def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Mod
 
 
 def features(pixels: keras.KerasTensor, prefix: str = "") -> keras.KerasTensor:
-    """(n, height, width, 3) -> (n, height // 32 * (width // 32) * 128).
+    """Apply the five convolutions: (n, height, width, 3) in, (n, height // 32 * (width // 32) * 128) out.
 
     Args:
         pixels: the picture, or its Error Level Analysis.

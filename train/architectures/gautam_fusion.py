@@ -1,7 +1,7 @@
-"""Gautam and Chandra's fusions: one branch sees the picture, another its Error Level Analysis.
+"""Builds Gautam and Chandra's fusions: one branch gets the picture, another its Error Level Analysis.
 
-What is joined are the outputs of the convolutions, flattened (five convolutions) or averaged (ImageNet networks); the
-dense layers of the branches alone make way for those of the fusion.
+The outputs of the branches' convolutions are joined, flattened (five convolutions) or averaged (ImageNet networks). The
+fusion has dense layers of its own instead of those of the branches.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ DROPOUT = 0.5
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None], *, branches: tuple[str, str]) -> keras.Model:
-    """Twice (n, height, width, 3) float32, the picture and its Error Level Analysis -> (n, 2) softmax.
+    """Build the network: picture and Error Level Analysis, (n, height, width, 3) float32 each, in; (n, 2) softmax out.
 
     Args:
-        size: height, width, of both.
-        weights: of each backbone: a file without the top, or None for random ones.
+        size: height and width of both inputs in pixels.
+        weights: by backbone; a file without the top, or None for random ones.
         branches: for the picture and for its Error Level Analysis: `cnn`, or a backbone.
     """
     inputs = [keras.Input((*size, 3), name=name) for name in INPUTS]

@@ -1,4 +1,4 @@
-"""HaeLee Kim's two convolutions.
+"""Builds HaeLee Kim's two convolutions.
 
 The study counts 46,099,778 parameters at 300 px: 128 units over 75 x 75 x 64 values, which only padded convolutions
 leave.
@@ -18,11 +18,11 @@ HIDDEN_DROPOUT = 0.5
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 2) softmax.
+    """Build the network: (n, height, width, 3) float32 in, (n, 2) softmax out.
 
     Args:
-        size: height, width.
-        weights: not used: there is no backbone.
+        size: height and width of the input in pixels.
+        weights: not used, because there is no backbone.
     """
     x = pixels = keras.Input((*size, 3), name="pixels")
     for number, channels in enumerate(CHANNELS, 1):

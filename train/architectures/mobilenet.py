@@ -1,4 +1,4 @@
-"""MobileNet v1, cut short, with one logit.
+"""Builds a MobileNet v1 without its last blocks, with one logit.
 
 Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", arXiv:1704.04861
 (2017), table 1. Pixels come scaled to -1..1, as its ImageNet weights want them.
@@ -18,11 +18,12 @@ DROPOUT = 0.3
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
-    """(n, height, width, 3) float32, -1..1 -> (n, 1) logit of fake.
+    """Build the network: (n, height, width, 3) float32 in -1..1 in, (n, 1) logit of fake out.
 
     Args:
-        size: height, width.
-        weights: of `mobilenet`: a file without the top (`mobilenet_1_0_224_tf_no_top.h5`), or None for random ones.
+        size: height and width of the input in pixels.
+        weights: by backbone; of `mobilenet` a file without the top (`mobilenet_1_0_224_tf_no_top.h5`), or None
+            for random ones.
     """
     pixels = keras.Input((*size, 3), name="pixels")
     base = keras.applications.MobileNet(

@@ -1,4 +1,4 @@
-"""Perisic and Jovanovic's three convolutions with batch normalisation.
+"""Builds Perisic and Jovanovic's three convolutions with batch normalisation.
 
 The normalisation follows the ReLU, as in the study. Its padding is not given: the borders are padded here, as in the
 VGG16 that the study sets beside it, so that at 224 px 28 x 28 x 128 = 100,352 values are flattened.
@@ -17,11 +17,11 @@ DROPOUT = 0.4
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 1) sigmoid.
+    """Build the network: (n, height, width, 3) float32 in, (n, 1) sigmoid out.
 
     Args:
-        size: height, width.
-        weights: not used: there is no backbone.
+        size: height and width of the input in pixels.
+        weights: not used, because there is no backbone.
     """
     x = pixels = keras.Input((*size, 3), name="pixels")
     for number, channels in enumerate(CHANNELS, 1):

@@ -1,4 +1,4 @@
-"""Perisic and Jovanovic's frozen VGG16 under two dense layers.
+"""Builds Perisic and Jovanovic's frozen VGG16 under two dense layers.
 
 The backbone: Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
 arXiv:1409.1556 (2014), table 1, column D. Pixels come as its ImageNet weights want them: BGR, 0..255, less the mean.
@@ -16,11 +16,11 @@ DROPOUT = 0.4
 
 
 def build(size: tuple[int, int], weights: Mapping[str, str | None]) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 1) sigmoid.
+    """Build the network: (n, height, width, 3) float32 in, (n, 1) sigmoid out.
 
     Args:
-        size: height, width.
-        weights: of `vgg16`: a file without the top, or None for random ones.
+        size: height and width of the input in pixels.
+        weights: by backbone; of `vgg16` a file without the top, or None for random ones.
     """
     pixels = keras.Input((*size, 3), name="pixels")
     base = keras.applications.VGG16(

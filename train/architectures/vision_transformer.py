@@ -1,4 +1,4 @@
-"""A vision transformer cut after some of its blocks, with one logit: CLIP's ViT-B/16 as published, or narrower.
+"""Builds a vision transformer cut after some of its blocks, with one logit: CLIP's ViT-B/16, or a narrower one.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale", arXiv:2010.11929
 (2020), section 3.1. What CLIP changes (Radford et al., arXiv:2103.00020, and github.com/openai/CLIP, model.py): a
@@ -30,11 +30,11 @@ def build(
     width: int = WIDTH,
     heads: int = HEADS,
 ) -> keras.Model:
-    """(n, height, width, 3) float32 -> (n, 1) logit of fake.
+    """Build the network: (n, height, width, 3) float32 in, (n, 1) logit of fake out.
 
     Args:
-        size: height, width in pixels; multiples of 16.
-        weights: of `clip`: a file that `train.architectures.clip.load` reads, or None for random ones.
+        size: height and width of the input in pixels; multiples of 16.
+        weights: by backbone; of `clip` a file that `train.architectures.clip.load` reads, or None for random ones.
         blocks: transformer blocks, from the bottom.
         width: length of a token's vector.
         heads: attention heads of a block; they share `width` evenly.
@@ -56,7 +56,7 @@ def build(
 
 
 def _block(x: keras.KerasTensor, heads: int, name: str) -> keras.KerasTensor:
-    """Attention, then two dense layers for each token; each adds to what it was given."""
+    """Apply attention, then two dense layers to each token; each adds its output to its input."""
     width = x.shape[-1]
     y = LayerNorm(name=f"{name}_norm_1")(x)
     y = layers.Dense(3 * width, name=f"{name}_qkv")(y)
@@ -69,48 +69,52 @@ def _block(x: keras.KerasTensor, heads: int, name: str) -> keras.KerasTensor:
 
 
 @keras.saving.register_keras_serializable("facescan")
-class LayerNorm(layers.Layer):
-    """Normalises each token's vector, then scales and shifts it: (n, tokens, width) -> the same shape.
+class LayerNorm(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
+    """Normalises each token's vector, then scales and shifts it: (n, tokens, width) in and out.
 
     Keras' own layer computes the same in an order that ONNX Runtime does not recognise; this one runs as its
-    `LayerNormalization` (see `train.onnx_export.export`).
+    `LayerNormalization` (`train.onnx_export.export` writes its means so).
     """
 
     def build(self, shape: tuple[int | None, ...]) -> None:
+        """Create the weights for inputs of this shape."""
         self.gamma = self.add_weight((shape[-1],), "ones", name="gamma")
         self.beta = self.add_weight((shape[-1],), "zeros", name="beta")
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Apply the layer to a batch of tensors."""
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.power(centred, 2.0), axis=-1, keepdims=True)
         return centred / ops.sqrt(variance + EPSILON) * self.gamma + self.beta
 
 
 @keras.saving.register_keras_serializable("facescan")
-class TokensWithPositions(layers.Layer):
-    """Puts the class token before the patches, and adds to each token what says where it is.
+class TokensWithPositions(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
+    """Puts the class token before the patches, and adds the position embedding of each token.
 
-    (n, patches, width) -> (n, 1 + patches, width).
+    Takes (n, patches, width), returns (n, 1 + patches, width).
     """
 
     def build(self, shape: tuple[int | None, int, int]) -> None:
+        """Create the weights for inputs of this shape."""
         _, patches, width = shape
         self.token = self.add_weight((width,), "random_normal", name="token")
         self.positions = self.add_weight((1 + patches, width), "random_normal", name="positions")
 
     def call(self, patches: keras.KerasTensor) -> keras.KerasTensor:
+        """Apply the layer to a batch of tensors."""
         token = ops.zeros_like(patches[:, :1]) + self.token
         return ops.concatenate([token, patches], axis=1) + self.positions
 
 
 @keras.saving.register_keras_serializable("facescan")
-class Attention(layers.Layer):
+class Attention(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
     """Scaled dot-product attention of queries, keys and values that lie side by side.
 
-    (n, tokens, 3 * width) -> (n, tokens, width). It has no weights: the dense layers around it have them.
+    Takes (n, tokens, 3 * width), returns (n, tokens, width). The dense layers around it have the weights.
 
     Args:
-        heads: share the width evenly.
+        heads: number of heads, which share the width evenly.
     """
 
     def __init__(self, heads: int, **kwargs: object) -> None:
@@ -118,6 +122,7 @@ class Attention(layers.Layer):
         self.heads = heads
 
     def call(self, qkv: keras.KerasTensor) -> keras.KerasTensor:
+        """Apply the layer to a batch of tensors."""
         tokens, width = qkv.shape[1], qkv.shape[2] // 3
         depth = width // self.heads
         parts = ops.transpose(ops.reshape(qkv, (-1, tokens, 3, self.heads, depth)), (2, 0, 3, 1, 4))
@@ -126,20 +131,23 @@ class Attention(layers.Layer):
         return ops.reshape(ops.transpose(ops.matmul(shares, value), (0, 2, 1, 3)), (-1, tokens, width))
 
     def get_config(self) -> dict[str, object]:
+        """Return the arguments that Keras needs to load the layer."""
         return {**super().get_config(), "heads": self.heads}
 
 
 @keras.saving.register_keras_serializable("facescan")
-class Pooling(layers.Layer):
-    """The class token and the mean of the patches, side by side: (n, 1 + patches, width) -> (n, 2 * width)."""
+class Pooling(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
+    """Joins the class token and the mean of the patches: (n, 1 + patches, width) in, (n, 2 * width) out."""
 
     def call(self, tokens: keras.KerasTensor) -> keras.KerasTensor:
+        """Apply the layer to a batch of tensors."""
         return ops.concatenate([tokens[:, 0], ops.mean(tokens[:, 1:], axis=1)], axis=-1)
 
 
 @keras.saving.register_keras_serializable("facescan")
-class QuickGelu(layers.Layer):
-    """CLIP's approximation of the Gaussian error linear unit: x * sigmoid(1.702 x)."""
+class QuickGelu(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
+    """Applies CLIP's approximation of the Gaussian error linear unit: x * sigmoid(1.702 x)."""
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Apply the layer to a batch of tensors."""
         return x * ops.sigmoid(1.702 * x)

@@ -1,4 +1,4 @@
 """Reads data sets, splits them, cuts faces, and degrades or augments pictures.
 
-Imports scanner, and `recipes` for the sizes that networks see.
+Imports scanner, and `recipes` for the rules by which pictures are split.
 """

@@ -1,43 +1,46 @@
-"""Random changes to what a network is trained on, drawn alike for real and fake.
+"""Augments training pictures at random, in the same way for real and fake ones.
 
-Pixels are changed before they are normalised. Where a network has several inputs, all are turned and coloured by the
-same draw, so that a pixel of the Error Level Analysis stays where its pixel in the picture is.
+Pixels are changed before they are normalised. If a network has several inputs, all of them are turned and coloured by
+the same draw, so that a pixel of the Error Level Analysis stays at the place of its pixel in the picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from scanner.detector.model import Region
 from scanner.imaging.decode import Picture
 from train.data.degrade import jpeg, webp
 
+# Interpolations that pictures are shrunk with; only the first two can enlarge them.
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
 Augmentation = Callable[[Region, np.random.Generator], Region]
 
 
 def arjon(region: Region, random: np.random.Generator) -> Region:
-    """Turned up to 30 degrees, zoomed by up to 0.2 (both axes alike), moved by up to 0.1, mirrored: Arjon et al."""
+    """Turn by up to 30 degrees, zoom by up to 0.2 (both axes alike), move by up to 0.1, mirror, as Arjon et al. do."""
     angle, zoom, shifts = random.uniform(-30, 30), random.uniform(0.8, 1.2), random.uniform(-0.1, 0.1, 2)
     mirrored = random.random() < 0.5
-    # Keras' ImageDataGenerator, which the study's parameters are those of, fills with the nearest pixel.
-    return tuple(_moved(_mirrored(p, mirrored), angle, zoom, shifts, cv2.BORDER_REPLICATE) for p in region)
+    # The parameters are those of Keras' ImageDataGenerator, which fills with the nearest pixel.
+    return tuple(_move(_mirror_if(p, mirrored), angle, zoom, shifts, cv2.BORDER_REPLICATE) for p in region)
 
 
 def ceng(region: Region, random: np.random.Generator) -> Region:
-    """Mirrored half the time, turned up to 10 degrees, and its colours jittered by up to 0.2, as torchvision does.
+    """Mirror half the time, turn by up to 10 degrees, and jitter colours by up to 0.2, as torchvision does.
 
-    RandomHorizontalFlip, RandomRotation (nearest pixel, corners filled with black) and ColorJitter (factors of
-    brightness, contrast and saturation, one after the other in random order).
+    These are RandomHorizontalFlip, RandomRotation (nearest pixel, corners filled with black) and ColorJitter (factors
+    of brightness, contrast and saturation, applied in random order).
     """
     mirrored, angle = random.random() < 0.5, random.uniform(-10, 10)
     factors, order = random.uniform(0.8, 1.2, 3), random.permutation(3)
 
     def change(pixels: Picture) -> Picture:
-        pixels = _moved(_mirrored(pixels, mirrored), angle, border=cv2.BORDER_CONSTANT, interpolation=cv2.INTER_NEAREST)
+        pixels = _move(_mirror_if(pixels, mirrored), angle, border=cv2.BORDER_CONSTANT, interpolation=cv2.INTER_NEAREST)
         for step in order:
             pixels = _JITTER[step](pixels, factors[step])
         return pixels
@@ -45,16 +48,17 @@ def ceng(region: Region, random: np.random.Generator) -> Region:
     return tuple(change(pixels) for pixels in region)
 
 
-def saved_anyhow(region: Region, random: np.random.Generator) -> Region:
-    """For one picture: what the classes differ in besides the face is made random, so that no format tells them apart.
+def random_resave(region: Region, random: np.random.Generator) -> Region:
+    """Randomise what the classes differ in besides the face, so that a file format gives no class away.
 
-    Resolution, sharpness, JPEG history, grey pictures, tilt.
+    Changes resolution, sharpness, compression history, colours and tilt; some pictures become grey. For networks with
+    one input.
     """
     (crop,) = region
     crop = _turn(crop, random)
     if random.random() < 0.3:
-        crop = _tinted(crop, random)
-    if random.random() < 0.15:  # 21 % of one set's reals, 17 % of another's, and hardly any fake
+        crop = _recolour(crop, random)
+    if random.random() < 0.15:  # 21 % of the reals of one set, 17 % of another's and hardly any fakes are grey
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if random.random() < 0.6:
         crop = _shrink_and_back(crop, random)
@@ -64,20 +68,23 @@ def saved_anyhow(region: Region, random: np.random.Generator) -> Region:
         noise = random.normal(0, random.uniform(1, 6), crop.shape)
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
     if random.random() < 0.85:
-        crop = webp(crop, random.integers(40, 96)) if random.random() < 0.2 else jpeg(crop, random.integers(35, 97))
+        crop = _resave(crop, random, jpeg_qualities=(35, 97), webp_qualities=(40, 96))
     return (crop,)
 
 
-def resaved(region: Region, random: np.random.Generator) -> Region:
-    """For one picture: tilt, colours, size and JPEG history at random, but no blur: a blend shows in what is sharp."""
+def mild_resave(region: Region, random: np.random.Generator) -> Region:
+    """Randomise tilt, colours, size and compression history, without blur: a blended edge shows in sharp pictures only.
+
+    For networks with one input.
+    """
     (crop,) = region
     crop = _turn(crop, random)
     if random.random() < 0.3:
-        crop = _tinted(crop, random)
+        crop = _recolour(crop, random)
     if random.random() < 0.5:
         crop = _shrink_and_back(crop, random, least=0.5)
     if random.random() < 0.8:
-        crop = webp(crop, random.integers(50, 96)) if random.random() < 0.2 else jpeg(crop, random.integers(45, 97))
+        crop = _resave(crop, random, jpeg_qualities=(45, 97), webp_qualities=(50, 96))
     return (crop,)
 
 
@@ -87,7 +94,7 @@ def in_the_wild(region: Region, random: np.random.Generator) -> Region:
     Framings are 1.2 to 1.7 times the face, one in seven down to 0.96 times; what a wider one lacks is mirrored.
     """
     (crop,) = region
-    crop = _framed(_mirrored(crop, random.random() < 0.5), random)
+    crop = _framed(_mirror_if(crop, random.random() < 0.5), random)
     if random.random() < 0.5:
         crop = _recoloured(crop, random)
     if random.random() < 0.1:
@@ -105,17 +112,18 @@ def in_the_wild(region: Region, random: np.random.Generator) -> Region:
     if random.random() < 0.25:
         crop = _as_pixels(crop + random.normal(0, random.uniform(1, 10), crop.shape))
     if random.random() < 0.75:
-        crop = jpeg(crop, random.integers(30, 96))
+        crop = jpeg(crop, int(random.integers(30, 96)))
     if random.random() < 0.25:
         crop = _covered(crop, random)
     return (crop,)
 
 
+# By the name that a recipe's `augmentation` has.
 AUGMENTATIONS: dict[str, Augmentation] = {
     "arjon": arjon,
     "ceng": ceng,
-    "saved_anyhow": saved_anyhow,
-    "resaved": resaved,
+    "saved_anyhow": random_resave,
+    "resaved": mild_resave,
     "in_the_wild": in_the_wild,
 }
 
@@ -124,22 +132,22 @@ def _all_inputs(change: Callable[[Picture], Picture]) -> Augmentation:
     return lambda region, random: tuple(change(pixels) for pixels in region)
 
 
-def _brightened(region: Region, random: np.random.Generator) -> Region:
+def _brighten_randomly(region: Region, random: np.random.Generator) -> Region:
     added = random.uniform(-0.2, 0.2)
-    return tuple(_coloured(pixels, added, 1.0) for pixels in region)
+    return tuple(_brighten_and_contrast(pixels, added, 1.0) for pixels in region)
 
 
-def _contrasted(region: Region, random: np.random.Generator) -> Region:
+def _contrast_randomly(region: Region, random: np.random.Generator) -> Region:
     factor = random.uniform(0.8, 1.2)
-    return tuple(_coloured(pixels, 0.0, factor) for pixels in region)
+    return tuple(_brighten_and_contrast(pixels, 0.0, factor) for pixels in region)
 
 
-def _more_or_less_saturated(region: Region, random: np.random.Generator) -> Region:
+def _saturate_randomly(region: Region, random: np.random.Generator) -> Region:
     factor = random.uniform(0.8, 1.2)
-    return tuple(_saturated(pixels, factor) for pixels in region)
+    return tuple(_saturate(pixels, factor) for pixels in region)
 
 
-# Changes of which each makes one more copy of a picture, beside the picture itself.
+# By the name that a recipe's `copies` has: each change makes one more copy of a picture, besides the picture itself.
 COPIES: dict[str, tuple[Augmentation, ...]] = {
     # Gautam and Chandra, 3.6: flip_left_right, flip_up_down, rot90, random_brightness, random_contrast and
     # random_saturation of tf.image.
@@ -147,77 +155,86 @@ COPIES: dict[str, tuple[Augmentation, ...]] = {
         _all_inputs(lambda pixels: np.ascontiguousarray(pixels[:, ::-1])),
         _all_inputs(lambda pixels: np.ascontiguousarray(pixels[::-1])),
         _all_inputs(lambda pixels: np.ascontiguousarray(np.rot90(pixels))),
-        _brightened,
-        _contrasted,
-        _more_or_less_saturated,
+        _brighten_randomly,
+        _contrast_randomly,
+        _saturate_randomly,
     ),
 }
 
 
-def _mirrored(pixels: Picture, mirrored: bool) -> Picture:
+def _mirror_if(pixels: Picture, mirrored: bool) -> Picture:
     return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
 
 
-def _moved(
+def _move(
     pixels: Picture,
     angle: float,
     zoom: float = 1.0,
-    shifts: np.ndarray | tuple[float, float] = (0.0, 0.0),
+    shifts: NDArray[np.float64] | tuple[float, float] = (0.0, 0.0),
     border: int = cv2.BORDER_REFLECT_101,
     interpolation: int = cv2.INTER_LINEAR,
 ) -> Picture:
-    """Turned by degrees, enlarged, and shifted by parts of width and height."""
+    """Turn, enlarge and shift a picture.
+
+    Args:
+        pixels: uint8, (height, width, 3).
+        angle: in degrees.
+        zoom: factor.
+        shifts: right and down, as fractions of width and height.
+        border: how OpenCV fills the corners.
+        interpolation: of OpenCV.
+    """
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, zoom)
     matrix[:, 2] += np.multiply(shifts, (width, height))
     return cv2.warpAffine(np.ascontiguousarray(pixels), matrix, (width, height), flags=interpolation, borderMode=border)
 
 
-def _coloured(pixels: Picture, brightness: float, contrast: float) -> Picture:
-    """Brightness in parts of the range and contrast about each channel's mean, as tf.image's."""
+def _brighten_and_contrast(pixels: Picture, brightness: float, contrast: float) -> Picture:
+    """Change brightness, by a fraction of the range, and contrast, about each channel's mean, as tf.image does."""
     values = pixels.astype(np.float32) + 255 * brightness
     mean = values.mean(axis=(0, 1), keepdims=True)
     return _as_pixels((values - mean) * contrast + mean)
 
 
-def _multiplied(pixels: Picture, factor: float) -> Picture:
-    """Brightness, as torchvision's."""
+def _multiply(pixels: Picture, factor: float) -> Picture:
+    """Change the brightness as torchvision does."""
     return _as_pixels(pixels.astype(np.float32) * factor)
 
 
-def _spread_about_grey_mean(pixels: Picture, factor: float) -> Picture:
-    """Contrast, as torchvision's: about the mean of the grey picture."""
+def _scale_about_grey_mean(pixels: Picture, factor: float) -> Picture:
+    """Change the contrast about the mean of the grey picture, as torchvision does."""
     mean = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).mean()
     return _as_pixels((pixels.astype(np.float32) - mean) * factor + mean)
 
 
-def _spread_about_grey(pixels: Picture, factor: float) -> Picture:
-    """Saturation, as torchvision's: about the grey picture."""
+def _scale_about_grey(pixels: Picture, factor: float) -> Picture:
+    """Change the saturation about the grey picture, as torchvision does."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
     return _as_pixels((pixels - grey) * factor + grey)
 
 
-_JITTER = (_multiplied, _spread_about_grey_mean, _spread_about_grey)
+_JITTER = (_multiply, _scale_about_grey_mean, _scale_about_grey)
 
 
-def _as_pixels(values: np.ndarray) -> Picture:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _as_pixels(values: NDArray[Any]) -> Picture:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
-def _saturated(pixels: Picture, factor: float) -> Picture:
-    """As tf.image's: the S of HSV, times a factor."""
-    hsv = cv2.cvtColor(np.float32(pixels) / 255, cv2.COLOR_RGB2HSV)
+def _saturate(pixels: Picture, factor: float) -> Picture:
+    """Multiply the saturation of HSV by a factor, as tf.image does."""
+    hsv = cv2.cvtColor(pixels.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2HSV)
     hsv[..., 1] = np.minimum(hsv[..., 1] * factor, 1)
-    return np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255).astype(np.uint8)
+    return np.asarray(np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255), np.uint8)
 
 
 def _turn(crop: Picture, random: np.random.Generator) -> Picture:
-    """Mirrored half the time; half the time tilted, moved and enlarged a little (generated faces are upright)."""
-    crop = _mirrored(crop, random.random() < 0.5)
+    """Mirror half the time; half the time tilt, move and enlarge a little, because generated faces are upright."""
+    crop = _mirror_if(crop, random.random() < 0.5)
     if random.random() < 0.5:
         angle, zoom, shifts = random.uniform(-12, 12), random.uniform(1.0, 1.2), random.uniform(-0.04, 0.04, 2)
         kind = cv2.INTER_CUBIC if random.random() < 0.5 else cv2.INTER_LINEAR
-        crop = _moved(crop, angle, zoom, shifts, interpolation=kind)
+        crop = _move(crop, angle, zoom, shifts, interpolation=kind)
     return crop
 
 
@@ -225,7 +242,7 @@ def _framed(crop: Picture, random: np.random.Generator) -> Picture:
     """Show more or less than the 1.5 times the face that a crop holds; half of them tilted, too."""
     framing = random.uniform(1.2, 1.7) * (0.8 if random.random() < 0.15 else 1.0)
     angle = random.uniform(-11, 11) if random.random() < 0.5 else 0.0
-    return _moved(crop, angle, 1.5 / framing, random.uniform(-0.07, 0.07, 2))
+    return _move(crop, angle, 1.5 / framing, random.uniform(-0.07, 0.07, 2))
 
 
 def _recoloured(crop: Picture, random: np.random.Generator) -> Picture:
@@ -260,6 +277,15 @@ def _shrink_and_back(
     return cv2.resize(small, (width, height), interpolation=INTERPOLATIONS[random.integers(2)])
 
 
+def _resave(
+    crop: Picture, random: np.random.Generator, jpeg_qualities: tuple[int, int], webp_qualities: tuple[int, int]
+) -> Picture:
+    """Encode as JPEG, or as WebP in a fifth of the cases, and decode; qualities are drawn from low up to below high."""
+    if random.random() < 0.2:
+        return webp(crop, int(random.integers(*webp_qualities)))
+    return jpeg(crop, int(random.integers(*jpeg_qualities)))
+
+
 def _blur_or_sharpen(crop: Picture, random: np.random.Generator) -> Picture:
     blurred = cv2.GaussianBlur(crop, (0, 0), random.uniform(0.4, 1.4))
     if random.random() < 0.6:
@@ -268,11 +294,11 @@ def _blur_or_sharpen(crop: Picture, random: np.random.Generator) -> Picture:
     return cv2.addWeighted(crop, 1 + amount, blurred, -amount, 0)
 
 
-def _tinted(crop: Picture, random: np.random.Generator) -> Picture:
-    """Contrast, brightness, saturation and a slight tint."""
+def _recolour(crop: Picture, random: np.random.Generator) -> Picture:
+    """Change contrast, brightness and saturation, and tint slightly."""
     pixels = crop.astype(np.float32)
     grey = pixels.mean(axis=2, keepdims=True)
     pixels = grey + (pixels - grey) * random.uniform(0.6, 1.4)
     pixels = (pixels - 128) * random.uniform(0.8, 1.2) + 128 + random.uniform(-20, 20)
     pixels *= random.uniform(0.95, 1.05, 3)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels, 0, 255), np.uint8)

@@ -1,8 +1,8 @@
-"""Composites made on the spot: eyes, nose or mouth of one photograph put into another, or changed within it.
+"""Makes composites during training: eyes, nose or mouth of one photograph put into another, or changed within it.
 
-What experts do by hand in a few hundred pictures, roughly, and without end. The face as its own donor: Shiohara and
-Yamasaki, "Detecting Deepfakes with Self-Blended Images", arXiv:2204.08376 (CVPR 2022). Seamless cloning: Pérez, Gangnet
-and Blake, "Poisson Image Editing", SIGGRAPH 2003.
+They imitate, roughly and in any number, what experts do by hand in a few hundred pictures. The face as its own donor:
+Shiohara and Yamasaki, "Detecting Deepfakes with Self-Blended Images", arXiv:2204.08376 (CVPR 2022). Seamless cloning:
+Pérez, Gangnet and Blake, "Poisson Image Editing", SIGGRAPH 2003.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from scanner.faces.finder import MIN_SCORE
 from scanner.faces.yunet import MODEL
 from scanner.imaging.decode import Picture
 
-# Five points in YuNet's order.
+# Positions of YuNet's five points.
 RIGHT_EYE, LEFT_EYE, NOSE, RIGHT_CORNER, LEFT_CORNER = range(5)
 # Half axes of the ellipses that cover an eye, the nose and the mouth, in distances between the eyes.
 EYE, NOSE_SIZE, MOUTH = (0.38, 0.26), (0.32, 0.5), (0.55, 0.3)
-# Shares of composites whose donor is the face itself, and of those that are cloned seamlessly rather than blended.
-OF_ITSELF, CLONED = 0.25, 0.35
-# From among how many photographs the one that suits best is taken: poor composites and good ones.
-OFFERED = (2, 8, 24)
+# Share of composites whose donor is the face itself.
+SELF_DONOR_SHARE = 0.25
+# Share of the others that are cloned seamlessly rather than blended.
+CLONED_SHARE = 0.35
+# The donor is the most similar of so many photographs: few give poor composites, many give good ones.
+CANDIDATE_COUNTS = (2, 8, 24)
 
 Points = NDArray[np.float32]  # (5, 2): x, y in pixels
 Mask = NDArray[np.float32]  # (height, width), 0..1
@@ -34,12 +36,12 @@ Mask = NDArray[np.float32]  # (height, width), 0..1
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A face whose parts can be taken and replaced.
+    """Holds a face whose parts can be taken and replaced.
 
     Attributes:
-        picture: RGB uint8 (height, width, 3).
-        points: of eyes, nose and corners of the mouth.
-        looks: what a donor should have in common with it: the points' shape and the colour of the middle, (13,).
+        picture: RGB uint8, (height, width, 3).
+        points: eyes, nose and corners of the mouth.
+        looks: features in which a donor should be similar: the shape of the points and the mean colour, (13,).
     """
 
     picture: Picture
@@ -52,10 +54,10 @@ class Composer:
 
     Args:
         pictures: RGB uint8, each of one face, all of one size. Those in which no face is found are left out.
-        weights: (n,), how often each is the one that is changed, in proportion.
+        weights: (n,), proportional to how often each picture is the base of a composite.
 
     Raises:
-        FacescanError: fewer than two of them show a face.
+        FacescanError: fewer than two pictures show a face.
     """
 
     def __init__(self, pictures: Sequence[Picture], weights: NDArray[np.float64]) -> None:
@@ -66,25 +68,25 @@ class Composer:
         self._weights = weights[list(found)] / weights[list(found)].sum()
 
     def __call__(self, random: np.random.Generator) -> Picture:
-        """A new composite, RGB uint8, as large as the photographs."""
+        """Make a composite, RGB uint8, as large as the photographs."""
         base = self._portraits[random.choice(len(self._portraits), p=self._weights)]
         mask = _parts(base, random)
-        if random.random() < OF_ITSELF:
+        if random.random() < SELF_DONOR_SHARE:
             return _blended(base.picture, _recoloured(_displaced(base.picture, random), random), mask, random)
-        offered = random.integers(len(self._portraits), size=random.choice(OFFERED))
+        offered = random.integers(len(self._portraits), size=random.choice(CANDIDATE_COUNTS))
         donor = min((self._portraits[i] for i in offered), key=lambda one: np.abs(one.looks - base.looks).sum())
         given = _aligned(donor, base, random)
-        if random.random() < CLONED:
+        if random.random() < CLONED_SHARE:
             return _cloned(base.picture, given, mask)
         return _blended(base.picture, _matched(given, base.picture, mask, random), mask, random)
 
 
 def _portraits(pictures: Sequence[Picture]) -> dict[int, Portrait]:
-    """By position: those in which a face is found."""
+    """Find the largest face of each picture; return those with a face by their position in `pictures`."""
     if not pictures:
         return {}
     height, width = pictures[0].shape[:2]
-    # OpenCV's own wrapper of the same network: unlike `scanner.faces.finder` it gives the points.
+    # OpenCV's wrapper of the same network returns the points, which `scanner.faces.finder` does not.
     finder = cv2.FaceDetectorYN.create(str(MODEL), "", (width, height), MIN_SCORE)
     found = {}
     for position, picture in enumerate(pictures):
@@ -106,7 +108,7 @@ def _looks(picture: Picture, points: Points) -> NDArray[np.float64]:
 
 
 def _parts(base: Portrait, random: np.random.Generator) -> Mask:
-    """Ellipses over some of the eyes, nose and mouth, each half the time; at least one of them."""
+    """Draw ellipses over eyes, nose and mouth, each half the time, but at least one, into a mask."""
     points = base.points
     middle = (points[RIGHT_EYE] + points[LEFT_EYE]) / 2
     places = (
@@ -128,17 +130,17 @@ def _parts(base: Portrait, random: np.random.Generator) -> Mask:
 
 
 def _aligned(donor: Portrait, base: Portrait, random: np.random.Generator) -> Picture:
-    """The donor's picture, turned, scaled and moved so that its points come to lie near the base's."""
+    """Turn, scale and move the donor's picture so that its points lie near those of the base."""
     height, width = base.picture.shape[:2]
     target = base.points + random.normal(0, 0.006 * width, base.points.shape).astype(np.float32)
     matrix, _ = cv2.estimateAffinePartial2D(donor.points, target, method=cv2.LMEDS)
-    if matrix is None:  # points that coincide
+    if matrix is None:  # the points coincide
         return donor.picture
     return cv2.warpAffine(donor.picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
 
 
 def _displaced(picture: Picture, random: np.random.Generator) -> Picture:
-    """A little larger or smaller, turned and moved."""
+    """Scale, turn and move a picture a little."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-6, 6), random.uniform(0.93, 1.08))
     matrix[:, 2] += random.uniform(-0.012, 0.012, 2) * width
@@ -146,11 +148,18 @@ def _displaced(picture: Picture, random: np.random.Generator) -> Picture:
 
 
 def _recoloured(picture: Picture, random: np.random.Generator) -> NDArray[np.float32]:
-    return np.float32(picture * random.uniform(0.88, 1.12, 3) + random.uniform(-10, 10))
+    return (picture * random.uniform(0.88, 1.12, 3) + random.uniform(-10, 10)).astype(np.float32)
 
 
 def _matched(given: Picture, base: Picture, mask: Mask, random: np.random.Generator) -> NDArray[np.float32]:
-    """Brought near the base's colours and contrast, more or less, as a hasty expert would; sometimes not at all."""
+    """Match colours and contrast of a donor to those of the base, only partly, and sometimes not at all.
+
+    Args:
+        given: the donor, aligned with the base.
+        base: the picture to put it into.
+        mask: of the parts.
+        random: for the draws.
+    """
     pixels = given.astype(np.float32)
     if random.random() < 0.15:
         return pixels
@@ -164,14 +173,22 @@ def _matched(given: Picture, base: Picture, mask: Mask, random: np.random.Genera
 
 
 def _blended(base: Picture, given: NDArray[np.float32], mask: Mask, random: np.random.Generator) -> Picture:
-    """With a soft edge, and now and then a little of the base shining through."""
+    """Blend a donor into the base with a soft edge, and sometimes with a little transparency.
+
+    Args:
+        base: RGB uint8, (height, width, 3).
+        given: the donor, aligned and recoloured, of the same shape.
+        mask: of the parts.
+        random: for the draws.
+    """
     softness = random.uniform(0.004, 0.024) * base.shape[1]
     alpha = cv2.GaussianBlur(mask, (0, 0), softness)[..., None] * random.uniform(0.8, 1)
-    return np.clip(np.rint(base * (1 - alpha) + given * alpha), 0, 255).astype(np.uint8)
+    blended: Picture = np.clip(np.rint(base * (1 - alpha) + given * alpha), 0, 255).astype(np.uint8)
+    return blended
 
 
 def _cloned(base: Picture, given: Picture, mask: Mask) -> Picture:
-    """Seamlessly, what of the mask is not at the picture's very edge."""
+    """Clone a donor into the base seamlessly, but for the two pixels at the picture's edge."""
     inner = np.zeros(mask.shape, np.uint8)
     inner[2:-2, 2:-2] = (mask[2:-2, 2:-2] > 0) * 255
     if not inner.any():

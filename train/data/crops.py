@@ -1,4 +1,4 @@
-"""Cuts out what a model sees of labelled pictures, by the scanner's own code."""
+"""Cuts the crops of labelled pictures that a model gets, by the scanner's own code."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ from scanner.imaging.crop import Box
 from scanner.imaging.decode import Picture, decode
 from train.data.samples import Sample
 
-# Bytes of pixels of one split and input up to which they are kept in memory.
-IN_MEMORY = 4 * 2**30
+# Pixels of one split and input are held in memory up to this size, and in a temporary file beyond it.
+MAX_BYTES_IN_MEMORY = 4 * 2**30
 
-# (picture, face box or None) -> the same, changed: a condition of `train.data.degrade`.
+# Takes a picture and its face box, or None, and returns both changed: a condition of `train.data.degrade`.
 Condition = Callable[[Picture, Box | None], tuple[Picture, Box | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """What a model sees of the samples.
+    """Holds the crops of samples, under one or several conditions.
 
     Attributes:
-        samples: those that show a face, in order.
-        regions: by condition, one `Region` for each of `samples`.
+        samples: those with a crop, n in their original order.
+        regions: for each condition one `Region` for each of `samples`: a uint8 (height, width, 3) array for each input
+            of the model.
         faceless: samples in which no face was found.
         broken: samples that could not be read or decoded.
     """
@@ -46,23 +47,24 @@ class Crops:
 
     @property
     def fake(self) -> NDArray[np.bool_]:
-        """Labels, (n,)."""
+        """Return the labels, (n,), True for fake."""
         return np.array([sample.fake for sample in self.samples], bool)
 
 
 def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition] = ()) -> Crops:
-    """Decode, find the largest face and crop, all by the scanner's own code.
+    """Decode pictures, find the largest face of each, and crop it, all by the scanner's own code.
 
     Args:
         samples: in any order.
-        card: of the model that is to see them.
-        conditions: what to do to a picture first; none means once, as found.
+        card: of the model.
+        conditions: changes of a picture before it is cropped; empty for one condition, as found.
     """
     finder = FaceFinder()
-    ways = conditions or (_as_found,)
-    rooms = [_room((len(ways), len(samples), *spec.size, 3)) for spec in card.inputs]
+    conditions = conditions or (as_found,)
+    arrays = [_allocate((len(conditions), len(samples), *spec.size, 3)) for spec in card.inputs]
 
-    def look(position: int) -> str:
+    def crop(position: int) -> str:
+        """Write the crops of one sample into the arrays; return what came of it."""
         try:
             picture = decode(samples[position].file.read_bytes()).picture
         except OSError:
@@ -76,35 +78,46 @@ def crops(samples: Sequence[Sample], card: Card, conditions: Sequence[Condition]
                 return "faceless"
             face = largest(faces)
             box, turn = face.box, face.turn
-        for way, condition in enumerate(ways):
-            for room, pixels in zip(rooms, prepare(*condition(picture, box), card, turn=turn), strict=True):
-                room[way, position] = pixels
-        return "seen"
+        for number, condition in enumerate(conditions):
+            for array, pixels in zip(arrays, prepare(*condition(picture, box), card, turn=turn), strict=True):
+                array[number, position] = pixels
+        return "cropped"
 
     with ThreadPoolExecutor(available_cpus()) as pool:
-        outcomes = list(pool.map(look, range(len(samples))))
+        outcomes = list(pool.map(crop, range(len(samples))))
 
-    def those(kind: str) -> tuple[Sample, ...]:
+    def with_outcome(kind: str) -> tuple[Sample, ...]:
         return tuple(sample for sample, outcome in zip(samples, outcomes, strict=True) if outcome == kind)
 
-    seen = [i for i, outcome in enumerate(outcomes) if outcome == "seen"]
-    regions = tuple(tuple(tuple(room[way, i] for room in rooms) for i in seen) for way in range(len(ways)))
-    return Crops(those("seen"), regions, those("faceless"), those("broken"))
+    cropped = [i for i, outcome in enumerate(outcomes) if outcome == "cropped"]
+    regions = tuple(
+        tuple(tuple(array[number, i] for array in arrays) for i in cropped) for number in range(len(conditions))
+    )
+    return Crops(with_outcome("cropped"), regions, with_outcome("faceless"), with_outcome("broken"))
 
 
 def largest(faces: Sequence[FoundFace]) -> FoundFace:
-    """The face whose box has the largest area."""
+    """Return the face whose box has the largest area."""
     return max(faces, key=lambda face: face.box[2] * face.box[3])
 
 
-def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Room for pixels: in memory or, if they are many, in a file without a name in the folder for temporary files."""
+def as_found(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
+    """Return picture and box unchanged."""
+    return picture, box
+
+
+def _allocate(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Allocate an array in memory or, if it is large, in an unnamed file in the folder for temporary files.
+
+    Raises:
+        FacescanError: that folder has no room.
+    """
     size = math.prod(shape)
-    if size <= IN_MEMORY:
+    if size <= MAX_BYTES_IN_MEMORY:
         return np.empty(shape, np.uint8)
     try:
         with tempfile.TemporaryFile() as file:
-            if hasattr(os, "posix_fallocate"):  # a disk that fills up later kills the process
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up later would kill the process
                 os.posix_fallocate(file.fileno(), 0, size)
             return np.asarray(np.memmap(file, np.uint8, "w+", shape=shape))
     except OSError as error:
@@ -112,7 +125,3 @@ def _room(shape: tuple[int, ...]) -> NDArray[np.uint8]:
             f"{tempfile.gettempdir()}: no room for {size / 1e9:.1f} GB of pixels ({error.strerror}): "
             "set TMPDIR to a folder that has it"
         ) from error
-
-
-def _as_found(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
-    return picture, box

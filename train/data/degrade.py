@@ -1,8 +1,11 @@
-"""Conditions to measure a model under: the same for real and fake, so that no format gives them away."""
+"""Defines the conditions under which a model is measured, the same for real and fake pictures.
+
+What a file format gives away about the class is removed by all conditions but `as_found`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -10,17 +13,17 @@ import numpy as np
 from scanner.detector.card import Card
 from scanner.imaging.crop import Box, shrink
 from scanner.imaging.decode import Picture
-from train.data.crops import Condition
+from train.data.crops import Condition, as_found
 
-# About the size of the faces in most sets at hand (256 px pictures cut at 2.2 times the face): few are enlarged.
+# Longer side of a face in pixels, about that of most data sets (256 px pictures, 2.2 times the face): few are enlarged.
 FACE_SIDE = 112
-# The least for models that look at whole pictures.
+# Longer side of a picture in pixels for models of whole pictures, at least.
 PICTURE_SIDE = 256
-# Pixels, at the common size: softens about as much as `half` does, without its grid (variance of the Laplacian on the
-# example's astronaut, re-encoded: 1095; half: 93; blur: 79).
+# Standard deviation in pixels of the common size. Softens about as much as `half`, without its grid (variance of the
+# Laplacian of examples/pictures/real_astronaut.jpg, re-encoded: 1095; half: 93; blur: 79).
 BLUR_SIGMA = 1.0
 
-# The conditions in the order of `conditions`, and what they are called before people.
+# Names of the conditions, and their titles in tables and plots.
 TITLES = {
     "as_found": "as found",
     "re_encoded": "same size, JPEG 85",
@@ -31,16 +34,16 @@ TITLES = {
     "blur": "blurred, JPEG 85",
 }
 CONDITIONS = tuple(TITLES)
-# The files as they are; and both classes saved alike, the figures to believe.
+# The files as they are; and all files saved alike, whose figures tell most about the model.
 AS_FOUND, FAIR = CONDITIONS[:2]
 
 
 def conditions(card: Card) -> dict[str, Condition]:
-    """The conditions for a model, by name.
+    """Return the conditions for a model, by name.
 
-    In all but `as_found` a picture is first resized: for a model of faces so that the face's longer side is
-    `FACE_SIDE`, for one of whole pictures so that their longer side is `PICTURE_SIDE`, or the longest side of its
-    inputs if that is more, so that no model sees pictures that were shrunk and then enlarged again.
+    All but `as_found` first resize the picture. For a model of faces the face's longer side becomes `FACE_SIDE`. For a
+    model of whole pictures their longer side becomes `PICTURE_SIDE`, or the longest side of the model's inputs if that
+    is larger, so that no picture is shrunk and then enlarged again.
     """
     longest = max(side for spec in card.inputs for side in spec.size)
     side = max(PICTURE_SIDE, longest) if card.source == "image" else PICTURE_SIDE
@@ -63,13 +66,14 @@ def conditions(card: Card) -> dict[str, Condition]:
     }
 
 
-def as_found(picture: Picture, box: Box | None) -> tuple[Picture, Box | None]:
-    """The file as it is, with whatever its format gives away."""
-    return picture, box
-
-
 def same_size(picture: Picture, box: Box | None, picture_side: int = PICTURE_SIDE) -> tuple[Picture, Box | None]:
-    """Resized so that the face's longer side is `FACE_SIDE` (without a face, the picture's `picture_side`)."""
+    """Resize a picture to the common size.
+
+    Args:
+        picture: RGB uint8, (height, width, 3).
+        box: of the face; its longer side becomes `FACE_SIDE`. None for the whole picture.
+        picture_side: the longer side of a picture without a box becomes this, in pixels.
+    """
     height, width = picture.shape[:2]
     factor = picture_side / max(height, width) if box is None else FACE_SIDE / max(box[2:])
     small = shrink(picture, max(1, round(width * factor)), max(1, round(height * factor)))
@@ -80,15 +84,20 @@ def same_size(picture: Picture, box: Box | None, picture_side: int = PICTURE_SID
 
 
 def jpeg(picture: Picture, quality: int) -> Picture:
-    """Saved as JPEG (4:2:0) and read again."""
-    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+    """Save a picture as JPEG (4:2:0) of this quality, 1..100, and read it again."""
+    return _encoded_and_decoded(picture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def webp(picture: Picture, quality: int) -> Picture:
-    """Saved as lossy WebP and read again."""
-    _, data = cv2.imencode(".webp", picture[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+    """Save a picture as lossy WebP of this quality, 1..100, and read it again."""
+    return _encoded_and_decoded(picture, ".webp", [cv2.IMWRITE_WEBP_QUALITY, quality])
+
+
+def _encoded_and_decoded(picture: Picture, suffix: str, options: Sequence[int]) -> Picture:
+    _, data = cv2.imencode(suffix, picture[:, :, ::-1], options)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None  # OpenCV reads what it has just written
+    return np.ascontiguousarray(decoded[:, :, ::-1], np.uint8)
 
 
 def _half_and_back(picture: Picture) -> Picture:

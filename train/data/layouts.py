@@ -1,4 +1,4 @@
-"""Data sets as they are unpacked -> labelled samples: folders named by class and split, or an index."""
+"""Reads a data set as it is unpacked: folders named by class and split, or an index."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from scanner.errors import FacescanError
 from train.data.samples import LABELS, Sample
 
-COLUMNS = ("path", "label")  # of an index; set, generator, group and split are optional
-# Other names of the column `path`, in the order in which they are looked for.
-PATHS = ("path", "file", "filename", "image", "images_id", "image_id", "id")
-# `label_str` goes first: what 0 and 1 mean differs from set to set.
+# Columns that an index need not have.
+OPTIONAL_COLUMNS = ("split", "set", "generator", "group")
+# Names of the column of paths in published data sets; the first that an index has is used.
+PATH_COLUMNS = ("path", "file", "filename", "image", "images_id", "image_id", "id")
+# The same for labels. `label_str` is preferred: what 0 and 1 mean differs from set to set.
 LABEL_COLUMNS = ("label_str", "label", "class")
+# Names of splits in published data sets, and our names of them.
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-# REAL, fakes, 0_real, 1-fake, training_real, test_fake, real_images
+# Examples: REAL, fakes, 0_real, 1-fake, training_real, test_fake, real_images
 _CLASS_NAME = re.compile(r"(?:\d+[_ -])?(?:([a-z]+)[_ -])?(real|fake)s?(?:[_ -](?:images?|faces?|photos?|pictures?))?")
 UNDERSTOOD = (
     "neither an index nor a folder with real/ and fake/: understood are folders named real and fake (in any case, or "
@@ -32,10 +34,10 @@ UNDERSTOOD = (
 
 
 def read_layout(data: Path) -> list[Sample]:
-    """Read an index, or the folders below a folder.
+    """Read an index, or a folder with folders named by class.
 
     Raises:
-        FacescanError: it is neither, or it has no pictures of one of the classes.
+        FacescanError: `data` is neither, or it has no pictures of one of the classes.
     """
     samples = _read_folders(data) if data.is_dir() else _read_index(data)
     for label, fake in zip(LABELS, (False, True), strict=True):
@@ -70,7 +72,11 @@ def _read_folders(root: Path) -> list[Sample]:
 
 
 def _of_folders(names: Sequence[str]) -> tuple[str, str]:
-    """Class and split by the names of the folders around a picture, the nearest first; empty where no name tells."""
+    """Find the class and the split in the names of the folders around a picture, from the innermost outwards.
+
+    Returns:
+        `real`, `fake` or empty; and `train`, `validation`, `test` or empty.
+    """
     label = split = ""
     for name in reversed(names):
         lower = name.lower()
@@ -83,7 +89,7 @@ def _of_folders(names: Sequence[str]) -> tuple[str, str]:
 
 
 def _with_whole_splits(samples: list[Sample]) -> list[Sample]:
-    """A split counts only if every picture is in one, and not all in the same: `training_real` alone splits nothing."""
+    """Drop the splits unless every picture is in one and there are several: `training_real` alone is no split."""
     splits = {sample.split for sample in samples}
     if "" not in splits and len(splits) > 1:
         return samples
@@ -91,39 +97,73 @@ def _with_whole_splits(samples: list[Sample]) -> list[Sample]:
 
 
 def _read_index(index: Path) -> list[Sample]:
+    """Read a CSV index.
+
+    Raises:
+        FacescanError: it is no CSV, a column is missing, or a line is wrong.
+    """
     try:
         with index.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FacescanError(f"{index}: no index of pictures: {error}") from error
-    columns = {name.strip().lower(): name for name in (rows[0] if rows else ()) if name}
-    path_column = next((columns[name] for name in PATHS if name in columns), None)
-    label_column = next((columns[name] for name in LABEL_COLUMNS if name in columns), None)
-    missing = [name for name, column in zip(COLUMNS, (path_column, label_column), strict=True) if column is None]
-    if missing or path_column is None or label_column is None:
-        raise FacescanError(f"{index}: no index of pictures: without {', '.join(missing)}")
-    find = _Finder(index.parent, [row[path_column] for row in rows if row[path_column]])
+    columns = _columns(index, rows[0] if rows else ())
+    find = _Finder(index.parent, [row[columns["path"]] for row in rows if row[columns["path"]]])
     samples = []
     for line, row in enumerate(rows, start=2):
-        path = row[path_column]
-        if not path or "\0" in path:
-            raise FacescanError(f"{index}: line {line}: no path of a picture")
-        label = _label(row[label_column] or "", path)
-        if not label:
-            raise FacescanError(f"{index}: line {line}: label {row[label_column]!r} is neither real nor fake")
-        split, *about = (
-            (row.get(columns[name]) or "").strip() if name in columns else ""
-            for name in ("split", "set", "generator", "group")
-        )
-        if split.lower() not in ("", *SPLITS):
-            raise FacescanError(f"{index}: line {line}: split {split!r} is neither train, validation nor test")
-        split = SPLITS.get(split.lower(), "") or _of_folders(PurePosixPath(path).parts[:-1])[1]
-        samples.append(Sample(path, find(path), label == "fake", *about, split))
+        try:
+            samples.append(_sample({name: row.get(column) or "" for name, column in columns.items()}, find))
+        except ValueError as error:
+            raise FacescanError(f"{index}: line {line}: {error}") from error
     return _with_whole_splits(samples)
 
 
+def _columns(index: Path, header: Iterable[str | None]) -> dict[str, str]:
+    """Find the columns of an index.
+
+    Returns:
+        The index's name of each column that it has, by `path`, `label` and `OPTIONAL_COLUMNS`.
+
+    Raises:
+        FacescanError: there is no column of paths, or none of labels.
+    """
+    by_name = {name.strip().lower(): name for name in header if name}
+    found = {name: by_name[name] for name in OPTIONAL_COLUMNS if name in by_name}
+    for name, aliases in (("path", PATH_COLUMNS), ("label", LABEL_COLUMNS)):
+        column = next((by_name[alias] for alias in aliases if alias in by_name), None)
+        if column is not None:
+            found[name] = column
+    missing = [name for name in ("path", "label") if name not in found]
+    if missing:
+        raise FacescanError(f"{index}: no index of pictures: without {', '.join(missing)}")
+    return found
+
+
+def _sample(row: Mapping[str, str], find: Callable[[str], Path]) -> Sample:
+    """Make a sample of a line of an index.
+
+    Args:
+        row: the line's values by the names of `_columns`.
+        find: returns the file of a path.
+
+    Raises:
+        ValueError: path, label or split is wrong.
+    """
+    path = row["path"]
+    if not path or "\0" in path:
+        raise ValueError("no path of a picture")
+    label = _label(row["label"], path)
+    if not label:
+        raise ValueError(f"label {row['label']!r} is neither real nor fake")
+    split, set_name, generator, group = (row.get(name, "").strip() for name in OPTIONAL_COLUMNS)
+    if split.lower() not in ("", *SPLITS):
+        raise ValueError(f"split {split!r} is neither train, validation nor test")
+    split = SPLITS.get(split.lower(), "") or _of_folders(PurePosixPath(path).parts[:-1])[1]
+    return Sample(path, find(path), label == "fake", set_name, generator, group, split)
+
+
 def _label(text: str, path: str) -> str:
-    """`real` or `fake`; of a 0 or 1, by the folder that the path names."""
+    """Read a label: `real`, `fake` or empty. What 0 and 1 mean is decided by the folders of the path."""
     text = text.strip().lower()
     if text in ("0", "1"):
         return _of_folders(PurePosixPath(path).parts[:-1])[0]
@@ -150,7 +190,12 @@ class _Finder:
 
 
 def summary(data: Path, samples: Sequence[Sample]) -> str:
-    """Say in one line what was found at a place, of the pictures that are used."""
+    """Say in one line what a data set holds.
+
+    Args:
+        data: the index or folder.
+        samples: the pictures that are used.
+    """
     counts = _counts(samples)
     kind = "folders" if data.is_dir() else "an index"
     splits = Counter(sample.split for sample in samples)

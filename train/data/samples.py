@@ -1,4 +1,4 @@
-"""One labelled picture of a data set."""
+"""Defines a sample: one labelled picture of a data set."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ LABELS = ("real", "fake")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled picture.
+    """Describes one labelled picture.
 
     Attributes:
-        path: as the index has it, relative to the index.
-        file: where it lies.
+        path: as written in the index, relative to it.
+        file: the file itself.
         fake: its label.
-        set: the data set it came in.
-        generator: what made it; for a real picture, where it was taken from.
-        group: one person, one video or one source picture; empty if it stands alone.
-        split: `train`, `validation` or `test`, where the data set comes split; otherwise empty.
-        content: the hash of the file's bytes (`train.data.lots.with_contents`); empty where it was not needed.
+        set: name of its data set.
+        generator: name of the program that made it; for a real picture, its source.
+        group: name of a person, video or source picture that several samples share; empty if none do.
+        split: `train`, `validation` or `test`, if the data set comes split; otherwise empty.
+        content: the hash of the file's bytes (`train.data.hash_split.with_contents`); empty where it was not needed.
     """
 
     path: str
@@ -34,5 +34,5 @@ class Sample:
 
     @property
     def maker(self) -> str:
-        """Generator and set, as tables name them."""
+        """Return generator and set, as tables name them."""
         return f"{self.generator} ({self.set})" if self.generator else self.set

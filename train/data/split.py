@@ -1,4 +1,4 @@
-"""Parts samples into training, validation and test, group by group, and weighs them for training."""
+"""Splits samples into training, validation and test, group by group, and weighs them for training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import FacescanError
-from train.data import lots
+from train.data import hash_split
 from train.data.index import names, without
 from train.data.samples import LABELS, Sample
 from train.recipes.schema import Split
@@ -19,7 +19,7 @@ from train.recipes.schema import Split
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Three sets of samples that share no group."""
+    """Holds three sets of samples that share no group."""
 
     train: tuple[Sample, ...]
     validation: tuple[Sample, ...]
@@ -27,14 +27,19 @@ class Splits:
 
 
 def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
-    """Part the samples, group by group.
+    """Split the samples, group by group.
 
-    Samples that come split stay as they are, unless the rule redraws them; a part that they lack is drawn from those to
-    train on. A rule that counts, or that is stratified, draws by the files' contents. Otherwise a group's lot depends
-    on the seed and its name only: adding pictures moves no others.
+    Samples that come split stay as they are, unless the rule redraws them; a missing split is drawn from the training
+    samples. A rule with counts, or a stratified one, draws by the files' contents. Otherwise the split of a group
+    depends on the seed and its name only: adding pictures moves no others.
+
+    Args:
+        samples: all of them.
+        rule: shares, counts or sets of each split.
+        seed: of the draw.
 
     Raises:
-        FacescanError: the rule counts pictures that are not there.
+        FacescanError: there are fewer pictures than the rule counts.
     """
     samples = without(samples, rule.excluded)
     if any(sample.split for sample in samples) and not rule.redraw:
@@ -44,20 +49,20 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
     if rule.stratified and not rule.test_sets and not rule.validation_sets:
         return _split_by_class(samples, rule, seed)
     tests, validations = set(rule.test_sets), set(rule.validation_sets)
-    # A group that reaches into a held-out set follows it.
+    # A group with a picture in a held-out set is held out as a whole.
     in_test = {_group(sample) for sample in samples if names(sample) & tests}
     in_validation = {_group(sample) for sample in samples if names(sample) & validations}
     train, validation, test = [], [], []
     for sample in samples:
         group = _group(sample)
-        lot = _lot(group, seed)
+        fraction = _hash_fraction(group, seed)
         if group in in_test:
             test.append(sample)
         elif group in in_validation:
             validation.append(sample)
-        elif lot < rule.test:
+        elif fraction < rule.test:
             test.append(sample)
-        elif lot < rule.test + rule.validation:
+        elif fraction < rule.test + rule.validation:
             validation.append(sample)
         else:
             train.append(sample)
@@ -65,15 +70,15 @@ def split(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
 
 
 def sampling_weights(samples: Sequence[Sample], composed: float = 0.0) -> NDArray[np.float64]:
-    """Probabilities of drawing each sample, (n,), summing to 1.
+    """Return the probability of drawing each sample, (n,), with a sum of 1.
 
-    Both classes weigh one half. Within a class a set weighs as the root of its size: a large set teaches more than a
-    small one, but not in proportion.
+    Each class has a sum of one half. Within a class, the weight of a set is the square root of its size: a large set
+    teaches more than a small one, but not in proportion.
 
     Args:
-        samples: of one class or both.
-        composed: share of the fakes in whose place come composites of any of the real ones. The other fakes are met by
-            as many real ones of the sets that they are in, so that the set of a picture does not tell its class.
+        samples: n samples, of one class or both.
+        composed: share of the drawn fakes that are replaced by composites of any real pictures. The other fakes are
+            balanced by real pictures of the same sets, so that the set of a picture does not tell its class.
     """
     sizes: dict[tuple[bool, str], int] = {}
     for sample in samples:
@@ -81,11 +86,12 @@ def sampling_weights(samples: Sequence[Sample], composed: float = 0.0) -> NDArra
     totals = {fake: sum(n**0.5 for (label, _), n in sizes.items() if label == fake) for fake in (False, True)}
     weights = np.array([0.5 * sizes[s.fake, s.set] ** -0.5 / totals[s.fake] for s in samples])
     with_fakes = {sample.set for sample in samples if sample.fake}
-    beside = weights * [not sample.fake and sample.set in with_fakes for sample in samples]
-    if composed and beside.any():
+    same_sets = weights * [not sample.fake and sample.set in with_fakes for sample in samples]
+    if composed and same_sets.any():
         real = np.array([not sample.fake for sample in samples])
-        weights[real] = composed * weights[real] + (1 - composed) * 0.5 * beside[real] / beside.sum()
-    return weights / weights.sum()
+        weights[real] = composed * weights[real] + (1 - composed) * 0.5 * same_sets[real] / same_sets.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def _as_they_come(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
@@ -99,10 +105,18 @@ def _as_they_come(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
 
 
 def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
-    """The test and the validation with as many pictures of each part as the rule says; the rest is to train on."""
-    test, rest, short = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), rule.test_counts, _part)
-    validation, rest, short_too = lots.fill(lots.by_lot(rest, seed, "validation"), rule.validation_counts, _part)
-    if short or short_too or not rest:
+    """Draw as many test and validation pictures of each part as the rule counts; the rest is for training.
+
+    Raises:
+        FacescanError: there are too few.
+    """
+    test, rest, missing = hash_split.take_counts(
+        hash_split.in_hash_order(hash_split.groups(samples), seed, "test"), rule.test_counts, _part
+    )
+    validation, rest, missing_too = hash_split.take_counts(
+        hash_split.in_hash_order(rest, seed, "validation"), rule.validation_counts, _part
+    )
+    if missing or missing_too or not rest:
         raise FacescanError(
             f"too few pictures for a test of {_listed(rule.test_counts)} and a validation of "
             f"{_listed(rule.validation_counts)}: see --test and --validation"
@@ -111,13 +125,17 @@ def _split_by_counts(samples: Sequence[Sample], rule: Split, seed: int) -> Split
 
 
 def _split_by_class(samples: Sequence[Sample], rule: Split, seed: int) -> Splits:
-    """The rule's share of each class of each set, as nearly as whole groups allow."""
+    """Draw the rule's shares of each class of each set, as nearly as whole groups allow."""
 
     def counts(share: float) -> dict[Hashable, int]:
         return {part: round(share * number) for part, number in Counter(map(_class, samples)).items()}
 
-    test, rest, _ = lots.fill(lots.by_lot(lots.groups(samples), seed, "test"), counts(rule.test), _class)
-    validation, rest, _ = lots.fill(lots.by_lot(rest, seed, "validation"), counts(rule.validation), _class)
+    test, rest, _ = hash_split.take_counts(
+        hash_split.in_hash_order(hash_split.groups(samples), seed, "test"), counts(rule.test), _class
+    )
+    validation, rest, _ = hash_split.take_counts(
+        hash_split.in_hash_order(rest, seed, "validation"), counts(rule.validation), _class
+    )
     return Splits(_in_order(samples, rest), tuple(validation), tuple(test))
 
 
@@ -135,7 +153,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _part(sample: Sample) -> str:
-    """What a study counts its test by: `real`, or how well the fake is made, as its file's name begins."""
+    """Return the part by which a study counts its test: `real`, or the prefix of a fake's file name, its quality."""
     return sample.file.name.split("_")[0] if sample.fake else LABELS[0]
 
 
@@ -143,7 +161,7 @@ def _group(sample: Sample) -> tuple[str, str]:
     return ("group", sample.group) if sample.group else ("picture", sample.path)
 
 
-def _lot(group: tuple[str, ...], seed: int) -> float:
-    """0 up to 1, evenly spread."""
+def _hash_fraction(group: tuple[str, ...], seed: int) -> float:
+    """Return a deterministic number in [0, 1) from the seed and the group's name; it decides the group's split."""
     digest = hashlib.sha256(" ".join((str(seed), *group)).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

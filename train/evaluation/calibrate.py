@@ -1,4 +1,4 @@
-"""Logits -> probabilities that hold, thresholds for false-positive rates, and the band in which no verdict is given."""
+"""Calibrates logits: probabilities, thresholds for false-positive rates, and the uncertain band."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.detector.model import Detector
+from scanner.detector.outputs import sigmoid
 from scanner.errors import FacescanError
 from train.data.crops import Crops
 from train.data.index import set_names
@@ -17,18 +18,17 @@ from train.data.split import sampling_weights
 from train.evaluation.score import BATCH
 
 FPRS = (0.05, 0.01, 0.005)
-# At most this share of the verdicts on either side of the band should be wrong, half of the pictures being fake.
-WRONG = 0.05
-# p_fake is written with four decimals; a threshold with as many decides the same on what is written.
+# Share of wrong verdicts on either side of the uncertain band, at most, if half of the pictures are fake.
+MAX_WRONG = 0.05
+# Decimals of p_fake in rows. Thresholds have as many, so that they decide the same about written values.
 DECIMALS = 4
-# Least standard deviation of calibrated log-odds: enough to tell pictures apart in four decimals, too little for a
-# verdict.
-SPREAD = 0.1
+# Standard deviation of calibrated log-odds, at least: orders pictures in four decimals, and is too small for verdicts.
+MIN_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What is found on pictures that the model has not been trained on.
+    """Holds a calibration found on pictures that the model was not trained on.
 
     Attributes:
         calibration, operating_points, uncertain: the fields of the card.
@@ -46,29 +46,33 @@ def calibrate_on(
     labels: NDArray[np.bool_],
     weights: NDArray[np.float64],
     fprs: Sequence[float] = FPRS,
-    wrong: float = WRONG,
+    wrong: float = MAX_WRONG,
 ) -> Calibration:
-    """Platt's sigmoid, then thresholds and the uncertain band on its probabilities.
+    """Fit Platt's sigmoid, then find thresholds and the uncertain band on its probabilities.
 
-    The slope is never negative, nor next to nothing: a model that does no better than chance here may well be turned
-    round by a fit, but not made better. Its pictures keep their order, and its probabilities stay near the mean.
+    The slope has a positive minimum. For a model that is no better than chance, a fit might find a negative slope,
+    which would invert the model without making it better. With the minimum, pictures keep their order and the
+    probabilities stay near the mean.
 
     Args:
-        logits: (n,), of pictures that the model has not been trained on.
+        logits: (n,), of pictures that the model was not trained on.
         labels: (n,), True for fake; both classes.
-        weights: (n,), of the pictures; both classes should weigh the same.
+        weights: (n,), of the pictures; both classes should have the same sum.
         fprs: false-positive rates of the operating points.
-        wrong: share of wrong verdicts to allow on either side of the band.
+        wrong: allowed share of wrong verdicts on either side of the band.
+
+    Raises:
+        FacescanError: a class is missing.
     """
     if labels.all() or not labels.any():
         raise FacescanError("one class has no face to calibrate on: more pictures, or another seed")
     slope, offset = platt(logits, labels, weights)
-    least = SPREAD / max(float(np.std(logits)), 1e-9)
+    least = MIN_SPREAD / max(float(np.std(logits)), 1e-9)
     by_chance = slope < least
     if by_chance:
         share = float(weights[labels].sum() / weights.sum())
         slope, offset = least, math.log(share / (1 - share)) - least * float(np.average(logits, weights=weights))
-    p_fake = 1 / (1 + np.exp(-np.clip(slope * logits + offset, -50, 50)))
+    p_fake = sigmoid(slope * logits + offset)
     points = {str(fpr): threshold_at(p_fake[~labels], weights[~labels], fpr) for fpr in fprs}
     return Calibration((slope, offset), points, uncertain_band(p_fake, labels, weights, wrong), by_chance)
 
@@ -76,20 +80,27 @@ def calibrate_on(
 def calibration_scores(
     detector: Detector, seen: Crops, trained_on: Iterable[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Logits, labels and weights over all conditions: pictures come re-saved. Sets never trained on weigh a half."""
+    """Collect logits, labels and weights of crops under all their conditions, because users' pictures are re-saved.
+
+    Args:
+        detector: gives the logits.
+        seen: crops that the detector was not trained on.
+        trained_on: sets of the training pictures. Within each class, other sets have half of the weight.
+
+    Returns:
+        Logits, labels and weights, (conditions * crops,) each.
+    """
     names = set(trained_on)
     known = np.array([bool(set_names([sample])[0] in names) for sample in seen.samples])
     weights = np.zeros(len(seen.samples))
     for fake in (False, True):
-        own = seen.fake == fake
-        parts = [own & known, own & ~known]
+        in_class = seen.fake == fake
+        parts = [in_class & known, in_class & ~known]
         parts = [part for part in parts if part.any()]
         for part in parts:
             within = sampling_weights([s for s, chosen in zip(seen.samples, part, strict=True) if chosen])
             weights[part] = 0.5 * within / within.sum() / len(parts)
-    scores = [
-        detector.logits(regions[i : i + BATCH]) for regions in seen.regions for i in range(0, len(regions), BATCH)
-    ]
+    scores = [detector.logits(regions, BATCH) for regions in seen.regions]
     copies = len(seen.regions)
     return np.concatenate(scores), np.tile(seen.fake, copies), np.tile(weights, copies)
 
@@ -97,11 +108,17 @@ def calibration_scores(
 def platt(
     logits: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], steps: int = 100
 ) -> tuple[float, float]:
-    """Slope and offset of the sigmoid that fits best.
+    """Fit a sigmoid to logits; return its slope and offset.
 
     Platt, "Probabilistic Outputs for Support Vector Machines", 1999, with his targets just short of 0 and 1, so that
     classes that do not overlap have a finite slope; minimised by Newton's method with step halving (Lin, Lin and Weng,
     "A Note on Platt's Probabilistic Outputs for Support Vector Machines", 2007).
+
+    Args:
+        logits: (n,).
+        labels: (n,), True for fake.
+        weights: (n,), of the pictures.
+        steps: of Newton's method, at most.
     """
     fakes, reals = int(labels.sum()), int((~labels).sum())
     targets = np.where(labels, (fakes + 1) / (fakes + 2), 1 / (reals + 2))
@@ -128,20 +145,37 @@ def platt(
 
 
 def threshold_at(p_real: NDArray[np.float64], weights: NDArray[np.float64], fpr: float) -> float:
-    """The smallest threshold (four decimals) that at most a share `fpr` of the real pictures, by weight, reaches."""
+    """Find the smallest threshold that at most a share of the real pictures reaches.
+
+    Args:
+        p_real: p_fake of the real pictures, (n,).
+        weights: of these pictures, (n,).
+        fpr: the share, by weight, 0..1.
+
+    Returns:
+        The threshold with four decimals.
+    """
     written = np.round(p_real, DECIMALS)
     order = np.argsort(-written, kind="stable")
     passing = np.cumsum(weights[order]) / weights.sum()
-    beyond = np.flatnonzero(passing > fpr + 1e-9)  # empty at a rate of 1
+    beyond = np.flatnonzero(passing > fpr + 1e-9)  # empty at a false-positive rate of 1
     return _next_above(written[order[beyond[0]]]) if len(beyond) else 0.0
 
 
 def uncertain_band(
     p_fake: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], wrong: float
 ) -> tuple[float, float]:
-    """Low and high: of what lies below low, and of what lies from high up, at most a share `wrong` is wrong.
+    """Find the band of p_fake in which no verdict is given.
 
-    Where no threshold keeps that promise the band reaches to 0 or to 1; where one threshold keeps both, it is empty.
+    Args:
+        p_fake: (n,).
+        labels: (n,), True for fake.
+        weights: (n,), of the pictures.
+        wrong: allowed share, by weight, of fakes below the band, and of reals at or over its upper end.
+
+    Returns:
+        Low and high end. If no threshold keeps the shares, the band reaches to 0 or to 1; if one threshold keeps both,
+        the band is empty.
     """
     written = np.round(p_fake, DECIMALS)
     edges = np.unique(np.concatenate([[0.0, 1.0], written]))
@@ -156,4 +190,4 @@ def _share(wrong: NDArray[np.bool_], weights: NDArray[np.float64], among: NDArra
 
 
 def _next_above(written: float) -> float:
-    return min(1.0, (math.floor(written * 10**DECIMALS + 0.5) + 1) / 10**DECIMALS)
+    return min(1.0, (math.floor(written * 10.0**DECIMALS + 0.5) + 1) / 10.0**DECIMALS)

@@ -1,4 +1,4 @@
-"""A study's published figures beside those of runs here, as text for the screen."""
+"""Compares a study's published figures with those of runs here, as text for the screen."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from train.data.degrade import AS_FOUND
 from train.data.samples import LABELS, Sample
 from train.evaluation.metrics import Confusion, interval
 from train.recipes.studies import Paper, Study
+from train.run_record import RunRecord
 
 RULES = {"softmax": "the larger of two outputs decides", "sigmoid": "an output over 0.5 decides"}
 FIGURES = ("accuracy", "precision", "recall", "f1")
 
 
-def comparison(record: Mapping[str, Any], study: Study) -> str:
-    """One run's test, decided as the study decided, beside what was published.
+def comparison(record: RunRecord, study: Study) -> str:
+    """Compare the test of one run, by the study's own rule, with the published figures.
 
     Args:
-        record: of the run, as run.json has it.
+        record: of the run.
         study: of its recipe.
     """
-    found = confusion_of(record["own_rule"]["test"])
-    form = "as found" if record["format"] == AS_FOUND else "one format for all pictures"
-    epochs = f"{record['epochs']} of {record['recipe']['training']['epochs']} epochs"
+    found = confusion_of(record.own_rule["test"])
+    form = "as found" if record.format == AS_FOUND else "one format for all pictures"
+    epochs = f"{record.epochs} of {record.recipe['training']['epochs']} epochs"
     lines = [
-        f"{record['recipe']['name']}, {form}, seed {record['seed']}, {epochs}{_stopped(record)}",
-        f"test: {found.tn + found.fp} real, {found.tp + found.fn} fake; {RULES[record['recipe']['output']]}",
+        f"{record.name}, {form}, seed {record.seed}, {epochs}{_stopped(record)}",
+        f"test: {found.tn + found.fp} real, {found.tp + found.fn} fake; {RULES[record.recipe['output']]}",
         f"{'':18}{'published':>10}{'here':>10}   95 % interval",
     ]
     values = figures_of(found, study.positive)
@@ -51,38 +52,43 @@ def comparison(record: Mapping[str, Any], study: Study) -> str:
     return "\n".join(lines)
 
 
-def over_seeds(records: Sequence[Mapping[str, Any]], study: Study) -> str:
-    """Mean and standard deviation of each figure over runs that differ in their seed only."""
-    values = [figures_of(confusion_of(record["own_rule"]["test"]), study.positive) for record in records]
+def over_seeds(records: Sequence[RunRecord], study: Study) -> str:
+    """Give mean and standard deviation of each figure over runs that differ in their seed only."""
+    values = [figures_of(confusion_of(record.own_rule["test"]), study.positive) for record in records]
     parts = []
     for name in FIGURES:
-        column = [value[name] for value in values if value[name] is not None]
+        column = [figure for value in values if (figure := value[name]) is not None]
         if len(column) > 1:
             parts.append(f"{_title(name, study.positive)} {mean(column):.4f} ± {stdev(column):.4f}")
-    seeds = ", ".join(str(record["seed"]) for record in records)
+    seeds = ", ".join(str(record.seed) for record in records)
     return f"mean and standard deviation over seeds {seeds}: {', '.join(parts)}"
 
 
 def other_pictures(samples: Iterable[Sample], paper: Paper) -> str:
-    """How the pictures differ from the study's, by their numbers and names; empty if they do not."""
+    """Say how the pictures differ from the study's, by their numbers and names; empty if they do not."""
     parts = Counter(_part(sample, paper) for sample in samples)
     if dict(parts) == dict(paper.pictures):
         return ""
 
-    def told(counts: Mapping[str, int]) -> str:
+    def listed(counts: Mapping[str, int]) -> str:
         return ", ".join(f"{number:,} {part}" for part, number in counts.items())
 
     here = dict(sorted(parts.items(), reverse=True))
-    return f"not the study's pictures: here {told(here)}; there {told(paper.pictures)}"
+    return f"not the study's pictures: here {listed(here)}; there {listed(paper.pictures)}"
 
 
 def confusion_of(figures: Mapping[str, Any]) -> Confusion:
-    """The matrix that run.json has."""
+    """Return the confusion matrix among the figures of a run.json."""
     return Confusion(*(figures[key] for key in ("tp", "fp", "tn", "fn")))
 
 
 def figures_of(found: Confusion, positive: str) -> dict[str, float | None]:
-    """Accuracy, precision, recall and F1 of the class that the study's are of; of fake where it does not say."""
+    """Return accuracy, precision, recall and F1 with the study's positive class.
+
+    Args:
+        found: fake is positive.
+        positive: as in `Study`; fake is taken if the study does not say.
+    """
     if positive == "both columns":
         return {"accuracy": found.accuracy, "precision": None, "recall": None, "f1": found.accuracy}
     turned = Confusion(found.tn, found.fn, found.tp, found.fp) if positive == "real" else found
@@ -90,7 +96,16 @@ def figures_of(found: Confusion, positive: str) -> dict[str, float | None]:
 
 
 def share_interval(found: Confusion, positive: str, name: str) -> tuple[float, float] | None:
-    """The 95 % interval of a figure that is a share of pictures, by Wilson; None for F1, which is none."""
+    """Return Wilson's 95 % interval of a figure.
+
+    Args:
+        found: fake is positive.
+        positive: the study's positive class, as in `Study`.
+        name: of the figure.
+
+    Returns:
+        Low and high; None if the figure is no share of pictures, as F1.
+    """
     turned = Confusion(found.tn, found.fn, found.tp, found.fp) if positive == "real" else found
     part, whole = {
         "accuracy": (turned.tp + turned.tn, turned.tp + turned.fp + turned.tn + turned.fn),
@@ -114,19 +129,19 @@ def _number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
-def _stopped(record: Mapping[str, Any]) -> str:
-    return ", stopped by hand" if record.get("partial") else ""
+def _stopped(record: RunRecord) -> str:
+    return ", stopped by hand" if record.partial else ""
 
 
-def _notes(record: Mapping[str, Any], study: Study) -> list[str]:
+def _notes(record: RunRecord, study: Study) -> list[str]:
     notes = [f"published on {study.on}"]
     if study.positive == "not said":
         notes.append("which class precision, recall and F1 are of is not said; here of fake")
     if study.remark:
         notes.append(study.remark)
-    if record.get("other_pictures"):
-        notes.append(record["other_pictures"])
-    random = [name for name, file in record["weights"].items() if not file]
+    if record.other_pictures:
+        notes.append(record.other_pictures)
+    random = [name for name, file in record.weights.items() if not file]
     if random:
         notes.append(f"{', '.join(random)} started from random weights: the study's from ImageNet's")
     return notes

@@ -1,11 +1,12 @@
-"""A model file and labelled pictures -> how good it is: pooled, set by set, generator by generator, under degradation.
+"""Measures how good a model file is on labelled pictures: pooled, by set and by generator, under degradation.
 
-Everything goes through the scanner's own code and its ONNX file; nothing is needed that the scanner does not need.
+The pictures go through the scanner's own code and the ONNX file. Only what the scanner needs has to be installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from scanner.detector.thresholds import choose
 from scanner.result import Verdict
 from train.data.crops import Crops
 from train.data.degrade import FAIR, TITLES
-from train.data.lots import short_hash, with_contents
+from train.data.hash_split import short_hash, with_contents
+from train.data.index import names
 from train.data.samples import Sample
 from train.evaluation.figures import Evaluation, Row
 from train.evaluation.metrics import (
@@ -32,25 +34,30 @@ from train.evaluation.metrics import (
 )
 from train.evaluation.score import Scores, score, score_crops
 
-# The operating point at which pictures are called fake or real, and where they are if the card has no such point.
-CALLED_AT, OTHERWISE = 0.05, 0.5
+# False-positive rate whose threshold on the card decides what is called fake in counts of right and wrong.
+DECISION_FPR = 0.05
+# Threshold on p_fake of a card without that operating point.
+FALLBACK_THRESHOLD = 0.5
 
 
 def evaluate(detector: Detector, samples: Sequence[Sample]) -> Evaluation:
-    """Score the samples under every condition, as a scan would.
+    """Score the samples under every condition, as a scan would, and compute the figures.
 
-    Whether a set was trained on is read from the card (`training.sets`).
+    The card says which sets the model was trained on (`training.sets`).
     """
     return _evaluation(detector, score(detector, samples))
 
 
-def measure(detector: Detector, seen: Crops) -> Evaluation:
-    """The same for crops that were made already, one region for each of `CONDITIONS`."""
-    return _evaluation(detector, score_crops(detector, [seen]))
+def measure(detector: Detector, crops: Crops) -> Evaluation:
+    """Compute the figures on crops, which have one region for each of `CONDITIONS`."""
+    return _evaluation(detector, score_crops(detector, [crops]))
 
 
 def trained_on(card: Card, samples: Sequence[Sample]) -> list[str]:
-    """Paths of the pictures that a model was trained on, by the content hashes that its card keeps, if it does."""
+    """Return the paths of the samples that a model was trained on, by the content hashes on its card.
+
+    The list is empty if the card has no hashes.
+    """
     hashes = set(str(training_facts(card).get("picture_hashes", "")).split())
     if not hashes:
         return []
@@ -58,17 +65,17 @@ def trained_on(card: Card, samples: Sequence[Sample]) -> list[str]:
 
 
 def training_facts(card: Card) -> Mapping[str, Any]:
-    """What a card says of the training; empty if it says nothing, or not as our own cards do."""
+    """Return what a card says about the training; empty if it says nothing, or as text only."""
     return card.training if isinstance(card.training, dict) else {}
 
 
 def fake_from(card: Card) -> float:
-    """The p_fake from which on pictures are called fake: the card's 5 % threshold, 0.5 if it has none."""
-    return _points(card).get(CALLED_AT, OTHERWISE)
+    """Return the p_fake from which on a picture is called fake: the card's 5 % threshold, or 0.5 if it has none."""
+    return _points(card).get(DECISION_FPR, FALLBACK_THRESHOLD)
 
 
 def table(evaluation: Evaluation, condition: str = FAIR) -> str:
-    """The rows of one condition as aligned text, 143 columns wide."""
+    """Format the rows of one condition as aligned text, 143 columns wide."""
     figures = ("auc", "ap", "tpr_5", "tpr_1", "over_5", "over_1")
     called = ("accuracy", "precision", "recall", "f1", "ece", "uncertain", "wrong")
     titles = ("AUC", "AP", "TPR5", "TPR1", ">5%", ">1%", "acc", "prec", "rec", "F1", "ECE", "unc", "err")
@@ -85,12 +92,13 @@ def table(evaluation: Evaluation, condition: str = FAIR) -> str:
 
 
 def plot(evaluation: Evaluation, folder: Path) -> None:
-    """Write roc.png, confusion.png, generators.png and reliability.png: of all pictures, and but for the first `FAIR`.
+    """Write roc.png, confusion.png, generators.png and reliability.png, of all pictures.
 
-    A plot for which a class or the generators are missing is left out.
+    roc.png shows every condition, the others show `FAIR`. A plot that needs a class or generators which are missing is
+    not written.
 
     Raises:
-        ModuleNotFoundError: matplotlib is missing, the only thing here that the scanner does not need.
+        ModuleNotFoundError: matplotlib is not installed.
         OSError: a file cannot be written.
     """
     from train.evaluation import png_plots as plots
@@ -127,6 +135,31 @@ def _evaluation(detector: Detector, scores: Scores) -> Evaluation:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Subset:
+    """Selects the pictures of one row of figures.
+
+    Attributes:
+        scope: `pooled`, `set`, `generator` or `reals`.
+        name: of the set or the generator.
+        pictures: mask of the row's pictures, (n,).
+        trained_on: whether the model was trained on other pictures of this subset; None if mixed or not known.
+    """
+
+    scope: str
+    name: str
+    pictures: NDArray[np.bool_]
+    trained_on: bool | None
+
+    def comparison(self, labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the mask of the pictures that a ROC curve compares: a subset of one class meets all of the other."""
+        mine = labels[self.pictures]
+        if _both_classes(mine) or not len(mine):
+            return self.pictures
+        others: NDArray[np.bool_] = labels != mine[0]
+        return self.pictures | others
+
+
 def _rows(
     card: Card,
     samples: Sequence[Sample],
@@ -134,93 +167,112 @@ def _rows(
     scores: NDArray[np.float64],
     trained_on: Collection[str],
 ) -> Iterator[Row]:
+    for subset in _subsets(samples, labels, trained_on):
+        yield _row(card, subset, labels, scores)
+
+
+def _subsets(samples: Sequence[Sample], labels: NDArray[np.bool_], trained_on: Collection[str]) -> Iterator[Subset]:
+    """Yield the subsets that an evaluation has rows of.
+
+    Args:
+        samples: n pictures.
+        labels: (n,), True for fake.
+        trained_on: sets of the training pictures; empty if not known.
+    """
     sets = np.array([sample.set for sample in samples], object)
     makers = np.array([sample.maker for sample in samples], object)
-    seen = np.array([_was_trained_on(sample, trained_on) for sample in samples], bool)
+    known = np.array([not names(sample).isdisjoint(trained_on) for sample in samples], bool)
 
-    def row(scope: str, name: str, own: NDArray[np.bool_], known: bool | None) -> Row:
-        against = own
-        if own.any() and (labels[own].all() or not labels[own].any()):
-            against = own | (labels != labels[own][0])
-        return _row(card, scope, name, known if trained_on else None, labels, scores, own, against)
+    def subset(scope: str, name: str, pictures: NDArray[np.bool_]) -> Subset:
+        return Subset(scope, name, pictures, _all_or_none(known[pictures]) if trained_on else None)
 
-    yield row("pooled", "all", np.ones(len(samples), bool), None)
-    if trained_on and seen.any() and not seen.all():
-        yield row("pooled", "sets trained on", seen, True)
-        yield row("pooled", "sets never seen", ~seen, False)
+    yield Subset("pooled", "all", np.ones(len(samples), bool), None)
+    if trained_on and known.any() and not known.all():
+        yield Subset("pooled", "sets trained on", known, True)
+        yield Subset("pooled", "sets never seen", ~known, False)
     for name in _unique(sets):
-        own = sets == name
-        if labels[own].any() and not labels[own].all():
-            yield row("set", name, own, _all_or_none(seen[own]))
+        if _both_classes(labels[sets == name]):
+            yield subset("set", name, sets == name)
     for _, _, name in _unique((sample.set, sample.generator, sample.maker) for sample in samples if sample.fake):
-        own = labels & (makers == name)
-        yield row("generator", name, own, _all_or_none(seen[own]))
+        yield subset("generator", name, labels & (makers == name))
     for name in _unique(sets[~labels]):
-        own = ~labels & (sets == name)
-        yield row("reals", name, own, _all_or_none(seen[own]))
+        yield subset("reals", name, ~labels & (sets == name))
 
 
-def _row(
-    card: Card,
-    scope: str,
-    name: str,
-    known: bool | None,
-    labels: NDArray[np.bool_],
-    scores: NDArray[np.float64],
-    own: NDArray[np.bool_],
-    against: NDArray[np.bool_],
-) -> Row:
-    thresholds = choose(card)
-    points = _points(card)
-    counts = confusion(labels[own], scores[own] >= fake_from(card))
-    verdicts = np.array([thresholds.verdict(p) for p in scores[own]], object)
-    decided = verdicts != Verdict.UNCERTAIN
-    wrong = (verdicts == Verdict.FAKE) != labels[own]
-    y, p = labels[against], scores[against]
-    both = bool(y.any() and not y.all())
-    own_both = both and own is against
+def _row(card: Card, subset: Subset, labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> Row:
+    """Compute the figures of a subset.
+
+    Args:
+        card: gives the thresholds.
+        subset: which of the pictures.
+        labels: of all pictures, (n,), True for fake.
+        scores: p_fake of all pictures, (n,).
+    """
+    y, p = labels[subset.pictures], scores[subset.pictures]
+    counts, balanced = confusion(y, p >= fake_from(card)), _both_classes(y)
     return Row(
-        scope=scope,
-        name=name,
-        seen=known,
-        n_real=int((~labels[own]).sum()),
-        n_fake=int(labels[own].sum()),
-        auc=auc(y, p) if both else None,
-        ap=average_precision(y, p) if both else None,
-        tpr_5=tpr_at_fpr(y, p, 0.05) if both else None,
-        tpr_1=tpr_at_fpr(y, p, 0.01) if both else None,
-        over_5=_mean(scores[own] >= points[0.05]) if 0.05 in points else None,
-        over_1=_mean(scores[own] >= points[0.01]) if 0.01 in points else None,
-        fake=_mean(verdicts == Verdict.FAKE) or 0.0,
-        uncertain=_mean(~decided) or 0.0,
-        real=_mean(verdicts == Verdict.REAL) or 0.0,
-        wrong=_mean(wrong[decided]),
-        accuracy=counts.accuracy if own_both else None,
-        ece=expected_calibration_error(labels[own], scores[own]) if own_both else None,
+        scope=subset.scope,
+        name=subset.name,
+        seen=subset.trained_on,
+        n_real=int((~y).sum()),
+        n_fake=int(y.sum()),
+        **_ranking_figures(labels[subset.comparison(labels)], scores[subset.comparison(labels)]),
+        **_shares(card, y, p),
+        accuracy=counts.accuracy if balanced else None,
+        ece=expected_calibration_error(y, p) if balanced else None,
         tp=counts.tp,
         fp=counts.fp,
         tn=counts.tn,
         fn=counts.fn,
-        precision=counts.precision if own_both else None,
+        precision=counts.precision if balanced else None,
         recall=counts.recall,
-        f1=counts.f1 if own_both else None,
+        f1=counts.f1 if balanced else None,
     )
+
+
+def _ranking_figures(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """Compute the figures that depend on the order of the scores only; None if a class is missing."""
+    if not _both_classes(labels):
+        return dict.fromkeys(("auc", "ap", "tpr_5", "tpr_1"))
+    return {
+        "auc": auc(labels, scores),
+        "ap": average_precision(labels, scores),
+        "tpr_5": tpr_at_fpr(labels, scores, 0.05),
+        "tpr_1": tpr_at_fpr(labels, scores, 0.01),
+    }
+
+
+def _shares(card: Card, labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """Compute the shares of each verdict, of wrong verdicts, and of scores over the card's thresholds."""
+    thresholds, points = choose(card), _points(card)
+    verdicts = np.array([thresholds.verdict(p) for p in scores], object)
+    decided = verdicts != Verdict.UNCERTAIN
+    wrong = (verdicts == Verdict.FAKE) != labels
+    return {
+        "over_5": _mean(scores >= points[0.05]) if 0.05 in points else None,
+        "over_1": _mean(scores >= points[0.01]) if 0.01 in points else None,
+        "fake": _mean(verdicts == Verdict.FAKE) or 0.0,
+        "uncertain": _mean(~decided) or 0.0,
+        "real": _mean(verdicts == Verdict.REAL) or 0.0,
+        "wrong": _mean(wrong[decided]),
+    }
 
 
 def _points(card: Card) -> dict[float, float]:
     return {float(fpr): threshold for fpr, threshold in card.operating_points.items()}
 
 
-def _was_trained_on(sample: Sample, sets: Collection[str]) -> bool:
-    return sample.set in sets or f"{sample.set}/{'fake' if sample.fake else 'real'}" in sets
-
-
 def _unique(names: Iterable[Any]) -> list[Any]:
     return sorted(set(names))
 
 
-def _all_or_none(seen: NDArray[np.bool_]) -> bool | None:
-    return bool(seen[0]) if seen.all() or not seen.any() else None
+def _all_or_none(values: NDArray[np.bool_]) -> bool | None:
+    """Return the value that all have in common; None if they are mixed."""
+    return bool(values[0]) if values.all() or not values.any() else None
+
+
+def _both_classes(labels: NDArray[np.bool_]) -> bool:
+    return bool(labels.any() and not labels.all())
 
 
 def _mean(values: NDArray[Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""The worst mistakes of an evaluation, and the report of both classes: what an error analysis looks at first."""
+"""Finds the worst mistakes of an evaluation and reports both classes, as an error analysis does first."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from train.data.samples import LABELS, Sample
 from train.evaluation.figures import Evaluation
 from train.evaluation.metrics import Confusion
 
-# Mistakes of each kind, and the longer side of their thumbnails in pixels.
-SHOWN, SIDE = 12, 120
+# Number of mistakes of each kind that are shown.
+MAX_MISTAKES = 12
+# Longer side of their thumbnails in pixels, at most.
+THUMBNAIL_SIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One picture that was called what it is not.
+    """Describes one picture on the wrong side of the threshold.
 
     Attributes:
-        path: as the index has it.
-        maker: generator and set, or where a photograph was taken from.
+        path: as written in the index.
+        maker: generator and set, or source of a photograph.
         p_fake: of the picture.
-        thumbnail: a JPEG as a data URI; empty if the file cannot be read any more.
+        thumbnail: a JPEG as a data URI; empty if the file can no longer be read.
     """
 
     path: str
@@ -39,7 +41,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """Figures of one class at the evaluation's threshold; None where they would be 0 / 0."""
+    """Holds the figures of one class at the evaluation's threshold; None where a figure would be 0 / 0."""
 
     label: str
     precision: float | None
@@ -49,19 +51,19 @@ class ClassReport:
 
 
 def worst_mistakes(evaluation: Evaluation) -> Mapping[str, list[Mistake]]:
-    """Reals with the highest p_fake and fakes with the lowest, on the wrong side of the threshold, the worst first."""
+    """Find the reals with the highest and the fakes with the lowest p_fake beyond the threshold, worst first."""
     labels, p_fake = evaluation.scores.fake, evaluation.scores.p_fake[FAIR]
     wrong = (p_fake >= evaluation.threshold) != labels
     found = {}
     for fake, kind in ((False, "reals called fake"), (True, "fakes called real")):
-        those = np.flatnonzero(wrong & (labels == fake))
-        order = those[np.argsort(p_fake[those] * (1 if fake else -1), kind="stable")][:SHOWN]
+        positions = np.flatnonzero(wrong & (labels == fake))
+        order = positions[np.argsort(p_fake[positions] * (1 if fake else -1), kind="stable")][:MAX_MISTAKES]
         found[kind] = [_mistake(evaluation.scores.samples[i], float(p_fake[i])) for i in order]
     return found
 
 
 def class_reports(found: Confusion) -> list[ClassReport]:
-    """Precision, recall, F1 and number of pictures of the fakes and of the reals."""
+    """Compute precision, recall, F1 and number of pictures of both classes, fakes first."""
     turned = Confusion(tp=found.tn, fp=found.fn, tn=found.tp, fn=found.fp)
     return [
         ClassReport(LABELS[fake], each.precision, each.recall, each.f1, each.tp + each.fn)
@@ -77,7 +79,7 @@ def _mistake(sample: Sample, p_fake: float) -> Mistake:
     thumbnail = ""
     if picture is not None:
         height, width = picture.shape[:2]
-        factor = min(1.0, SIDE / max(height, width))
+        factor = min(1.0, THUMBNAIL_SIDE / max(height, width))
         small = shrink(picture, max(1, round(width * factor)), max(1, round(height * factor)))
         content = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
         thumbnail = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"

@@ -1,8 +1,7 @@
-"""An evaluation -> one page to look at, in the look of the scan's report."""
+"""Writes an evaluation as an HTML page in the style of the scan's report."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,28 +21,29 @@ from scanner.result import Verdict
 from train.data.degrade import CONDITIONS, FAIR, TITLES
 from train.data.samples import LABELS, Sample
 from train.evaluation import page_charts as charts
-from train.evaluation.evaluate import CALLED_AT
+from train.evaluation.evaluate import DECISION_FPR
 from train.evaluation.figures import Evaluation, Row
 from train.evaluation.metrics import tpr_at_fpr
 from train.evaluation.mistakes import class_reports, worst_mistakes
+from train.run_record import RunRecord, read_record
 
 HTML = Path(__file__).parent / "html"
-# The rates that people ask for: of false alarms, with the threshold chosen on these very pictures.
+# False-positive rates in the table of thresholds that are chosen on these very pictures.
 RATES = (0.05, 0.01, 0.005)
-# Small curves; of more generators, the worst.
-CURVES = 24
-# Paths of pictures that were left out.
-SHOWN = 50
+# Small ROC curves at most; if there are more generators, the worst have one.
+MAX_CURVES = 24
+# Paths of pictures without a score that are listed, at most.
+MAX_PATHS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a threshold does to these pictures.
+    """Counts the pictures at or over a threshold of the card.
 
     Attributes:
-        rate: false-positive rate that the card promises.
+        rate: false-positive rate that the card states for the threshold.
         threshold: on p_fake.
-        alarms, found: reals and fakes at or over it.
+        alarms, found: number of reals and fakes at or over the threshold.
     """
 
     rate: float
@@ -54,11 +54,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What was evaluated, and how it was chosen.
+    """Says which pictures were evaluated.
 
     Attributes:
         data: the index or folder.
-        record: the run whose test pictures were kept; None for all pictures.
+        record: run.json of the run whose test pictures were evaluated; None for all pictures.
         samples: the pictures.
     """
 
@@ -68,13 +68,13 @@ class Source:
 
     @property
     def groups(self) -> int:
-        """How many groups; a picture without one is one."""
+        """Count the groups; a picture without a group counts as one."""
         named = {sample.group for sample in self.samples if sample.group}
         return len(named) + sum(not sample.group for sample in self.samples)
 
 
 def check() -> None:
-    """Find out now, not after the scores, whether a page can be drawn.
+    """Draw an empty chart, to find out before the pictures are scored whether a page can be written.
 
     Raises:
         FacescanError: the extra `report` is not installed.
@@ -84,14 +84,19 @@ def check() -> None:
 
 
 def page(evaluation: Evaluation, card: Card, source: Source) -> str:
-    """The page, as HTML that needs nothing else.
+    """Write the page as one HTML file that loads nothing else.
+
+    Args:
+        evaluation: the figures.
+        card: of the model.
+        source: of the pictures.
 
     Raises:
         FacescanError: the extra `report` is not installed.
     """
     labels, p_fake = evaluation.scores.fake, evaluation.scores.p_fake[FAIR]
     points = _points(card, labels, p_fake)
-    usual = choose(card)
+    thresholds = choose(card)
     rows = evaluation.rows[FAIR]
     by_scope = {scope: [row for row in rows if row.scope == scope] for scope in ("pooled", "set", "generator", "reals")}
     generators = sorted(by_scope["generator"], key=lambda row: (row.auc is None, row.auc))
@@ -102,7 +107,7 @@ def page(evaluation: Evaluation, card: Card, source: Source) -> str:
         written=datetime.now(UTC).astimezone(),
         evaluation=evaluation,
         card=card,
-        thresholds=usual,
+        thresholds=thresholds,
         source=source,
         data=on_one_line(printable_path(str(source.data))),
         record=on_one_line(printable_path(str(source.record))) if source.record else "",
@@ -112,37 +117,33 @@ def page(evaluation: Evaluation, card: Card, source: Source) -> str:
         reals=sorted(by_scope["reals"], key=lambda row: -(row.over_5 or 0)),
         hindsight=_hindsight(labels, p_fake),
         points=points,
-        called_at=CALLED_AT,
+        called_at=DECISION_FPR,
         verdicts=_verdicts(card, labels, p_fake),
         conditions=[(TITLES[name], evaluation.row("pooled", "all", name)) for name in CONDITIONS],
         fair=TITLES[FAIR],
         left_out={"no face found": _paths(evaluation.faceless), "broken": _paths(evaluation.broken)},
-        shown=SHOWN,
+        shown=MAX_PATHS,
         roc=charts.roc(evaluation, [point.threshold for point in points]),
         calibration=charts.calibration(labels, p_fake) if len(labels) else "",
-        histogram=charts.histogram(labels, p_fake, (usual.uncertain, usual.fake)) if len(labels) else "",
+        histogram=charts.histogram(labels, p_fake, (thresholds.uncertain, thresholds.fake)) if len(labels) else "",
         robustness=charts.robustness(evaluation),
         curves=_curves(evaluation, generators),
-        curves_at_most=CURVES,
+        curves_at_most=MAX_CURVES,
         mistakes=worst_mistakes(evaluation),
         reports=class_reports(by_scope["pooled"][0].confusion),
-        **_of_the_run(source.record),
+        **_training_parts(source.record),
     )
 
 
-def _of_the_run(record: Path | None) -> dict[str, Any]:
-    """The training's curves and the network's layers, where a run's record is at hand and has them."""
-    found: dict[str, Any] = {"histories": [], "layers": []}
-    if record is not None:
-        values = json.loads(record.read_text("utf-8"))
-        epochs = values.get("history") or []
-        found["histories"] = [(name, charts.history(epochs, name)) for name in ("loss", "accuracy") if epochs]
-        found["layers"] = values.get("layers") or []
-    return found
+def _training_parts(record: Path | None) -> dict[str, Any]:
+    """Draw the curves of the training and list the network's layers, as far as a run's record has them."""
+    found = read_record(record) if record is not None else RunRecord()
+    names = ("loss", "accuracy") if found.history else ()
+    return {"histories": [(name, charts.history(found.history, name)) for name in names], "layers": found.layers}
 
 
 def _points(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) -> list[Point]:
-    """The card's thresholds, the loosest first."""
+    """Count the pictures over each of the card's thresholds, the largest false-positive rate first."""
     points = sorted(((float(rate), at) for rate, at in card.operating_points.items()), reverse=True)
     return [
         Point(rate, at, int((p_fake[~labels] >= at).sum()), int((p_fake[labels] >= at).sum())) for rate, at in points
@@ -150,7 +151,10 @@ def _points(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) 
 
 
 def _hindsight(labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) -> list[tuple[float, int, float]]:
-    """Rate, how many reals that is here, and the share of fakes found at it; empty if a class is missing."""
+    """List false-positive rates, the number of reals that each allows, and the share of fakes found at each.
+
+    The list is empty if a class is missing.
+    """
     if labels.all() or not labels.any():
         return []
     reals = int((~labels).sum())
@@ -158,9 +162,9 @@ def _hindsight(labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) -> list[t
 
 
 def _verdicts(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]) -> dict[str, dict[str, int]]:
-    """Pictures by what they are and by the verdict of a scan."""
-    usual = choose(card)
-    given = np.array([usual.verdict(p) for p in p_fake], object)
+    """Count the pictures by label and by the verdict of a scan."""
+    thresholds = choose(card)
+    given = np.array([thresholds.verdict(p) for p in p_fake], object)
     return {
         LABELS[fake]: {
             verdict.value: int((given[labels == fake] == verdict).sum())
@@ -171,15 +175,15 @@ def _verdicts(card: Card, labels: NDArray[np.bool_], p_fake: NDArray[np.float64]
 
 
 def _curves(evaluation: Evaluation, generators: Sequence[Row]) -> list[tuple[Row, Any]]:
-    """The worst generators, each with its small ROC curve."""
-    own = {}
+    """Draw a small ROC curve for each of the worst generators."""
+    positions: dict[str, list[int]] = {}
     for i, sample in enumerate(evaluation.scores.samples):
         if sample.fake:
-            own.setdefault(sample.maker, []).append(i)
+            positions.setdefault(sample.maker, []).append(i)
     shown = []
-    for number, row in enumerate([row for row in generators if row.auc is not None][:CURVES]):
+    for number, row in enumerate([row for row in generators if row.auc is not None][:MAX_CURVES]):
         mask = np.zeros(len(evaluation.scores.samples), bool)
-        mask[own[row.name]] = True
+        mask[positions[row.name]] = True
         shown.append((row, charts.generator_roc(evaluation, row, mask, number)))
     return shown
 

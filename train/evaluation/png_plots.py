@@ -1,6 +1,6 @@
-"""Figures of merit as PNG files, drawn with matplotlib and without a display.
+"""Draws figures of merit as PNG files, with Matplotlib and without a display.
 
-Every function draws one file. They raise OSError where it cannot be written.
+Every function writes one file, and raises OSError if the file cannot be written.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from train.evaluation.figures import Row
 
 DPI = 150
-# Okabe and Ito's palette, told apart by the colour-blind too (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/).
+# Okabe and Ito's palette, which colour-blind people can distinguish (2008, https://jfly.uni-koeln.de/color/).
 COLOURS = ("#000000", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
-BLUE, ORANGE, GREY = COLOURS[1], COLOURS[4], "#999999"
-# Behind figures that would stand on a line.
+BLUE, GREY = COLOURS[1], "#999999"
+# Background of figures that lie on a line.
 PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-# By `Row.seen`.
-KINDS = {
+# Label and colour of a bar by `Row.seen`.
+BARS = {
     True: ("trained on other pictures of it", "#b0b0b0"),
     None: ("partly, or not known", COLOURS[6]),
     False: ("never trained on", BLUE),
@@ -37,12 +37,12 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64], float]
 
 
 def roc(file: Path, curves: Mapping[str, Curve], title: str = "") -> None:
-    """ROC curves.
+    """Draw ROC curves.
 
     Args:
         file: to write.
         curves: by name: false-positive rates (n,), true-positive rates (n,), area under the curve.
-        title: above them.
+        title: of the plot.
     """
     figure = Figure((5.6, 5.8), layout="constrained")
     axes = _axes(
@@ -60,7 +60,13 @@ def roc(file: Path, curves: Mapping[str, Curve], title: str = "") -> None:
 
 
 def confusion_matrix(file: Path, found: Confusion, title: str = "") -> None:
-    """Counts, and what share of the reals and of the fakes they are."""
+    """Draw a confusion matrix with counts, and their shares of the reals and of the fakes.
+
+    Args:
+        file: to write.
+        found: the counts.
+        title: of the plot.
+    """
     counts = np.array([[found.tn, found.fp], [found.fn, found.tp]])
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     figure = Figure((4.4, 4.6), layout="constrained")
@@ -83,7 +89,15 @@ def reliability(
     number: NDArray[np.int64],
     title: str = "",
 ) -> None:
-    """Draw what p_fake promises against what is found (`metrics.reliability`); dots grow with the pictures."""
+    """Draw the share of fakes over the mean p_fake of each bin; the area of a dot grows with its pictures.
+
+    Args:
+        file: to write.
+        promised: mean p_fake of each bin (`metrics.reliability`).
+        found: share of fakes in each bin.
+        number: of pictures in each bin.
+        title: of the plot.
+    """
     figure = Figure((5.2, 5.4), layout="constrained")
     axes = _axes(figure, title, "p_fake, mean of the bin", "share of fakes in the bin")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfect calibration")
@@ -105,28 +119,37 @@ def reliability(
 
 
 def generators(file: Path, rows: Sequence[Row], title: str = "") -> None:
-    """AUC of each generator against all reals, best first; `rows` must have one."""
-    rows = sorted(rows, key=lambda row: row.auc)
-    figure = Figure((7.5, 1.5 + 0.3 * len(rows)), layout="constrained")
+    """Draw the AUC of each generator against all reals, the best on top.
+
+    Args:
+        file: to write.
+        rows: of the generators; rows without an AUC are left out.
+        title: of the plot.
+    """
+    measured = sorted(((row.auc, row) for row in rows if row.auc is not None), key=lambda pair: pair[0])
+    figure = Figure((7.5, 1.5 + 0.3 * len(measured)), layout="constrained")
     axes = _axes(figure, title, "AUC against all real pictures", "generator (set), n = fakes", grid=False)
-    for seen, (told, colour) in KINDS.items():
-        own = [(y, row.auc) for y, row in enumerate(rows) if row.seen is seen]
-        if own:
-            axes.barh(*zip(*own, strict=True), color=colour, height=0.7, label=told)
-    for y, row in enumerate(rows):
-        axes.text(row.auc + 0.008, y, f"{row.auc:.3f}", va="center", fontsize="small", zorder=4, bbox=PLATE)
-    axes.set_yticks(range(len(rows)), [f"{row.name}, n = {row.n_fake}" for row in rows], fontsize="small")
+    for trained_on, (label, colour) in BARS.items():
+        bars = [(y, auc) for y, (auc, row) in enumerate(measured) if row.seen is trained_on]
+        if bars:
+            places, areas = zip(*bars, strict=True)
+            axes.barh(places, areas, color=colour, height=0.7, label=label)
+    for y, (auc, _) in enumerate(measured):
+        axes.text(auc + 0.008, y, f"{auc:.3f}", va="center", fontsize="small", zorder=4, bbox=PLATE)
+    axes.set_yticks(range(len(measured)), [f"{row.name}, n = {row.n_fake}" for _, row in measured], fontsize="small")
     axes.axvline(0.5, color="black", linewidth=0.8, linestyle=":", label="chance")
-    axes.set(xlim=(0, 1.12), ylim=(-0.6, len(rows) - 0.4))
+    axes.set(xlim=(0, 1.12), ylim=(-0.6, len(measured) - 0.4))
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     _save(figure, file)
 
 
 def history(file: Path, epochs: Sequence[Mapping[str, float]]) -> None:
-    """Loss and accuracy over the epochs; of each epoch `loss`, `val_loss`, `accuracy` and `val_accuracy`.
+    """Draw loss and accuracy of training and validation over the epochs.
 
-    What an epoch lacks is not drawn.
+    Args:
+        file: to write.
+        epochs: `loss`, `val_loss`, `accuracy` and `val_accuracy` of each epoch; missing ones are not drawn.
     """
     panels = {
         "loss": {"loss": "training", "val_loss": "validation"},
@@ -136,10 +159,10 @@ def history(file: Path, epochs: Sequence[Mapping[str, float]]) -> None:
     figure = Figure((9, 3.8), layout="constrained")
     for i, (name, keys) in enumerate(panels.items()):
         axes = _axes(figure, "", "epoch", name, position=(1, len(panels), i + 1))
-        for colour, (key, told) in zip((GREY, BLUE), keys.items(), strict=True):
+        for colour, (key, label) in zip((GREY, BLUE), keys.items(), strict=True):
             if any(key in epoch for epoch in epochs):
                 values = [epoch.get(key, np.nan) for epoch in epochs]
-                axes.plot(steps, values, color=colour, marker="o", markersize=3, linewidth=1.4, label=told)
+                axes.plot(steps, values, color=colour, marker="o", markersize=3, linewidth=1.4, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axes.lines:
             axes.legend(frameon=False, fontsize="small")

@@ -1,11 +1,13 @@
-"""What can be told without looking at the face: logistic probes of the file, and of the framing.
+"""Measures how far real and fake pictures differ without looking at the face, by logistic probes.
 
-A detector whose figures are no better than a probe's has learned how the files were saved, or how they were framed.
+One probe sees how the file was saved, the other how the picture is framed. A detector whose figures are no better than
+a probe's may have learned just that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,19 +23,26 @@ from train.data.crops import Crops
 from train.data.split import sampling_weights
 from train.evaluation.metrics import auc
 
-# Pixels: where head, hair and background are can be seen in so many, and nothing of what a generator leaves behind.
-THUMBNAIL = 16
-# Of the penalty: hundreds of pixels and hundreds of pictures.
+# Side of the grey thumbnail in pixels: coarse enough to hide generator artefacts, fine enough to show the framing.
+THUMBNAIL_SIDE = 16
+# Inverse strength of the L2 penalty (scikit-learn's C): 256 features of a few hundred pictures overfit with 1.0.
 THUMBNAIL_C = 0.001
 
 Features = Callable[[Picture], NDArray[np.float64]]
 
 
-def of_file(crop: Picture) -> NDArray[np.float64]:
-    """RGB uint8 (height, width, 3) -> (7,): sharpness at three scales, saturation, greyness, blocking, contrast."""
+def file_features(crop: Picture) -> NDArray[np.float64]:
+    """Compute sharpness at three scales, saturation, greyness, blocking and contrast of a crop.
+
+    Args:
+        crop: RGB uint8, (height, width, 3).
+
+    Returns:
+        (7,).
+    """
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float64)
     sharpness = []
-    level = grey
+    level: NDArray[Any] = grey
     for _ in range(3):
         sharpness.append(np.log1p(cv2.Laplacian(level, cv2.CV_64F).var()))
         level = cv2.resize(level, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -43,31 +52,34 @@ def of_file(crop: Picture) -> NDArray[np.float64]:
     return np.array([*sharpness, np.log1p(spread), spread < 2, by_phase.max() / (by_phase.mean() + 1e-6), grey.std()])
 
 
-def of_framing(crop: Picture) -> NDArray[np.float64]:
-    """RGB uint8 (height, width, 3) -> (256,): a grey thumbnail of 16 x 16 pixels."""
-    small = shrink(crop, THUMBNAIL, THUMBNAIL)
+def framing_features(crop: Picture) -> NDArray[np.float64]:
+    """Shrink a crop, RGB uint8 (height, width, 3), to a grey thumbnail of 16 x 16 pixels, (256,)."""
+    small = shrink(crop, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float64).ravel()
 
 
-# Features and the inverse strength of the penalty, by name.
-PROBES: dict[str, tuple[Features, float]] = {"file": (of_file, 1.0), "framing": (of_framing, THUMBNAIL_C)}
+# Features and inverse strength of the penalty of each probe.
+PROBES: dict[str, tuple[Features, float]] = {"file": (file_features, 1.0), "framing": (framing_features, THUMBNAIL_C)}
 
 
 def probe_aucs(name: str, train: Crops, test: Crops) -> list[float]:
-    """Areas under the ROC curve of a probe on the test crops, by condition; trained as the detector is.
+    """Train a probe and measure it on the test crops.
 
     Args:
-        name: one of `PROBES`.
-        train: what the probe learns from, in its first condition.
-        test: what it is measured on, of both classes.
+        name: a key of `PROBES`.
+        train: crops to learn from, under their first condition, drawn by the same weights as for a detector.
+        test: crops of both classes to measure it on.
+
+    Returns:
+        The area under the ROC curve for each condition of the test crops.
     """
     features, strength = PROBES[name]
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
-    weights = sampling_weights(train.data.samples)
+    weights = sampling_weights(train.samples)
     probe.fit(
         _table(features, train.regions[0]),
         train.fake,
-        # On average 1, for which the penalty is meant.
+        # Scaled to a mean of 1, because the penalty is relative to their sum.
         logisticregression__sample_weight=weights / weights.mean(),
     )
     return [auc(test.fake, probe.decision_function(_table(features, regions))) for regions in test.regions]

@@ -1,4 +1,4 @@
-"""A model file and labelled pictures -> what it says of each of them, under every condition."""
+"""Scores labelled pictures with a model file, under every condition."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from train.data.degrade import CONDITIONS, conditions
 from train.data.samples import LABELS, Sample
 
 BATCH = 64
-# Pictures whose crops are held at a time: at 300 px, with two inputs and all conditions, they take 0.8 GB.
+# Pictures whose crops are in memory at a time: at 300 px, with two inputs and all conditions, they take 0.8 GB.
 CHUNK = 256
-# Pictures whose faces are held at a time: there may be thirty in one.
+# The same for models of faces, of which one picture may have thirty.
 FACES_CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a model says of pictures.
+    """Holds a model's scores of pictures.
 
     Attributes:
-        samples: those that could be judged, (n,), in order.
+        samples: those with a score, n in their original order.
         p_fake: by condition (`train.data.degrade.CONDITIONS`), (n,), with the four decimals that the scanner writes.
         faceless: samples in which no face was found.
-        broken: samples that could not be decoded, or that the model gave no number for.
+        broken: samples that could not be decoded, or whose score is no finite number.
     """
 
     samples: tuple[Sample, ...]
@@ -45,14 +45,15 @@ class Scores:
 
     @property
     def fake(self) -> NDArray[np.bool_]:
-        """Labels, (n,)."""
+        """Return the labels, (n,), True for fake."""
         return np.array([sample.fake for sample in self.samples], bool)
 
 
 def score(detector: Detector, samples: Sequence[Sample]) -> Scores:
-    """Decode, change, crop and score the samples, some at a time: any number of them fits in memory.
+    """Decode, change, crop and score samples, in chunks, so that any number of them fits in memory.
 
-    A picture is judged as a scan judges it: by all its faces that are large enough, of which the highest score decides.
+    A picture is scored as in a scan: a model of faces scores all faces that are large enough, and the highest score
+    counts.
     """
     if detector.card.source == "face":
         return _score_all_faces(detector, samples)
@@ -62,19 +63,24 @@ def score(detector: Detector, samples: Sequence[Sample]) -> Scores:
 
 
 def score_crops(detector: Detector, parts: Iterable[Crops]) -> Scores:
-    """The same for crops that were made already, one region for each of `CONDITIONS`."""
+    """Score crops that are made already.
+
+    Args:
+        detector: the model.
+        parts: crops with one region for each of `CONDITIONS`.
+    """
     samples: list[Sample] = []
     faceless: list[Sample] = []
     broken: list[Sample] = []
     found = [np.empty((len(CONDITIONS), 0))]
-    for seen in parts:
-        values = np.stack([p_fake(detector, regions) for regions in seen.regions])
-        judged = np.isfinite(values).all(axis=0)
+    for part in parts:
+        values = np.stack([p_fake(detector, regions) for regions in part.regions])
+        judged = np.asarray(np.isfinite(values).all(axis=0), bool)
         found.append(values[:, judged])
-        samples += [sample for sample, number in zip(seen.samples, judged, strict=True) if number]
-        broken += [sample for sample, number in zip(seen.samples, judged, strict=True) if not number]
-        broken += seen.broken
-        faceless += seen.faceless
+        samples += [sample for sample, number in zip(part.samples, judged, strict=True) if number]
+        broken += [sample for sample, number in zip(part.samples, judged, strict=True) if not number]
+        broken += part.broken
+        faceless += part.faceless
     by_condition = dict(zip(CONDITIONS, np.concatenate(found, axis=1), strict=True))
     return Scores(tuple(samples), by_condition, tuple(faceless), tuple(broken))
 
@@ -83,7 +89,7 @@ def _score_all_faces(detector: Detector, samples: Sequence[Sample]) -> Scores:
     finder, changes = FaceFinder(), list(conditions(detector.card).values())
 
     def look(sample: Sample) -> list[tuple[Region, ...]] | None:
-        """For each face, its region under each condition; None for a broken picture."""
+        """Cut for each face its region under each condition; return None for a broken picture."""
         try:
             picture = decode(sample.file.read_bytes()).picture
         except OSError:
@@ -121,18 +127,11 @@ def _score_all_faces(detector: Detector, samples: Sequence[Sample]) -> Scores:
 
 def p_fake(detector: Detector, regions: Sequence[Region]) -> NDArray[np.float64]:
     """Probabilities, (n,), with the four decimals that the scanner writes."""
-    size = detector.batch or BATCH
-    parts = [np.empty(0)]
-    for start in range(0, len(regions), size):
-        batch = list(regions[start : start + size])
-        # Some models take one number of pictures only.
-        filled = batch + [batch[0]] * (size - len(batch)) if detector.batch else batch
-        parts.append(detector.p_fake(filled)[: len(batch)])
-    return np.round(np.concatenate(parts), 4)
+    return np.round(detector.p_fake(regions, BATCH), 4)
 
 
 def write_predictions(file: Path, scores: Scores) -> None:
-    """As CSV: path, label, set, generator, and a column of p_fake for each condition."""
+    """Write a CSV with path, label, set, generator, and a column of p_fake for each condition."""
     with file.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)
         writer.writerow(("path", "label", "set", "generator", *scores.p_fake))

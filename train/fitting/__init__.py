@@ -1,4 +1,4 @@
-"""Trains: the loop, its checkpoints, weights to start from, and what PyTorch does otherwise than Keras.
+"""Trains networks: batches, optimizers, the loop, checkpoints, initial weights, and PyTorch's defaults.
 
 Imports `data`, `recipes` and `architectures`.
 """

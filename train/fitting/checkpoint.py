@@ -1,4 +1,4 @@
-"""The state of a training run after an epoch, on disk: what is needed to go on as if nothing had stopped it."""
+"""Saves the state of a training run after every epoch, so that a stopped run continues as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from scanner.errors import FacescanError
 
-# Attributes of Keras' callbacks that change while they watch a run. Others are settings.
-WATCHED = {
+# Attributes of Keras' callbacks that are state of the training, by class; their other attributes are settings.
+CALLBACK_STATE = {
     "EarlyStopping": ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
     "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
     "SwapEMAWeights": ("_ema_weights_in_model",),
@@ -25,11 +25,11 @@ WATCHED = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run had come when its checkpoint was written.
+    """Says how far a run was when its checkpoint was written.
 
     Attributes:
-        history: the figures of each epoch, as in `train.fitting.fit.Fitted`.
-        stopped: whether early stopping had ended the training.
+        history: figures of each epoch, as in `train.fitting.fit.Fitted`.
+        stopped: whether early stopping has ended the training.
         finished: whether the weights are the final ones.
     """
 
@@ -39,18 +39,18 @@ class Progress:
 
 
 class Checkpoint:
-    """One file that holds weights, optimiser, random states and what the callbacks have seen.
+    """Reads and writes one file with weights, optimiser, random states and the state of the callbacks.
 
     Args:
-        file: is replaced as a whole, so that a stop while it is written costs nothing.
-        identity: of the run: recipe, pictures, seed. A file with another one is refused.
+        file: replaced as a whole, so that a stop during the write leaves the previous one.
+        identity: hash of recipe, pictures and seed. A file with another identity is refused.
     """
 
     def __init__(self, file: Path, identity: str) -> None:
         self._file, self._identity = file, identity
 
     def progress(self) -> Progress | None:
-        """How far the run had come; None if it has no checkpoint.
+        """Return how far the run was; None if it has no checkpoint.
 
         Raises:
             FacescanError: the file is damaged, or belongs to another run.
@@ -61,7 +61,7 @@ class Checkpoint:
             about = json.loads(str(content["about"]))
         if about["identity"] != self._identity:
             raise FacescanError(
-                f"{self._file}: belongs to a run with another recipe, seed or pictures: --force starts anew, "
+                f"{self._file}: belongs to a run with another recipe, seed or pictures: --force starts again, "
                 "or --out names another folder"
             )
         return Progress(tuple(about["history"]), about["stopped"], about["finished"])
@@ -73,22 +73,32 @@ class Checkpoint:
         history: Sequence[Mapping[str, float]],
         finished: bool = False,
     ) -> None:
-        """Save the state after an epoch or, `finished`, the final weights without the optimiser."""
+        """Save the state after an epoch, or the final weights without the optimiser.
+
+        Args:
+            model: compiled, with the weights to save.
+            callbacks: whose state is saved.
+            history: figures of each epoch.
+            finished: whether the weights are the final ones.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         arrays = {f"model_{i}": variable.numpy() for i, variable in enumerate(_variables(model))}
-        seen: dict[str, dict[str, Any]] = {}
+        states: dict[str, dict[str, Any]] = {}
         if not finished:
             arrays |= {f"optimizer_{i}": v.numpy() for i, v in enumerate(model.optimizer.variables)}
-            for name, attribute, value in _watched(callbacks):
-                if isinstance(value, list):  # of weights
+            for name, attribute, value in _callback_state(callbacks):
+                if isinstance(value, list):  # a list of weight arrays
                     arrays |= {f"{name}.{attribute}:{i}": array for i, array in enumerate(value)}
                 else:
-                    seen.setdefault(name, {})[attribute] = None if value is None else float(value)
+                    states.setdefault(name, {})[attribute] = None if value is None else float(value)
         about = {
             "identity": self._identity,
             "history": list(history),
             "stopped": bool(model.stop_training),
             "finished": finished,
-            "seen": seen,
+            "seen": states,
         }
         draft = self._file.with_suffix(".part")
         with draft.open("wb") as file:
@@ -98,7 +108,11 @@ class Checkpoint:
         os.replace(draft, self._file)
 
     def restore(self, model: keras.Model, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
-        """Bring a compiled model and its callbacks to the saved state."""
+        """Set a compiled model and its callbacks to the saved state.
+
+        Raises:
+            FacescanError: the file is damaged.
+        """
         with self._read() as content:
             about = json.loads(str(content["about"]))
             for i, variable in enumerate(_variables(model)):
@@ -111,14 +125,14 @@ class Checkpoint:
                 variable.assign(content[f"optimizer_{i}"])
             for callback in callbacks:
                 name = type(callback).__name__
-                for attribute in WATCHED.get(name, ()):
-                    weights = [content[key] for key in _in_order(content, f"{name}.{attribute}:")]
+                for attribute in CALLBACK_STATE.get(name, ()):
+                    weights = [content[key] for key in _numbered_keys(content, f"{name}.{attribute}:")]
                     value = weights or about["seen"].get(name, {}).get(attribute)
                     if value is not None:
-                        setattr(callback, attribute, _like(value, getattr(callback, attribute)))
+                        setattr(callback, attribute, _as_type_of(value, getattr(callback, attribute)))
 
     def remove(self) -> None:
-        """Delete the file, if there is one, and what a stop left of writing it."""
+        """Delete the file and the draft of an interrupted write, if they exist."""
         self._file.unlink(missing_ok=True)
         self._file.with_suffix(".part").unlink(missing_ok=True)
 
@@ -126,17 +140,17 @@ class Checkpoint:
         try:
             return np.load(self._file, allow_pickle=False)
         except (OSError, ValueError, BadZipFile) as error:
-            raise FacescanError(f"{self._file}: a damaged checkpoint ({error}): --force starts anew") from error
+            raise FacescanError(f"{self._file}: a damaged checkpoint ({error}): --force starts again") from error
 
 
-class EachEpoch(keras.callbacks.Callback):
-    """Restores a checkpoint when training begins and writes it after every epoch. Must come last of the callbacks.
+class EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type stubs
+    """Restores a checkpoint when training begins and writes it after every epoch. It must be the last callback.
 
     Args:
         checkpoint: to read and write.
         others: the callbacks whose state belongs to the run.
-        history: grows by one point an epoch.
-        resumed: whether there is something to restore.
+        history: figures of each epoch, appended to by another callback.
+        resumed: whether the checkpoint has a state to restore.
     """
 
     def __init__(
@@ -150,32 +164,34 @@ class EachEpoch(keras.callbacks.Callback):
         self._checkpoint, self._others, self._history, self._resumed = checkpoint, others, history, resumed
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Restore the checkpoint of a stopped run."""
         if self._resumed:
             self._checkpoint.restore(self.model, self._others)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Write the checkpoint."""
         self._checkpoint.write(self.model, self._others, self._history)
 
 
 def _variables(model: keras.Model) -> list[Any]:
-    """Weights and random states; metrics start anew in every epoch."""
+    """List weights and random states, without metrics, which are reset in every epoch."""
     metrics = {id(variable) for variable in model.metrics_variables}
     return [variable for variable in model.variables if id(variable) not in metrics]
 
 
-def _watched(callbacks: Sequence[keras.callbacks.Callback]) -> list[tuple[str, str, Any]]:
+def _callback_state(callbacks: Sequence[keras.callbacks.Callback]) -> list[tuple[str, str, Any]]:
     return [
         (type(callback).__name__, attribute, getattr(callback, attribute))
         for callback in callbacks
-        for attribute in WATCHED.get(type(callback).__name__, ())
+        for attribute in CALLBACK_STATE.get(type(callback).__name__, ())
     ]
 
 
-def _in_order(content: Any, prefix: str) -> list[str]:
+def _numbered_keys(content: Any, prefix: str) -> list[str]:
     keys = [key for key in content.files if key.startswith(prefix)]
     return sorted(keys, key=lambda key: int(key.removeprefix(prefix)))
 
 
-def _like(value: Any, old: Any) -> Any:
-    """The value as what it was: whole numbers and truth values were saved as floats."""
+def _as_type_of(value: Any, old: Any) -> Any:
+    """Convert a value back to int or bool, if the old value is one: both are saved as floats."""
     return type(old)(value) if isinstance(old, (bool, int)) else value

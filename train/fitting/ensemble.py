@@ -1,4 +1,4 @@
-"""Several networks as one: the mean of their logits."""
+"""Joins several networks to one whose logit is the mean of theirs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 
 def ensemble(members: Sequence[keras.Model]) -> keras.Model:
-    """One network whose logit is the mean of the members'.
+    """Join networks to one whose logit is the mean of theirs.
 
-    Their last layers become one, which sees the features of all side by side. So it ends as each of them does, and
-    where it looked can be told as of one of them (`train.onnx_export.activation`).
+    Their last layers become one dense layer over the features of all of them. So the ensemble ends as a single network
+    does, and `train.onnx_export.activation` works for it, too.
 
     Args:
         members: with the same inputs; each ends in a dense layer without an activation.
 
     Raises:
-        ValueError: one ends otherwise.
+        ValueError: a member ends in another layer.
     """
     inputs = [keras.Input(tensor.shape[1:], name=tensor.name) for tensor in members[0].inputs]
     fed = inputs[0] if len(inputs) == 1 else inputs

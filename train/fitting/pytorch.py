@@ -1,4 +1,4 @@
-"""What PyTorch does by default where Keras does otherwise, for the studies that were made with PyTorch."""
+"""Applies PyTorch's defaults where Keras has others, for the studies that were made with PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import keras
 from keras import layers
 
-# torch.nn.BatchNorm2d: momentum 0.1 is the share of the new batch; Keras' momentum is the share of what was.
+# torch.nn.BatchNorm2d has momentum 0.1, the weight of the new batch; Keras' momentum is the weight of the old average.
 MOMENTUM, EPSILON = 0.9, 1e-5
 # torch.optim.Adam's eps; Keras has 1e-7.
 ADAM_EPSILON = 1e-8
@@ -19,8 +19,8 @@ def as_pytorch(model: keras.Model, pretrained: bool) -> None:
 
     Args:
         model: changed in place, before training.
-        pretrained: whether there is a backbone in it. A backbone's convolutions and the epsilon of its batch
-            normalisation stay as its ImageNet weights were trained; its dense layers, which are the new head, do not.
+        pretrained: whether the network has a backbone. Its convolutions and the epsilon of its batch normalisation
+            then stay as the ImageNet weights were trained with; only the dense layers, the new head, get new weights.
     """
     for layer in _all_layers(model):
         if isinstance(layer, layers.BatchNormalization):
@@ -32,7 +32,7 @@ def as_pytorch(model: keras.Model, pretrained: bool) -> None:
 
 
 def _draw(layer: layers.Layer) -> None:
-    """Draw kernel and bias anew, uniformly within one over the root of the inputs of a unit."""
+    """Draw kernel and bias uniformly from ±1 / sqrt(number of inputs of a unit)."""
     bound = 1 / math.sqrt(math.prod(layer.kernel.shape[:-1]))
     draw = keras.initializers.RandomUniform(-bound, bound)
     layer.kernel.assign(draw(layer.kernel.shape))

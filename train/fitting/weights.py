@@ -1,4 +1,4 @@
-"""ImageNet weights for the backbones within a network: downloaded once, or a file at hand."""
+"""Finds the initial weights of the backbones within a network: downloaded ImageNet weights, or the user's file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A network's ImageNet weights without the top, as keras.applications publishes them.
+    """Describes a network's ImageNet weights without the top, as keras.applications publishes them.
 
     Attributes:
         url: of the file.
-        md5: of the file; None where Keras states none.
-        parameters: how many values Keras reads from it.
+        md5: of the file; None if Keras has none.
+        parameters: number of values that Keras reads from it.
     """
 
     url: str
@@ -60,26 +60,29 @@ BACKBONES = {
 
 
 def resolve(choices: Sequence[str], backbones: Sequence[str]) -> dict[str, str | None]:
-    """The file that each backbone of a recipe starts from; None for random weights.
+    """Find the file of initial weights of each backbone of a recipe.
 
     Args:
-        choices: each `[BACKBONE=]imagenet|none|PATH`. One that names a backbone goes before one that holds for all of
-            them, and of two alike the later holds. Where none fits, `imagenet`.
-        backbones: of the recipe, out of `BACKBONES`. Without any there is nothing to start from but `none`.
+        choices: each `[BACKBONE=]imagenet|none|PATH`. A choice for one backbone takes precedence over a choice for all
+            of them, and a later choice over an earlier one of the same kind. The default is `imagenet`.
+        backbones: names of the recipe's backbones, keys of `BACKBONES`. A recipe without any takes no file.
+
+    Returns:
+        The file of each backbone; None for random weights.
 
     Raises:
-        FacescanError: a choice names no backbone of the recipe; a file is not there, cannot be downloaded, or does not
-            fit.
+        FacescanError: a choice names no backbone of the recipe; a file does not exist, cannot be downloaded, or has
+            another number of values.
     """
     if not backbones:
         for choice in choices:
-            if choice not in ("imagenet", "none"):  # the one is the default, the other true
+            if choice not in ("imagenet", "none"):  # `imagenet` is the default, and `none` is what happens
                 raise FacescanError(f"--weights {choice}: this recipe has no backbone, and starts from random weights")
         return {}
     general, named = "imagenet", {}
     for choice in choices:
         backbone, equals, value = choice.partition("=")
-        if not equals or Path(choice).is_file():  # there may be a = in a file's name
+        if not equals or Path(choice).is_file():  # the name of a file may contain =
             general = choice
         elif backbone in backbones:
             named[backbone] = value
@@ -126,7 +129,7 @@ def _download(backbone: str) -> str:
 
 
 def _what_is_wrong(file: str, backbone: str) -> str:
-    """Why Keras could not load the file into that backbone; empty if it can."""
+    """Say why Keras could not load the file into the backbone; empty if it can."""
     import h5py
 
     if Path(file).suffix not in SUFFIXES:
@@ -141,7 +144,7 @@ def _what_is_wrong(file: str, backbone: str) -> str:
 
 
 def _sizes(content: h5py.File) -> list[int]:
-    """How many values each weight has, of those that Keras reads."""
+    """Count the values of each weight that Keras reads."""
     import h5py
 
     if "layer_names" in content.attrs:  # Keras 1 and 2; the file may hold more than what is listed

@@ -1,4 +1,4 @@
-"""Scripts that write this repository's own tables and files; no command of a user needs them.
+"""Holds scripts that write this repository's own tables and files; no command of a user needs them.
 
 Imports every room of train.
 """

@@ -1,10 +1,10 @@
-"""Whole runs of the studies' recipes, one after the other, in a queue that survives a stop.
+"""Runs the studies' recipes one after the other, in a queue that can be stopped and continued.
 
 python -m train.maintenance.queue_runs --data INDEX --out RUNS --weights mobilenet=FILE
 
 The run folders below RUNS are the queue's whole state: a finished run is left as it is, a stopped one is continued from
-its last epoch, and one that failed is tried again. The same command starts the queue and continues it. What a run
-prints goes to RUNS/queue.log; a finished run is added to ``train/records.jsonl`` and ``train/RESULTS.md`` at once.
+its last epoch, and a failed one is tried again. The same command starts the queue and continues it. The output of the
+runs goes to RUNS/queue.log; a finished run is added to ``train/records.jsonl`` and ``train/RESULTS.md`` at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from train.recipes import RECIPES
 
 # Exit codes of a run that was stopped rather than failed: Ctrl-C, and killed by SIGINT, SIGKILL or SIGTERM.
 STOPPED = {130, -2, -9, -15}
-# The recipes that need no weights of VGG16 or ResNet50, the most telling first.
+# Recipes that need no weights of VGG16 or ResNet50, the most informative first.
 ORDER = (
     "kim-cnn",
     "perisic-cnn",
@@ -40,20 +40,26 @@ ORDER = (
     "gautam-fusion-2",
     "arjon-cnn",
 )
-# More seeds than 0, to see how much of a figure is chance.
+# Seeds besides 0, to measure how much a figure varies by chance.
 MORE_SEEDS = {"ceng-simplecnn": (1, 2)}
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedRun:
-    """One run of `facescan-train reproduce`."""
+    """Describes one run of `facescan-train reproduce`."""
 
     recipe: str
     normalise_format: bool
     seed: int
 
     def command(self, data: Path, out: Path, weights: tuple[str, ...]) -> list[str]:
-        """The command line that starts or continues the run."""
+        """Return the command line that starts or continues the run.
+
+        Args:
+            data: the index of pictures.
+            out: folder of all runs.
+            weights: each `BACKBONE=FILE`; those of other backbones than the recipe's are left out.
+        """
         form = "--normalise-format" if self.normalise_format else "--as-found"
         backbones = RECIPES[self.recipe].backbones
         chosen = [f"--weights={choice}" for choice in weights if choice.partition("=")[0] in backbones]
@@ -62,7 +68,7 @@ class QueuedRun:
 
 
 def queued() -> Iterator[QueuedRun]:
-    """All runs, in order: each recipe as found, then with one format for all pictures."""
+    """Yield all runs in order: each recipe as found, then with one format for all pictures."""
     for recipe in ORDER:
         for seed in (0, *MORE_SEEDS.get(recipe, ())):
             yield QueuedRun(recipe, False, seed)
@@ -85,7 +91,7 @@ def main(data: Path, out: Path, weights: tuple[str, ...]) -> None:
         for run in queued():
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {run}\n")
             log.flush()
-            # The run holds the lock, too: it may outlive a queue that is killed.
+            # The run inherits the lock, because it may outlive a queue that is killed.
             done = subprocess.run(
                 run.command(data, out, weights), stdout=log, stderr=log, pass_fds=[lock.fileno()], check=False
             )

@@ -1,28 +1,28 @@
-"""Published against reproduced: the tables of ``train/RESULTS.md``, from the records of the runs.
+"""Writes the tables of ``train/RESULTS.md``, published figures beside reproduced ones, from the records of runs.
 
 python -m train.maintenance.results runs
 
-A run's own record, run.json, stays where the run was made. What a table needs of it is kept in ``train/records.jsonl``,
-one line for each recipe, form of the pictures and seed: a later run takes the place of an earlier one. Without a folder
-the tables are written from what is kept. Only whole runs are shown: all epochs, at the recipe's rate, as the recipe is
-now, every backbone from ImageNet weights.
+``train/records.jsonl`` holds excerpts of run.json files, one line for each recipe, form of the pictures and seed: a
+later run replaces an earlier one. Without a folder the tables are written from these lines. Only whole runs are shown:
+all epochs, at the recipe's learning rate, with the recipe as it is now, every backbone from ImageNet weights.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scanner.errors import FacescanError
 from train.data.degrade import AS_FOUND, FAIR
 from train.evaluation.comparison import FIGURES, confusion_of, figures_of, share_interval
 from train.maintenance.markdown import figure, fill
 from train.maintenance.markdown import table as as_markdown
 from train.recipes import RECIPES
-from train.recipes.schema import Recipe, Training
+from train.recipes.schema import Training
+from train.recipes.studies import Study
+from train.run_record import RECORD, RunRecord, read_record
 
 RESULTS = Path(__file__).parents[1] / "RESULTS.md"
 RECORDS = Path(__file__).parents[1] / "records.jsonl"
@@ -43,10 +43,10 @@ HEAD = (
     "epochs",
     "minutes",
 )
-# Backbones whose ImageNet weights were not to be had where the runs were made.
+# Backbones whose ImageNet weights were not available when the runs were made.
 WITHOUT_WEIGHTS = ("vgg16", "resnet50", "mobilenet_v2")
-# Of a run.json, as they are.
-KEPT = (
+# Keys that an excerpt of run.json has unchanged.
+EXCERPT = (
     "format",
     "seed",
     "epochs",
@@ -62,56 +62,54 @@ KEPT = (
     "other_pictures",
 )
 
-Record = Mapping[str, Any]
 
+def read_records(folder: Path) -> list[RunRecord]:
+    """Read the run.json files below a folder that are whole runs of a study's recipe.
 
-def read_records(folder: Path) -> list[Record]:
-    """The run.json files below a folder, those of a study's recipe, in the order of the table of recipes.
+    Returns:
+        The records in the order of the tables: by recipe, form of the pictures and seed.
 
     Raises:
-        FacescanError: one is no record of a run.
+        FacescanError: a run.json is no record of a run.
     """
     records = []
-    for file in sorted(folder.rglob("run.json")):
-        try:
-            record = json.loads(file.read_text("utf-8"))
-            name, form = record["recipe"]["name"], record["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FacescanError(f"{file}: no record of a run: {error}") from error
-        if name in RECIPES and RECIPES[name].study and form in FORMS and not record.get("partial"):
+    for file in sorted(folder.rglob(RECORD)):
+        record = read_record(file, ("recipe", "format"))
+        if record.name in _studies() and record.format in FORMS and not record.partial:
             records.append(record)
     return sorted(records, key=_place)
 
 
-def read_kept(file: Path = RECORDS) -> list[Record]:
-    """What was kept of earlier runs, in the same order."""
-    return sorted(map(json.loads, file.read_text("utf-8").splitlines()), key=_place)
+def read_kept(file: Path = RECORDS) -> list[RunRecord]:
+    """Read the excerpts of earlier runs, in the order of the tables."""
+    lines = file.read_text("utf-8").splitlines()
+    return sorted((RunRecord.from_json(json.loads(line)) for line in lines), key=_place)
 
 
-def keep(records: Sequence[Record], file: Path = RECORDS) -> None:
-    """Add what a table needs of some runs to what is kept; a run takes the place of its like."""
-    kept = {_place(record): record for record in (*read_kept(file), *map(_excerpt, records))}
-    file.write_text("".join(f"{json.dumps(kept[place])}\n" for place in sorted(kept)), "utf-8")
+def keep(records: Sequence[RunRecord], file: Path = RECORDS) -> None:
+    """Add excerpts of runs to a file; a run replaces one of the same recipe, form of the pictures and seed."""
+    by_place = {_place(record): record for record in (*read_kept(file), *records)}
+    file.write_text("".join(f"{json.dumps(_excerpt(by_place[place]))}\n" for place in sorted(by_place)), "utf-8")
 
 
-def is_whole(record: Record) -> bool:
-    """Whether a run is all that its recipe asks for, as the recipe is now."""
-    training = RECIPES[record["recipe"]["name"]].training
+def is_whole(record: RunRecord) -> bool:
+    """Decide whether a run did all that its recipe asks for, as the recipe is now."""
+    training = RECIPES[record.name].training
     planned = {"epochs": training.epochs, "learning_rate": training.learning_rate}
-    try:  # a field that the record lacks came later, and had its default
-        as_now = Training(**record["recipe"]["training"]) == training
+    try:  # a field that an earlier record lacks has its default
+        as_now = Training(**record.recipe["training"]) == training
     except TypeError:
         as_now = False
-    return as_now and record["planned"] == planned and all(record["weights"].values())
+    return as_now and record.planned == planned and all(record.weights.values())
 
 
-def table(records: Sequence[Record]) -> str:
-    """One line for each run: what was published, and what came out here, decided as the study decided."""
+def table(records: Sequence[RunRecord]) -> str:
+    """Make the table of published and reproduced figures, with a line for each run, by the study's own rule."""
     return as_markdown(HEAD, [_line(record) for record in records])
 
 
-def blocks(records: Sequence[Record]) -> dict[str, str]:
-    """The parts of RESULTS.md by the name of their marker."""
+def blocks(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Write the parts of RESULTS.md, by the name of their marker."""
     whole = [record for record in records if is_whole(record)]
     return {
         "whole runs": table(whole) if whole else "No whole run is finished yet.",
@@ -123,34 +121,35 @@ def blocks(records: Sequence[Record]) -> dict[str, str]:
 
 
 def main(folder: str | None = None) -> None:
+    """Add the runs in a folder, if one is given, to the records, and write the tables of all records."""
     if folder is not None:
         keep(read_records(Path(folder)))
     fill(RESULTS, blocks(read_kept()))
 
 
-def _place(record: Record) -> tuple[int, int, int]:
-    """Recipe, form of the pictures and seed, in the order of the tables."""
-    return list(RECIPES).index(record["recipe"]["name"]), list(FORMS).index(record["format"]), record["seed"]
+def _place(record: RunRecord) -> tuple[int, int, int]:
+    """Return positions of recipe and form of the pictures, and the seed: the order of the tables."""
+    return list(RECIPES).index(record.name), list(FORMS).index(record.format), record.seed
 
 
-def _excerpt(record: Record) -> Record:
-    """What a line says of a run, and by what it can be told whether another run is its like."""
-    recipe, form = record["recipe"], record["format"]
+def _excerpt(record: RunRecord) -> dict[str, Any]:
+    """Choose the keys that the tables show or that identify a run."""
+    form, values = record.format, record.to_json()
     return {
-        "recipe": {"name": recipe["name"], "training": recipe["training"]},
-        "test_auc": {form: record["test_auc"][form]},
-        "probes": {name: {form: areas[form]} for name, areas in record["probes"].items()},
-    } | {key: record[key] for key in KEPT if key in record}
+        "recipe": {"name": record.name, "training": record.recipe["training"]},
+        "test_auc": {form: record.test_auc[form]},
+        "probes": {name: {form: areas[form]} for name, areas in record.probes.items()},
+    } | {key: values[key] for key in EXCERPT}
 
 
-def _line(record: Record) -> tuple[str, ...]:
-    recipe, form = RECIPES[record["recipe"]["name"]], record["format"]
-    study, found = recipe.study, confusion_of(record["own_rule"]["test"])
+def _line(record: RunRecord) -> tuple[str, ...]:
+    recipe, form = RECIPES[record.name], record.format
+    study, found = _studies()[recipe.name], confusion_of(record.own_rule["test"])
     here = figures_of(found, study.positive)
     low, high = share_interval(found, study.positive, "accuracy") or (None, None)
     return (
         recipe.name,
-        FORMS[form] + (f", seed {record['seed']}" if record["seed"] else ""),
+        FORMS[form] + (f", seed {record.seed}" if record.seed else ""),
         f"{found.tn + found.fp} real, {found.tp + found.fn} fake",
         figure(study.accuracy, 4),
         f"**{figure(here['accuracy'], 4)}**",
@@ -158,75 +157,70 @@ def _line(record: Record) -> tuple[str, ...]:
         "fake (not said)" if study.positive == "not said" else study.positive,
         ", ".join(figure(getattr(study, name)) for name in FIGURES[1:]),
         ", ".join(figure(here[name]) for name in FIGURES[1:]),
-        figure(record["test_auc"][form]),
-        *(figure(record["probes"][name][form]) for name in ("file", "framing")),
+        figure(record.test_auc[form]),
+        *(figure(record.probes[name][form]) for name in ("file", "framing")),
         _epochs(record),
-        f"{record['minutes']:.1f}",
+        f"{record.minutes:.1f}",
     )
 
 
-def _epochs(record: Record) -> str:
-    """How many, of how many, and what else was changed to make do with them."""
-    published, planned = RECIPES[record["recipe"]["name"]].training, record["planned"]
-    text = str(record["epochs"])
-    if record["epochs"] < published.epochs:
+def _epochs(record: RunRecord) -> str:
+    """Say how many epochs a run had, out of how many, and by what factor its learning rate differed."""
+    published, planned = RECIPES[record.name].training, record.planned
+    text = str(record.epochs)
+    if record.epochs < published.epochs:
         early = " (stopped early, as the study did)" if planned["epochs"] == published.epochs else ""
         text += f" of {published.epochs}{early}"
     factor = planned["learning_rate"] / published.learning_rate
     return text if factor == 1 else f"{text}, at {factor:.3g} times the rate"
 
 
-def _not_run(whole: Sequence[Record]) -> str:
-    done = {(record["recipe"]["name"], record["format"]) for record in whole}
+def _not_run(whole: Sequence[RunRecord]) -> str:
+    done = {(record.name, record.format) for record in whole}
     missing = [
-        f"{recipe.name} ({FORMS[form]})"
-        for recipe in _of_studies()
-        if not set(recipe.backbones) & set(WITHOUT_WEIGHTS)
+        f"{name} ({FORMS[form]})"
+        for name in _studies()
+        if not set(RECIPES[name].backbones) & set(WITHOUT_WEIGHTS)
         for form in FORMS
-        if (recipe.name, form) not in done
+        if (name, form) not in done
     ]
     return f"Not run whole yet: {', '.join(missing)}." if missing else ""
 
 
 def _without_weights() -> str:
-    rows = [
-        (
-            recipe.name,
-            recipe.study.name,
-            figure(recipe.study.accuracy, 4),
-            ", ".join(name for name in recipe.backbones if name in WITHOUT_WEIGHTS),
-            f"`facescan-train reproduce {recipe.name} --data DATA --both`",
-        )
-        for recipe in _of_studies()
-        if set(recipe.backbones) & set(WITHOUT_WEIGHTS)
-    ]
+    rows = []
+    for name, study in _studies().items():
+        missing = [backbone for backbone in RECIPES[name].backbones if backbone in WITHOUT_WEIGHTS]
+        if missing:
+            command = f"`facescan-train reproduce {name} --data DATA --both`"
+            rows.append((name, study.name, figure(study.accuracy, 4), ", ".join(missing), command))
     return as_markdown(("recipe", "study", "published accuracy", "weights that were missing", "command"), rows)
 
 
 def _papers() -> str:
-    papers = dict.fromkeys(recipe.study.paper.name for recipe in _of_studies())
-    by_name = {recipe.study.paper.name: recipe.study.paper for recipe in _of_studies()}
-    rows = [(name, by_name[name].title, by_name[name].venue, by_name[name].data) for name in papers]
+    papers = {study.paper.name: study.paper for study in _studies().values()}
+    rows = [(name, paper.title, paper.venue, paper.data) for name, paper in papers.items()]
     return as_markdown(("study", "title", "published", "pictures"), rows)
 
 
-def _of_studies() -> list[Recipe]:
-    return [recipe for recipe in RECIPES.values() if recipe.study]
+def _studies() -> dict[str, Study]:
+    """Return the published study of each recipe that has one, by the recipe's name."""
+    return {recipe.name: recipe.study for recipe in RECIPES.values() if recipe.study}
 
 
-def _circumstances(records: Sequence[Record]) -> str:
-    """Machines, seeds and versions."""
+def _circumstances(records: Sequence[RunRecord]) -> str:
+    """List machines, seeds and versions of the runs."""
 
     def several(values: Sequence[str]) -> str:
         return ", ".join(dict.fromkeys(values))
 
     if not records:
         return ""
-    versions = several([f"Keras {r['versions']['keras']} on {r['backend']}" for r in records])
-    minutes = sum(record["minutes"] for record in records)
+    versions = several([f"Keras {r.versions['keras']} on {r.backend}" for r in records])
+    minutes = sum(record.minutes for record in records)
     return (
-        f"{len(records)} runs, {minutes:.0f} minutes of training, on: {several([r['machine'] for r in records])}. "
-        f"{versions}. Seeds: {several([str(r['seed']) for r in records])}."
+        f"{len(records)} runs, {minutes:.0f} minutes of training, on: {several([r.machine for r in records])}. "
+        f"{versions}. Seeds: {several([str(r.seed) for r in records])}."
     )
 
 

@@ -2,7 +2,7 @@
 
 python -m train.maintenance.tables default runs/default/evaluation.json
 
-A block is named for its model and what it holds: ``<!-- default facts -->``. The README need not have all of them.
+A block is named by its model and its content: ``<!-- default facts -->``. The README need not have every block.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ BY_NAME = ("auc", "over_5", "over_1", "fake", "uncertain", "real")
 
 
 def blocks(detector: Detector, rows: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
-    """The parts of the README by the name of their marker.
+    """Write the parts of the README, by the name of their marker.
 
     Args:
-        detector: the bundled file.
-        rows: by condition, as `facescan-train evaluate --out` writes them.
+        detector: the bundled model.
+        rows: figures by condition, as `facescan-train evaluate --out` writes them.
     """
     card = detector.card
     points = card.operating_points
@@ -61,6 +61,12 @@ def blocks(detector: Detector, rows: dict[str, list[dict[str, Any]]]) -> dict[st
 
 
 def main(model: str, evaluation: str) -> None:
+    """Write the tables of one bundled model into the README.
+
+    Args:
+        model: name of the bundled model.
+        evaluation: path of a file by `facescan-train evaluate --out`.
+    """
     detector = Detector(find_model(model))
     found = json.loads(Path(evaluation).read_text("utf-8"))
     if found["sha256"] != detector.sha256:
@@ -69,13 +75,13 @@ def main(model: str, evaluation: str) -> None:
 
 
 def _by_name(rows: list[dict[str, Any]], scope: str) -> list[tuple[Any, ...]]:
-    """Known ones first."""
-    told = {True: "other pictures", None: "partly", False: "never"}
+    """Make the rows of one scope, sets that the model was trained on first."""
+    titles = {True: "other pictures", None: "partly", False: "never"}
     return [
         (row["name"], word, row["n_real"] + row["n_fake"], *(figure(row[key]) for key in BY_NAME))
-        for seen, word in told.items()
+        for trained_on, word in titles.items()
         for row in rows
-        if row["scope"] == scope and row["seen"] is seen
+        if row["scope"] == scope and row["seen"] is trained_on
     ]
 
 

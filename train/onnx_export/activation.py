@@ -1,17 +1,17 @@
-"""Where a network looked, as a second output of its ONNX file: what each place adds to the log-odds of fake.
+"""Adds a second output to an ONNX file: the class activation map, what each place adds to the log-odds of fake.
 
-For networks that end in a mean or a peak (or both) over the places of one feature map, and one dense layer. Then the
-log-odds are a sum over places, and the second output is its terms, exactly:
+It works for networks that end in a mean or a maximum (or both) over the places of one feature map, and one dense layer.
+Then the log-odds are a sum over places, and the second output has exactly the terms of that sum:
 
-- of a mean, a place's part is weight x feature / places: the class activation map of Zhou et al. 2016, "Learning Deep
-  Features for Discriminative Localization", arXiv:1512.04150;
-- of a peak, weight x feature goes to the place that has it, in equal parts where several do;
-- the bias is everybody's in equal parts.
+- for a mean, each place has weight x feature / number of places: the class activation map of Zhou et al. 2016,
+  "Learning Deep Features for Discriminative Localization", arXiv:1512.04150;
+- for a maximum, the place of the maximum has weight x feature, or equal parts if there are several such places;
+- the bias is divided equally among all places.
 
-Of a vision transformer, the terms are those of its patches: see `train.onnx_export.token_parts`.
+For a vision transformer, the terms are those of its patches: see `train.onnx_export.token_parts`.
 
-`python -m train.onnx_export.activation FILE` adds it to a file that was exported without. Weights and scores stay as
-they are.
+`python -m train.onnx_export.activation FILE` adds the output to a file that was exported without it. Weights and scores
+do not change.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from train.onnx_export.token_parts import TokenHead, add_token_parts, token_head
 
 OUTPUT = "activation"
 _PREFIX = f"{OUTPUT}/"
-_OPSET = 13  # from it on, axes are inputs
+_OPSET = 13  # the first in which axes are inputs
 _ENDS = {"Sigmoid", "Softmax", "Identity"}
-# Between a pooling and the dense layer; they move no value to another channel.
+# Operators that may stand between a pooling and the dense layer: none moves a value to another channel.
 _PASSING = {"Squeeze", "Flatten", "Reshape", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear"}
 _POOLINGS = {"GlobalAveragePool": "mean", "GlobalMaxPool": "peak"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Pooled:
-    """A part of what the dense layer sees: `kind` of pooling, of the feature map `features`, giving `values`."""
+    """Describes a part of the dense layer's input: `values`, pooled by `kind` from the feature map `features`."""
 
     kind: str
     features: str
@@ -53,7 +53,7 @@ class _Pooled:
 
 
 def with_activation(model: onnx.ModelProto, card: Card) -> tuple[onnx.ModelProto, Card]:
-    """The model with the second output, and the card that names it; without one if the network ends otherwise."""
+    """Return the model with the second output, and the card that names it; both without one if there is no map."""
     model = without_activation(model, card)
     card = replace(card, activation="")
     head = _head(model, card)
@@ -65,24 +65,24 @@ def with_activation(model: onnx.ModelProto, card: Card) -> tuple[onnx.ModelProto
     else:
         places = _extend(model.graph, end, weights, bias)
     batch = model.graph.output[0].type.tensor_type.shape.dim[0]
-    said = batch.dim_param or batch.dim_value or "batch"
-    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [said, *places]))
+    batch_name = batch.dim_param or batch.dim_value or "batch"
+    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch_name, *places]))
     return model, replace(card, activation=OUTPUT)
 
 
 def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
-    """A copy of the model that computes the score and nothing else."""
+    """Return a copy of the model that computes the score only."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
-    kept = [tensor for tensor in graph.output if tensor.name == card.output.name]
-    needed, nodes = {card.output.name}, []
+    scores = [tensor for tensor in graph.output if tensor.name == card.output.name]
+    needed, nodes = {card.output.name}, list[onnx.NodeProto]()
     for node in reversed(graph.node):  # they are in the order of computation
         if needed.intersection(node.output):
             nodes.insert(0, node)
             needed.update(node.input)
             needed.update(name for inner in _inner(node) for name in inner.input)
     tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
-    for field, values in ((graph.output, kept), (graph.node, nodes), (graph.initializer, tensors)):
+    for field, values in ((graph.output, scores), (graph.node, nodes), (graph.initializer, tensors)):
         copies = [type(value).FromString(value.SerializeToString()) for value in values]
         del field[:]
         field.extend(copies)
@@ -90,17 +90,20 @@ def without_activation(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
 
 
 def add_activation(file: Path) -> bool:
-    """Give an ONNX file with a card the second output, if its network has what it takes; whether it has.
+    """Add the second output to an ONNX file with a card, if its network has a map.
+
+    Returns:
+        Whether the output was added.
 
     Raises:
-        FacescanError: it is no detector, or the scanner would refuse the outcome; the file stays as it was.
+        FacescanError: the file is no detector, or the scanner refuses the new one; the file stays as it was.
     """
     card = Detector(file).card
     loaded = onnx.load_model(file)
     model, card = with_activation(loaded, card)
     if not card.activation:
         return False
-    # Foreign metadata stay.
+    # Metadata of other programs stay.
     draft = file.with_name(f".{file.name}.draft")
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -114,7 +117,7 @@ def add_activation(file: Path) -> bool:
 
 
 def _inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    """Nodes of the graphs within a node, as an `If` has them: they may take what is computed outside."""
+    """Yield the nodes of the graphs within a node such as `If`: they may use values that are computed outside."""
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             for inner in graph.node:
@@ -123,7 +126,10 @@ def _inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
 
 
 def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled] | TokenHead, NDArray[np.float32], float] | None:
-    """Find what the dense layer sees, and its weights (channels,) and bias for the log-odds of fake."""
+    """Find the parts of the dense layer's input, and its weights (channels,) and bias for the log-odds of fake.
+
+    None if the network has another end.
+    """
     if min(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")) < _OPSET:
         return None
     nodes = {name: node for node in model.graph.node for name in node.output}
@@ -138,50 +144,70 @@ def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled] | TokenHead
     towards = _towards_fake(weights.shape[1], card)
     if towards is None:
         return None
-    weights, bias = (weights @ towards).astype(np.float32), float(bias @ towards)
+    towards_weights, towards_bias = (weights @ towards).astype(np.float32), float(bias @ towards)
     if tokens := token_head(name, model, nodes, values):
-        return tokens, weights, bias
+        return tokens, towards_weights, towards_bias
     inferred = onnx.shape_inference.infer_shapes(model).graph
     shapes = {tensor.name: tensor.type.tensor_type.shape for tensor in inferred.value_info}
     pooled = _pooled(name, nodes, {name: [dim.dim_value for dim in shape.dim] for name, shape in shapes.items()})
     fits = pooled and sum(part.channels for part in pooled) == len(weights)
     if not fits or len({part.places for part in pooled}) != 1:
         return None
-    return pooled, weights, bias
+    return pooled, towards_weights, towards_bias
 
 
 def _dense(
     node: onnx.NodeProto | None, nodes: dict[str, onnx.NodeProto], values: dict[str, NDArray[np.float32]]
 ) -> tuple[str, NDArray[np.float32], NDArray[np.float32]] | None:
-    """The input of a dense layer, its weights (channels, columns) and its bias (columns,)."""
+    """Take a dense layer apart.
+
+    Args:
+        node: the layer's last node: MatMul, Gemm, or Add after one of them.
+        nodes: of the graph, by the names of their outputs.
+        values: constants of the graph, by name.
+
+    Returns:
+        The name of its input, its weights (channels, columns) and its bias (columns,); None for another node.
+    """
     bias: NDArray[np.float32] | None = None
     if node is not None and node.op_type == "Add":
         constants = [name for name in node.input if name in values]
-        rest = [name for name in node.input if name not in values]
+        others = [name for name in node.input if name not in values]
         if len(constants) != 1:
             return None
-        bias, node = values[constants[0]], nodes.get(rest[0])
-    if node is None or node.op_type not in ("MatMul", "Gemm") or node.input[1] not in values:
+        bias, node = values[constants[0]], nodes.get(others[0])
+    product = _product(node, values)
+    if product is None or node is None:
         return None
-    weights = values[node.input[1]]
-    if node.op_type == "Gemm":
-        said = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-        if said.get("alpha", 1.0) != 1.0 or said.get("beta", 1.0) != 1.0 or said.get("transA", 0):
-            return None
-        weights = weights.T if said.get("transB", 0) else weights
-        if len(node.input) > 2:
-            if bias is not None or node.input[2] not in values:
-                return None
-            bias = values[node.input[2]]
-    if weights.ndim != 2:
+    weights, inner_bias = product
+    if inner_bias is not None and bias is not None:
         return None
     columns = weights.shape[1]
-    bias = np.zeros(columns, np.float32) if bias is None else bias
+    bias = next((one for one in (bias, inner_bias) if one is not None), np.zeros(columns, np.float32))
     return (node.input[0], weights, np.broadcast_to(bias.ravel(), columns)) if bias.size in (1, columns) else None
 
 
+def _product(
+    node: onnx.NodeProto | None, values: dict[str, NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None] | None:
+    """Return weights (channels, columns) and bias of a MatMul or Gemm by constants; None for anything else."""
+    if node is None or node.op_type not in ("MatMul", "Gemm") or node.input[1] not in values:
+        return None
+    weights, bias = values[node.input[1]], None
+    if node.op_type == "Gemm":
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0):
+            return None
+        weights = weights.T if attributes.get("transB", 0) else weights
+        if len(node.input) > 2:
+            if node.input[2] not in values:
+                return None
+            bias = values[node.input[2]]
+    return (weights, bias) if weights.ndim == 2 else None
+
+
 def _towards_fake(columns: int, card: Card) -> NDArray[np.float64] | None:
-    """What turns the columns before a sigmoid or softmax into the log-odds of fake."""
+    """Return the factors by which the output's columns sum to the log-odds of fake, (columns,); None if unknown."""
     if columns == 1 and card.output.kind != "softmax":
         return np.array([1.0 if card.fake == 1 else -1.0])
     if columns == 2 and card.output.kind != "sigmoid":
@@ -190,7 +216,7 @@ def _towards_fake(columns: int, card: Card) -> NDArray[np.float64] | None:
 
 
 def _pooled(name: str, nodes: dict[str, onnx.NodeProto], shapes: dict[str, list[int]]) -> list[_Pooled]:
-    """What a tensor (n, channels) is made of; empty if that is anything but poolings side by side."""
+    """List the poolings that a tensor (n, channels) is joined of; empty if it is anything else."""
     node = nodes.get(name)
     if node is None:
         return []
@@ -211,14 +237,14 @@ def _pooled(name: str, nodes: dict[str, onnx.NodeProto], shapes: dict[str, list[
 def _extend(
     graph: onnx.GraphProto, pooled: Sequence[_Pooled], weights: NDArray[np.float32], bias: float
 ) -> tuple[int, int]:
-    """Add the nodes that compute the terms of the sum, in place; return rows and columns of places."""
+    """Add the nodes that compute the terms of the sum; return rows and columns of places."""
     height, width = pooled[0].places
     terms, start = [], 0
     for number, part in enumerate(pooled):
-        own = weights[start : start + part.channels].reshape(1, -1, 1, 1)
+        part_weights = weights[start : start + part.channels].reshape(1, -1, 1, 1)
         start += part.channels
-        make = _of_mean if part.kind == "mean" else _of_peak
-        terms.append(make(graph, part, own, f"{_PREFIX}{number}_"))
+        make = _mean_terms if part.kind == "mean" else _peak_terms
+        terms.append(make(graph, part, part_weights, f"{_PREFIX}{number}_"))
     share = _constant(graph, f"{_PREFIX}bias", np.float32(bias / (height * width)))
     axis = _constant(graph, f"{_PREFIX}channels", np.array([1]))
     _node(graph, "Sum", [*terms, share], f"{_PREFIX}sum")
@@ -226,16 +252,16 @@ def _extend(
     return height, width
 
 
-def _of_mean(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
-    """Weight x feature / places, summed over the channels: a convolution."""
+def _mean_terms(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
+    """Add the terms of a mean: weight x feature / places, summed over the channels by a convolution."""
     scaled = _constant(graph, f"{name}weights", (weights / np.prod(part.places)).astype(np.float32))
     return _node(graph, "Conv", [part.features, scaled], f"{name}mean")
 
 
-def _of_peak(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
-    """Weight x peak, at the places that have it. A product of matrices sums over the channels: the fastest way."""
+def _peak_terms(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:
+    """Add the terms of a maximum: weight x maximum at its places, summed by a product of matrices, the fastest way."""
     height, width = part.places
-    own = _constant(graph, f"{name}weights", weights)
+    scaled = _constant(graph, f"{name}weights", weights)
     axes = _constant(graph, f"{name}axes", np.array([2, 3]))
     row = _constant(graph, f"{name}row", np.array([0, 1, part.channels]))
     flat = _constant(graph, f"{name}flat", np.array([0, part.channels, height * width]))
@@ -243,7 +269,7 @@ def _of_peak(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32]
     _node(graph, "Equal", [part.features, part.values], f"{name}is_peak")
     _node(graph, "Cast", [f"{name}is_peak"], f"{name}peaks", to=TensorProto.FLOAT)
     _node(graph, "ReduceSum", [f"{name}peaks", axes], f"{name}count", keepdims=1)
-    _node(graph, "Mul", [part.values, own], f"{name}weighted")
+    _node(graph, "Mul", [part.values, scaled], f"{name}weighted")
     _node(graph, "Div", [f"{name}weighted", f"{name}count"], f"{name}each")
     _node(graph, "Reshape", [f"{name}each", row], f"{name}each_row")
     _node(graph, "Reshape", [f"{name}peaks", flat], f"{name}peaks_flat")
@@ -257,7 +283,9 @@ def _constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic] | np
 
 
 def _node(graph: onnx.GraphProto, operator: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
-    graph.node.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
+    node = helper.make_node(operator, list(inputs), [output], name=output)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+    graph.node.append(node)
     return output
 
 

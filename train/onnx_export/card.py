@@ -1,4 +1,4 @@
-"""The card of an ONNX file: printed, started for a file that has none, and written."""
+"""Reads and writes the card of an ONNX file, and drafts one for a file that has none."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from scanner.detector.onnx_file import read_model
 from scanner.detector.runtime import open_session
 from scanner.errors import FacescanError
 
-# They may stay empty.
+# Fields that may stay empty, because only people read them.
 FOR_PEOPLE = ("training", "metrics")
-# What no graph tells of an input, and what a wrong guess would spoil without a sound.
+# Fields of an input that no graph has; a wrong guess would spoil the scores without an error.
 UNKNOWN = {"content": None, "color": None, "range": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a file says of itself.
+    """Holds the card of a file, or a draft of one.
 
     Attributes:
-        values: of the card's fields, as JSON has them; None for what is to be filled in.
-        nulls: where those are, as `inputs[0].color`.
-        trouble: what the scanner has against the card; empty if nothing.
-        columns: of the output; None if the graph has several outputs, or does not say.
+        values: of the card's fields, as in JSON; None for values that the user must fill in.
+        nulls: paths of these values, such as `inputs[0].color`.
+        trouble: why the scanner refuses the card; empty if it accepts it.
+        columns: of the output; None if the graph has several outputs, or no fixed number of columns.
     """
 
     values: dict[str, Any]
@@ -41,7 +41,7 @@ class Found:
 
 
 def find_card(file: Path) -> Found:
-    """The card of a file, or what is there of it, with what the graph tells.
+    """Read the card of a file, or draft one from the fields that it has and from the graph.
 
     Raises:
         FacescanError: ONNX Runtime cannot load the file.
@@ -68,26 +68,26 @@ def find_card(file: Path) -> Found:
 
 
 def parse_card(values: Any, source: str) -> Card:
-    """Plain values, as of a JSON file -> a card.
+    """Make a card of plain values.
 
     Args:
-        values: of the fields.
-        source: where they come from, for the message.
+        values: of the fields, as in JSON.
+        source: name of the file they come from, for the message.
 
     Raises:
-        FacescanError: with everything that is missing, unknown or wrong, in one line.
+        FacescanError: values are missing, unknown or wrong; the message names all of them in one line.
     """
     if not isinstance(values, dict):
         raise FacescanError(f"{source}: no card: {type(values).__name__} instead of an object")
     wrong = [f"{where} is null" for where in _nulls(values)]
     known = {f.name for f in fields(Card)}
     wrong += [f"{key} is no field of a card" for key in values if key not in known]
-    # Without what is complained of above, so that the complaint stands once.
-    told = _without_nulls({key: value for key, value in values.items() if key in known})
+    # Without the values of the complaints above, so that each complaint appears once.
+    rest = _without_nulls({key: value for key, value in values.items() if key in known})
     if not wrong:
-        return read_card({PREFIX + key: json.dumps(value) for key, value in told.items()}, source)
+        return read_card({PREFIX + key: json.dumps(value) for key, value in rest.items()}, source)
     try:
-        filled = _example() | told
+        filled = _example() | rest
         read_card({PREFIX + key: json.dumps(value) for key, value in filled.items()}, source)
     except FacescanError as error:
         wrong.append(str(error).removeprefix(f"{source}: not a facescan model: "))
@@ -95,10 +95,10 @@ def parse_card(values: Any, source: str) -> Card:
 
 
 def read_values(file: Path) -> Any:
-    """A JSON file.
+    """Read a JSON file.
 
     Raises:
-        FacescanError: it cannot be read, or is no JSON.
+        FacescanError: the file cannot be read, or is no JSON.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8"))
@@ -109,7 +109,13 @@ def read_values(file: Path) -> Any:
 
 
 def save(graph: onnx.ModelProto, card: Card, file: Path) -> None:
-    """Write an ONNX model with this card and no other metadata."""
+    """Write an ONNX model with this card and no other metadata.
+
+    Args:
+        graph: the model; its metadata are replaced.
+        card: to write into it.
+        file: to write.
+    """
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, card.to_metadata())
     onnx.checker.check_model(graph, full_check=True)
@@ -125,14 +131,14 @@ def write_card(file: Path, card: Card, out: Path | None = None) -> None:
         out: to write instead of `file`.
 
     Raises:
-        FacescanError: the scanner would refuse the outcome, or it cannot be written; the files stay as they were.
+        FacescanError: the scanner refuses the new file, or it cannot be written; the files stay as they were.
     """
     out = out or file
     draft = out.with_name(f".{out.name}.partial")
     try:
         graph = onnx.load_model(file)
-        kept = {prop.key: prop.value for prop in graph.metadata_props if not prop.key.startswith(PREFIX)}
-        onnx.helper.set_model_props(graph, kept | card.to_metadata())
+        foreign = {prop.key: prop.value for prop in graph.metadata_props if not prop.key.startswith(PREFIX)}
+        onnx.helper.set_model_props(graph, foreign | card.to_metadata())
         draft.write_bytes(graph.SerializeToString())
         Detector(draft)
         os.replace(draft, out)
@@ -145,18 +151,18 @@ def write_card(file: Path, card: Card, out: Path | None = None) -> None:
 
 
 def is_bundled(file: Path) -> bool:
-    """Whether the file is one of those that come with the package."""
+    """Decide whether the file is one of the bundled models."""
     return file.resolve().parent == BUNDLED.resolve()
 
 
 def _blank() -> dict[str, Any]:
-    """Every field: those that the contract asks for empty, the others at their defaults."""
+    """Return every field: required ones as None, the others at their defaults."""
     optional = {"margin": 0.0, "crop": asdict(CropSpec()), "activation": "", "description": "", "license": ""}
     return {f.name: optional.get(f.name) for f in fields(Card)} | {"schema": CARD_SCHEMA}
 
 
 def _example() -> dict[str, Any]:
-    """Right values for all that is required, to find what else is wrong with a card that lacks some."""
+    """Return valid values of all required fields, to check the other values of a card that lacks some."""
     return {
         "schema": CARD_SCHEMA,
         "name": "-",
@@ -174,7 +180,7 @@ def _example() -> dict[str, Any]:
 
 
 def _input(tensor: Any) -> dict[str, Any]:
-    """What the graph tells of an input: its name, and where one of its axes has the three colours, its layout."""
+    """Describe an input of the graph: its name and, if one of its axes has three colours, its layout and size."""
     shape = tensor.shape if len(tensor.shape) == 4 else [None] * 4
     layouts = {"NHWC": (shape[3], shape[1:3]), "NCHW": (shape[1], shape[2:4])}
     fitting = [(layout, sides) for layout, (colours, sides) in layouts.items() if colours == 3]
@@ -185,7 +191,7 @@ def _input(tensor: Any) -> dict[str, Any]:
 
 
 def _nulls(value: Any, where: str = "") -> Iterator[str]:
-    """Paths of the values that are None, but for those that may be."""
+    """Yield the paths of values that are None and may not be."""
     if value is None:
         yield where
     elif isinstance(value, Mapping):
@@ -198,5 +204,5 @@ def _nulls(value: Any, where: str = "") -> Iterator[str]:
 
 
 def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
-    """Without fields that hold a None; people's fields as they are."""
+    """Return the values without fields that contain None; fields for people stay."""
     return {key: value for key, value in values.items() if key in FOR_PEOPLE or not any(_nulls(value, key))}

@@ -1,4 +1,4 @@
-"""Keras -> an ONNX file that carries its card, checked against Keras on real pictures."""
+"""Exports a Keras model to an ONNX file with a card, and checks the file against Keras on real pictures."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper
 
 from scanner.detector.card import Card
 from scanner.detector.model import Detector, Region
+from scanner.detector.outputs import sigmoid
 from scanner.errors import FacescanError
 from train.fitting.fit import logits
 from train.onnx_export.activation import with_activation
 from train.onnx_export.card import save
 from train.recipes.schema import Recipe
 
-# Read by every ONNX Runtime that the scanner accepts, and the newest that tf2onnx takes for granted.
+# The newest that tf2onnx uses by default; every ONNX Runtime that the scanner accepts reads it.
 OPSET = 15
-# The largest difference between the probabilities of Keras and of the file, before calibration. Not between their
-# logits: those of a saturated softmax hang on the last bits of a float32.
+# Largest allowed difference between the uncalibrated probabilities of Keras and of the file. Logits are not compared:
+# those of a saturated softmax depend on the last bits of a float32.
 TOLERANCE = 1e-4
 
 
 def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: Sequence[Region]) -> float:
-    """Write the file and check it.
+    """Export a model and check the file.
 
     Args:
-        model: of the recipe, its inputs in the order of the recipe's; without Random* or Normalization layers, which do
-            not survive the conversion.
-        recipe: that it was trained by.
+        model: with its inputs in the order of the recipe's; without Random* and Normalization layers, which cannot be
+            converted.
+        recipe: that the model was trained by.
         card: to put into the file.
-        file: to write; only replaced if all is well.
-        regions: of real pictures, to compare on, in batches of several sizes.
+        file: to write; an earlier file is replaced only if the check succeeds.
+        regions: crops of real pictures, to compare on in batches of two sizes.
 
     Returns:
         The largest difference found between two probabilities.
@@ -57,7 +57,7 @@ def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: 
         save(*with_activation(graph, card), draft)
         detector = Detector(draft)
         scores = np.concatenate([detector.logits(regions[:1]), detector.logits(regions[1:])])
-        difference = float(np.abs(_p_fake(scores) - _p_fake(logits(model, regions, recipe))).max())
+        difference = float(np.abs(sigmoid(scores) - sigmoid(logits(model, regions, recipe))).max())
         if not difference <= TOLERANCE:  # not a number fails too
             raise FacescanError(f"{file.name}: ONNX and Keras differ by {difference:.2g}, more than {TOLERANCE:g}")
         os.replace(draft, file)
@@ -65,11 +65,11 @@ def export(model: keras.Model, recipe: Recipe, card: Card, file: Path, regions: 
 
 
 def _convert(model: keras.Model, recipe: Recipe, file: Path) -> onnx.ModelProto:
-    # The converter may order and name as it likes, but keeps these names; so they are those of the card.
+    # The converter may change the order of the inputs, but not these names, which are those of the card.
     shapes = {spec.name: (*spec.size, 3) for spec in recipe.inputs}
     if keras.backend.backend() == "tensorflow":
         convert(model, shapes, file)
-    else:  # only TensorFlow's functions are converted, and the backend of a process is chosen once
+    else:  # only TensorFlow models are converted, and a process cannot change its backend
         saved = file.with_suffix(".keras")
         model.save(saved)
         done = subprocess.run(
@@ -88,11 +88,11 @@ def _convert(model: keras.Model, recipe: Recipe, file: Path) -> onnx.ModelProto:
 
 
 def convert(model: keras.Model, shapes: Mapping[str, Sequence[int]], file: Path) -> None:
-    """Write the ONNX file as the converter makes it.
+    """Convert a model to an ONNX file, without a card.
 
     Args:
-        model: any, on the backend TensorFlow.
-        shapes: of a picture, by the names that the inputs shall have, in the order of the model's.
+        model: any Keras model on the backend TensorFlow.
+        shapes: (height, width, channels) by the input's name in the file, in the order of the model's inputs.
         file: to write.
     """
     signature = [keras.InputSpec(dtype="float32", shape=(None, *shape), name=name) for name, shape in shapes.items()]
@@ -108,7 +108,7 @@ def convert(model: keras.Model, shapes: Mapping[str, Sequence[int]], file: Path)
 
 
 def _tidy(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
-    """Inputs in the card's order, and the output and the batch named (the converter's are `Identity:0`, `unk__21`)."""
+    """Sort the inputs as the card does, and name output and batch: the converter's are `Identity:0` and `unk__21`."""
     inputs = {tensor.name.removesuffix(":0"): tensor for tensor in graph.graph.input}
     new_names = {tensor.name: name for name, tensor in inputs.items()}
     new_names[graph.graph.output[0].name] = card.output.name
@@ -129,10 +129,10 @@ def _tidy(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
 
 
 def _with_means(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Write means over the vectors of tokens as `ReduceMean`, by which ONNX Runtime recognises a layer normalisation.
+    """Replace means over the vectors of tokens by `ReduceMean`, so that ONNX Runtime finds the layer normalisation.
 
-    The converter writes them as `GlobalAveragePool`, which computes the same, and slower: a transformer of ten blocks
-    took a third longer.
+    The converter writes `GlobalAveragePool`, which computes the same, but a transformer of ten blocks took a third
+    longer with it.
     """
     shapes = onnx.shape_inference.infer_shapes(model).graph.value_info
     ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in shapes}
@@ -141,10 +141,6 @@ def _with_means(model: onnx.ModelProto) -> onnx.ModelProto:
             node.op_type = "ReduceMean"
             node.attribute.extend([helper.make_attribute("axes", [-1]), helper.make_attribute("keepdims", 1)])
     return model
-
-
-def _p_fake(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Smaller ONNX files of a detector.
+"""Makes smaller ONNX files of a detector.
 
-fp32 -> int8: convolutions and dense layers compute in bytes, calibrated on training pictures. fp32 -> fp16: their
-weights are stored in 16 bits, and computed with in 32.
+int8: convolutions and dense layers compute in bytes, with ranges measured on training pictures. fp16: weights are
+stored in 16 bits, and the computation is in 32 bits.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ from scanner.detector.model import Detector, Region, normalise
 from train.onnx_export.activation import with_activation, without_activation
 from train.onnx_export.card import save
 
-# Regions run at once to find the ranges of the activations.
+# Regions in a batch when the ranges of the activations are measured.
 BATCH = 16
-# What computes. The last of these and all that follows it stay fp32: 256 steps are too few for a score.
+# Operators that are quantised. The last one and all that follows stay fp32: 256 steps are too few for a score.
 LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
     """Write the int8 version of an exported detector.
 
-    Static, as QuantizeLinear and DequantizeLinear pairs; weights by channel, and of 7 bits: with 8, the sums of two
-    products overflow 16 bits on processors without VNNI, and a MobileNet's AUC fell by 0.028 instead of 0.003. Ranges
-    are the smallest and the largest value seen; percentiles and entropy gave the same AUC in six times the time.
+    The quantisation is static, with pairs of QuantizeLinear and DequantizeLinear, and weights by channel, of 7
+    bits: with 8, sums of two products overflow 16 bits on processors without VNNI, and a MobileNet's AUC fell by 0.028
+    instead of 0.003. Ranges are the minimum and maximum; percentiles and entropy gave the same AUC in six times the
+    time.
 
-    The logits move: calibrate the outcome again. Its card has no metrics, and `training.precision` is `int8`.
+    The logits change: the new file must be calibrated. Its card has no metrics, and `training.precision` is `int8`.
 
     Args:
         file: with fp32 inputs.
-        out: to write; only replaced if the scanner takes the outcome.
-        regions: of pictures that the detector was trained on, to find the ranges of the activations by.
+        out: to write; an earlier file is replaced only if the scanner accepts the new one.
+        regions: crops of training pictures, on which the ranges of the activations are measured.
 
     Raises:
-        FacescanError: the scanner takes one of the two not.
+        FacescanError: the scanner refuses one of the two files.
     """
     card = Detector(file).card
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -73,26 +74,27 @@ def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
         graph = onnx.load_model(draft)
         used = {node.domain for node in graph.graph.node}
         versions = [opset for opset in graph.opset_import if opset.domain in used]
-        del graph.opset_import[:]  # the optimiser lists all that it knows
+        del graph.opset_import[:]  # the optimiser lists every domain that it knows
         graph.opset_import.extend(versions)
-        save(*with_activation(graph, noted(card, "int8")), draft)
+        save(*with_activation(graph, with_precision(card, "int8")), draft)
         Detector(draft)
         os.replace(draft, out)
 
 
 def halve(file: Path, out: Path) -> None:
-    """Write a version of an exported detector that keeps its weights in 16 bits, but for those of its last layer.
+    """Write a version of an exported detector with weights in 16 bits, but for those of its last layer.
 
-    ONNX Runtime makes 32 of them when it opens the file, and computes as before: a file of half the size, no faster.
+    ONNX Runtime converts them to 32 bits when it opens the file: it has half the size and the same speed.
 
-    The logits move a little: calibrate the outcome again. Its card has no metrics, and `training.precision` is `fp16`.
+    The logits change a little: the new file must be calibrated. Its card has no metrics, and `training.precision` is
+    `fp16`.
 
     Args:
         file: with fp32 weights.
-        out: to write; only replaced if the scanner takes the outcome.
+        out: to write; an earlier file is replaced only if the scanner accepts the new one.
 
     Raises:
-        FacescanError: the scanner takes one of the two not.
+        FacescanError: the scanner refuses one of the two files.
     """
     card = Detector(file).card
     model = without_activation(onnx.load_model(file), card)
@@ -112,25 +114,26 @@ def halve(file: Path, out: Path) -> None:
     graph.node.extend(nodes)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         draft = Path(folder) / out.name
-        save(*with_activation(model, noted(card, "fp16")), draft)
+        save(*with_activation(model, with_precision(card, "fp16")), draft)
         Detector(draft)
         os.replace(draft, out)
 
 
-def noted(card: Card, precision: str) -> Card:
+def with_precision(card: Card, precision: str) -> Card:
+    """Return the card without metrics, and with the precision among the facts about the training."""
     training = card.training if isinstance(card.training, dict) or card.training is None else {"fp32": card.training}
     return replace(card, training=(training or {}) | {"precision": precision}, metrics=None)
 
 
 def _head(graph: onnx.ModelProto) -> list[str]:
-    """Names of the last layer and of what follows it; nodes are in the order of computation."""
+    """Return the names of the last layer and of the nodes after it; nodes are in the order of computation."""
     nodes = graph.graph.node
     last = max((i for i, node in enumerate(nodes) if node.op_type in LAYERS), default=len(nodes))
     return [node.name for node in nodes[last:]]
 
 
-class _Feeds(CalibrationDataReader):
-    """The inputs as the scanner makes them."""
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no type stubs
+    """Yields batches of inputs to the quantiser, normalised as the scanner does."""
 
     def __init__(self, card: Card, regions: Sequence[Region]) -> None:
         self._feeds = self._batches(card, regions)
@@ -150,7 +153,7 @@ class _Feeds(CalibrationDataReader):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser prints, and logs to the root logger, which would write to standard error had it no handler."""
+    """Silence the quantiser, which prints, and logs to the root logger and so to standard error."""
     silence = logging.NullHandler()
     logging.getLogger().addHandler(silence)
     try:

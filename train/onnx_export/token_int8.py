@@ -1,4 +1,4 @@
-"""A vision transformer -> one of a quarter of the size, which computes in bytes and gives nearly the same scores.
+"""Quantises a vision transformer token by token: a quarter of the size, and nearly the same scores.
 
 What ONNX Runtime's own quantisers do does not serve transformers. A few tokens have values a hundred times as large as
 the others', so that one step for a whole batch (dynamic int8) leaves the others a handful of levels; and the step
@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +26,7 @@ from scanner.detector.model import Detector
 from scanner.errors import FacescanError
 from train.onnx_export.activation import with_activation, without_activation
 from train.onnx_export.card import save
-from train.onnx_export.quantise import noted
+from train.onnx_export.quantise import with_precision
 
 # Steps of a token's largest value. One byte holds them, about a zero at 128.
 LEVELS = 127
@@ -57,7 +58,7 @@ def quantise_tokens(file: Path, out: Path) -> None:
         raise FacescanError(f"{file}: no products of tokens and weights; --precision int8 is for such a network")
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         draft = Path(folder) / out.name
-        save(*with_activation(model, noted(card, "int8_tokens")), draft)
+        save(*with_activation(model, with_precision(card, "int8_tokens")), draft)
         Detector(draft)
         os.replace(draft, out)
 
@@ -70,9 +71,9 @@ def _quantise_graph(graph: onnx.GraphProto) -> int:
         return 0
     nodes: list[onnx.NodeProto] = []
     constants = [
-        numpy_helper.from_array(np.float32(1 / LEVELS), f"{_PREFIX}step"),
-        numpy_helper.from_array(np.uint8(ZERO), f"{_PREFIX}zero"),
-        numpy_helper.from_array(np.float32(TINY), f"{_PREFIX}tiny"),
+        numpy_helper.from_array(np.array(1 / LEVELS, np.float32), f"{_PREFIX}step"),
+        numpy_helper.from_array(np.array(ZERO, np.uint8), f"{_PREFIX}zero"),
+        numpy_helper.from_array(np.array(TINY, np.float32), f"{_PREFIX}tiny"),
     ]
     for node in graph.node:
         if node not in products:
@@ -116,7 +117,7 @@ def _product_of_bytes(
         numpy_helper.from_array(np.zeros(len(steps), np.int8), f"{name}zeros"),
     ]
 
-    def add(operator: str, inputs: list[str], result: str, **attributes: int | list[int]) -> onnx.NodeProto:
+    def add(operator: str, inputs: list[str], result: str, **attributes: Any) -> onnx.NodeProto:
         return helper.make_node(operator, inputs, [result], name=f"{name}{operator}_{result}", **attributes)
 
     largest = f"{name}largest"

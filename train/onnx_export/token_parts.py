@@ -1,4 +1,4 @@
-"""Where a vision transformer looked: what each patch adds to the log-odds of fake, as a second output of its ONNX file.
+"""Adds a second output to a vision transformer's ONNX file: what each patch adds to the log-odds of fake.
 
 For networks that put the class token and the mean of the patch tokens side by side, normalise that vector (x) and end
 in one dense layer. With the vector's own mean m and standard deviation s, the log-odds are
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -121,7 +122,7 @@ def add_token_parts(
     }
     graph.initializer.extend(numpy_helper.from_array(np.asarray(value), _PREFIX + key) for key, value in known.items())
 
-    def add(operator: str, inputs: Iterable[str], result: str, **attributes: int | list[int]) -> str:
+    def add(operator: str, inputs: Iterable[str], result: str, **attributes: Any) -> str:
         inputs = [_PREFIX + entry if entry in known or entry in made else entry for entry in inputs]
         name = result if result == output else _PREFIX + result
         made.add(result)

@@ -1,6 +1,6 @@
-"""Every detector that can be trained here, its paper, its hyper-parameters and its published figures.
+"""Describes every detector that can be trained: its paper, its settings and its published figures.
 
-One module a study; `schema` says what a recipe is. Imports the scanner's cards only.
+There is one module for each study; `schema` defines a recipe. Imports the scanner's cards only.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ RECIPES = {
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """Return the recipe of a name.
 
     Raises:
-        FacescanError: there is none; names the nearest.
+        FacescanError: there is none; the message names the nearest.
     """
     if name in RECIPES:
         return RECIPES[name]

@@ -1,4 +1,4 @@
-"""Arjon et al.: three convolutions, on ciplab's composites."""
+"""Defines Arjon et al.'s recipe: three convolutions, on ciplab's composites."""
 
 from __future__ import annotations
 

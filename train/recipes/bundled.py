@@ -1,4 +1,4 @@
-"""Recipes of the detectors that facescan ships."""
+"""Defines the recipes of the detectors that facescan ships."""
 
 from __future__ import annotations
 

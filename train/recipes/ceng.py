@@ -1,4 +1,4 @@
-"""CENG 476: a small network and ResNet50."""
+"""Defines the recipes of CENG 476: a small network and ResNet50."""
 
 from __future__ import annotations
 

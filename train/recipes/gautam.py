@@ -1,4 +1,4 @@
-"""Gautam and Chandra: with and without Error Level Analysis, on ciplab's composites."""
+"""Defines the recipes of Gautam and Chandra: with and without Error Level Analysis, on ciplab's composites."""
 
 from __future__ import annotations
 
@@ -50,7 +50,14 @@ _GAUTAM_ON = "511 test pictures: 300 real, 56 easy, 102 mid, 53 hard"
 
 
 def _gautam(name: str, summary: str, figures: tuple[Any, ...], **more: Any) -> Recipe:
-    """A recipe with the report's figures in the order of its tables, then the class they are of, and the matrix."""
+    """Make a recipe of the report.
+
+    Args:
+        name: of the recipe.
+        summary: of the network.
+        figures: in the order of the report's tables, then their positive class, and the confusion matrix.
+        more: further fields of `Recipe`.
+    """
     training, validation, accuracy, precision, recall, f1, balanced, positive, matrix = figures
     return Recipe(
         name=name,
@@ -84,7 +91,14 @@ def _gautam(name: str, summary: str, figures: tuple[Any, ...], **more: Any) -> R
 def _gautam_pair(
     name: str, summary: str, figures: tuple[tuple[Any, ...], tuple[Any, ...]], **more: Any
 ) -> tuple[Recipe, Recipe]:
-    """The same network on the picture, and on its Error Level Analysis."""
+    """Make two recipes of one network: on the picture, and on its Error Level Analysis.
+
+    Args:
+        name: of the first recipe; the second has `-ela` added.
+        summary: of the network.
+        figures: of both, as for `_gautam`.
+        more: further fields of `Recipe`.
+    """
     plain, ela = figures
     return (
         _gautam(name, f"{summary} at 128 px, for composites", plain, inputs=(picture_input(128, **IMAGENET),), **more),
@@ -101,7 +115,15 @@ def _gautam_pair(
 def _gautam_fusion(
     number: int, summary: str, figures: tuple[Any, ...], branches: tuple[str, str], **more: Any
 ) -> Recipe:
-    """A recipe of which the first branch sees the picture and the second its Error Level Analysis."""
+    """Make a recipe whose first branch gets the picture and the second its Error Level Analysis.
+
+    Args:
+        number: of the fusion in the report.
+        summary: of the network.
+        figures: as for `_gautam`.
+        branches: names of the networks, in the order of the inputs.
+        more: further fields of `Recipe`.
+    """
     return _gautam(
         f"gautam-fusion-{number}",
         summary,

@@ -1,4 +1,4 @@
-"""HaeLee Kim: two convolutions, on hardfake."""
+"""Defines HaeLee Kim's recipe: two convolutions, on hardfake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe as a page of text, in the order in which a paper tells it."""
+"""Describes a recipe on a page of text, in the order of a paper."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH = 100
 
 
 def describe(recipe: Recipe) -> str:
-    """All of a recipe: the paper, what it published, network, inputs, training, split, and what was chosen."""
+    """Describe a recipe: the paper and its figures, network, inputs, training, split, and the notes on choices."""
     lines = [f"{recipe.name} {recipe.version}: {recipe.summary}", ""]
     if recipe.study:
         paper = recipe.study.paper

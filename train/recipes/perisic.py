@@ -1,4 +1,4 @@
-"""Perisic and Jovanovic: a VGG-like network and VGG16, on 140k faces."""
+"""Defines the recipes of Perisic and Jovanovic: a VGG-like network and VGG16, on 140k faces."""
 
 from __future__ import annotations
 

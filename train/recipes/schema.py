@@ -1,4 +1,4 @@
-"""Says what a recipe is: inputs, network, training and split of a detector, and the study that it follows."""
+"""Defines a recipe: inputs, network, training and split of a detector, and the study that it follows."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from scanner.detector.card import CARD_SCHEMA, Card, CropSpec, InputSpec, Output
 from train.recipes.studies import Paper, Study
 
 REAL_FIRST = ("real", "fake")
-FAKE_FIRST = ("fake", "real")  # a sigmoid of P(real)
+FAKE_FIRST = ("fake", "real")  # a sigmoid output is then the probability of real
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How the weights are found.
+    """Holds the hyper-parameters of the training.
 
     Attributes:
         optimizer: `adam` or `sgd`.
-        learning_rate: at its peak.
+        learning_rate: the largest of the schedule.
         epochs: passes over the training split.
-        batch: pictures a step.
+        batch: pictures in a step.
         momentum: of SGD.
-        weight_decay: of AdamW; 0 for none.
-        coupled_decay: of Adam, added to its gradient (L2, as PyTorch's Adam does); 0 for none.
-        slow_layers: prefix of layer names -> part of the learning rate that their weights get, of Adam.
+        weight_decay: decoupled decay, as AdamW has it; 0 for none.
+        coupled_decay: L2 decay added to Adam's gradient, as PyTorch's Adam does; 0 for none.
+        slow_layers: maps a prefix of layer names to the fraction of the learning rate that these layers get; Adam only.
         schedule: `constant`; `cosine` to zero, after `warmup`; `time_decay`, lr / (1 + lr / epochs * step); `plateau`,
-            a tenth of it whenever the validation loss has not fallen for `plateau_patience` epochs.
-        warmup: share of the steps over which a cosine's rate rises first.
-        plateau_patience: epochs, of the schedule `plateau`.
+            a tenth of the rate whenever the validation loss has not fallen for `plateau_patience` epochs.
+        warmup: share of the steps over which the learning rate of `cosine` rises first.
+        plateau_patience: epochs without a lower validation loss before `plateau` lowers the rate.
         augmentation: a name of `data.augment.AUGMENTATIONS`, or empty: every picture is changed anew in every epoch.
         copies: a name of `data.augment.COPIES`, or empty: every picture of the training and validation splits comes
             as itself and once more for each change, made once for all epochs.
-        balanced: whether pictures are drawn by `data.split.sampling_weights`; otherwise each is seen once an epoch.
-        composed: share of the fakes drawn in whose place comes a composite of real ones (`train.data.compose`).
+        balanced: whether pictures are drawn by `data.split.sampling_weights`; otherwise each is drawn once an epoch.
+        composed: share of the fakes drawn that are replaced by composites of real pictures (`train.data.compose`).
         label_smoothing: of the cross-entropy.
-        ema: momentum of the running average of the weights that is kept in the end; 0 keeps the last ones.
-        keep_best: whether the weights of the epoch with the lowest validation loss are kept.
-        patience: epochs without a lower validation loss after which training stops; 0 never stops it.
-        members: networks that are trained one after the other, with new weights and draws of their own; the detector is
-            the mean of their logits.
+        ema: momentum of an exponential moving average of the weights, which are the final ones; 0 for no average.
+        keep_best: whether the final weights are those of the epoch with the lowest validation loss.
+        patience: epochs without a lower validation loss after which training stops; 0 never stops it early.
+        members: number of networks, trained one after the other with other seeds; the detector is the mean of their
+            logits.
     """
 
     optimizer: str
@@ -67,17 +67,17 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which pictures are used for what; a group is never parted.
+    """Holds the rule that splits pictures into training, validation and test; a group stays together.
 
     Attributes:
-        validation, test: shares of the groups. Validation pictures steer the training and calibrate what comes of it.
-        test_counts: instead of shares, so many pictures for the test of each part of a set: `real`, or the prefix of
-            a fake's file name.
+        validation, test: shares of the groups. Validation pictures steer the training and calibrate the detector.
+        test_counts: instead of shares, the number of test pictures of each part of a set: `real`, or the prefix of a
+            fake's file name.
         validation_counts: with `test_counts`, the same for validation.
-        redraw: whether the split that a data set comes with is set aside.
+        redraw: whether to ignore the split that a data set comes with.
         excluded: sets not used at all.
-        stratified: whether each class of each set gives its share, drawn by the contents of the files.
-        test_sets: sets kept for the test entirely, as `set`, `set/real` or `set/fake`.
+        stratified: whether the shares hold for each class of each set, drawn by the contents of the files.
+        test_sets: sets held out for the test entirely, as `set`, `set/real` or `set/fake`.
         validation_sets: the same for validation.
     """
 
@@ -94,30 +94,32 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a detector is made.
+    """Holds all that is needed to make a detector, but the pictures.
 
     Attributes:
-        name: of the recipe, and of the detector that comes of it.
+        name: of the recipe and of its detector.
         version: of the detector.
         summary: one sentence on what it is.
         source: of the architecture: the paper and its page.
-        task: what kind of fake it is made to tell (see `scanner.detector.card.TASKS`).
-        architecture: a module whose `build` makes the network, as those of `train.architectures`.
-        inputs: the input tensors, in the order of the network's.
-        output: `logit`, `sigmoid` or `softmax`: the network's last layer.
-        training: how it is trained.
+        task: the kind of fake that it detects, one of `scanner.detector.card.TASKS`.
+        architecture: a module whose `build` makes the network, such as those of `train.architectures`.
+        inputs: the input tensors, in the order of the network's inputs.
+        output: the network's last layer: `logit`, `sigmoid` or `softmax`.
+        training: the hyper-parameters.
         split: of the pictures.
         options: further arguments of `build`.
-        dropout: rates of the network's dropout layers, from top to bottom, or one for all; empty for its own.
-        backbones: networks within it that may start from published weights (see `train.fitting.weights`).
-        labels: in the order of the output's columns; of a single column, that of label 1.
+        dropout: rates of the network's dropout layers, from input to output, or one rate for all of them; empty for
+            the rates of the architecture.
+        backbones: names of the networks within it that may start from published weights (`train.fitting.weights`).
+        labels: in the order of the output's columns; a single column is the probability of the second label.
         region: `face` or `image`.
-        margin: round the face, in parts of the box's longer side.
-        edge: what stands for the crop's pixels outside of the picture (see `scanner.detector.card.CropSpec`).
-        normalise_format: whether all pictures are brought to one size and saved alike before anything else.
-        framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam (see `fitting.pytorch`).
-        study: what was published of it, if it was.
-        notes: where the study is silent, what was chosen and why.
+        margin: round the face, as a fraction of the longer side of its box.
+        edge: what stands for pixels of the crop outside of the picture (`scanner.detector.card.CropSpec`).
+        normalise_format: whether all pictures are resized to one size and saved in one format first.
+        framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam are used
+            (`train.fitting.pytorch`).
+        study: the published figures of the network, if there are any.
+        notes: the choices that the study leaves open, and why they are as they are.
     """
 
     name: str
@@ -143,7 +145,7 @@ class Recipe:
     notes: str = ""
 
     def card(self) -> Card:
-        """The card of a detector that is not trained yet: no calibration, no operating points, no metrics."""
+        """Return the card of the untrained detector: without calibration, operating points and metrics."""
         return Card(
             schema=CARD_SCHEMA,
             name=self.name,
@@ -163,20 +165,23 @@ class Recipe:
         )
 
 
-# How the networks of keras.applications want their pixels, so that ImageNet weights mean something.
+# Scaling of pixels with which the ImageNet weights of keras.applications were trained.
 CENTRED = {"range": (-1.0, 1.0)}  # MobileNet v1
 CAFFE = {"color": "BGR", "range": (0.0, 255.0), "mean": (103.939, 116.779, 123.68)}  # VGG16, ResNet50
-CLIP = {"range": (0.0, 255.0), "mean": (122.77, 116.75, 104.09), "std": (68.5, 66.63, 70.32)}  # its training's
+CLIP = {"range": (0.0, 255.0), "mean": (122.77, 116.75, 104.09), "std": (68.5, 66.63, 70.32)}  # CLIP's training
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of the pixels of ImageNet, 0..1
 
 
 def picture_input(side: int, **scaling: Any) -> InputSpec:
+    """Return the input for a square picture of `side` pixels; `scaling` are further fields of `InputSpec`."""
     return InputSpec("pixels", (side, side), **scaling)
 
 
 def ela_input(side: int, **scaling: Any) -> InputSpec:
+    """Return the input for a square Error Level Analysis of `side` pixels; `scaling` as for `picture_input`."""
     return InputSpec("ela", (side, side), content="ela", **scaling)
 
 
 def cite(paper: Paper) -> str:
+    """Name authors, title and venue of a paper in one line."""
     return f"{paper.name}, {paper.title!r}: {paper.venue}"

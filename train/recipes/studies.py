@@ -1,4 +1,4 @@
-"""The five published studies as data: title, where each was published, its pictures, and the shape of its figures."""
+"""Holds the five published studies as data: title, venue, pictures, and the form of their figures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ NOT_SAID = "not said"
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """One publication.
+    """Describes one publication.
 
     Attributes:
         name: authors, as tables name them.
         title: as printed.
         venue: where and when it was published, as far as its own text says.
-        data: the pictures it used, by the name under which they can be had, and how many they are.
-        pictures: how many of each class or, of ciplab's fakes, of each prefix of their names.
+        data: name and number of its pictures.
+        pictures: number of pictures of each class or, for ciplab's fakes, of each prefix of their file names.
         sets: names of these pictures in an index with the column `set`.
     """
 
@@ -31,12 +31,12 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The figures that a paper publishes of one network.
+    """Holds the figures that a paper publishes of one network.
 
     Attributes:
         paper: that publishes them.
-        on: the pictures they were measured on.
-        accuracy: on those, 0..1; None where the paper gives none, and so for the others.
+        on: the pictures that they were measured on.
+        accuracy: 0..1. Like the other figures, None if the paper does not give it.
         precision, recall, f1: of the class `positive`.
         positive: the class that precision, recall and F1 are of: `real`, `fake`, `mean` of both, or `not said`.
         training_accuracy, validation_accuracy: at the end of training, or as the remark says.
@@ -60,12 +60,12 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Authors, as tables name them."""
+        """Return the authors, as tables name them."""
         return self.paper.name
 
     @property
     def sets(self) -> tuple[str, ...]:
-        """Names of the study's pictures in an index with the column `set`."""
+        """Return the names of the study's pictures in an index with the column `set`."""
         return self.paper.sets
 
 

@@ -1,4 +1,4 @@
-"""Finds the colour space of a picture, and converts its pixels to sRGB as browsers do.
+"""Find the colour space that a file declares, and convert its pixels to sRGB as browsers do.
 
-Imports `imaging.inspection` and `imaging.formats`.
+Imports `imaging.inspection`, `imaging.formats` and `imaging.orientation`.
 """

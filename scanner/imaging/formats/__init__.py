@@ -1,4 +1,4 @@
-"""Reads the structure of each picture format, without decoding: one module a format.
+"""Read the structure of each picture format without decoding pixels: one module a format.
 
 Imports nothing else of facescan.
 """

@@ -1,4 +1,4 @@
-"""Walks the boxes of ISO 14496-12 files: AVIF and HEIC."""
+"""Walk the boxes of ISO 14496-12 containers, such as AVIF and HEIC."""
 
 from __future__ import annotations
 
@@ -7,15 +7,27 @@ from collections.abc import Iterator
 
 
 def boxes(data: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """ISO 14496-12 boxes between two offsets: (type, start of the payload, end of the box, even if that is beyond)."""
+    """Yield the boxes between two offsets, one after the other, without entering them.
+
+    Args:
+        data: the file.
+        at: offset of the first box.
+        stop: offset behind the last box.
+
+    Yields:
+        Type, start of the content and end of the box; the last box may end beyond `stop` and beyond the data.
+
+    Raises:
+        struct.error: the file ends in the 64-bit size of a box.
+    """
     while at + 8 <= stop:
         size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            size, head = struct.unpack_from(">Q", data, at + 8)[0], 16
-        elif size == 0:
+        header_bytes = 8
+        if size == 1:  # a 64-bit size follows the type
+            size, header_bytes = struct.unpack_from(">Q", data, at + 8)[0], 16
+        elif size == 0:  # the box reaches to the end of its container
             size = stop - at
-        if size < head:
+        if size < header_bytes:
             return
-        yield kind, at + head, at + size
+        yield kind, at + header_bytes, at + size
         at += size

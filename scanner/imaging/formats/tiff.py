@@ -1,4 +1,4 @@
-"""The first directory of a TIFF: its tags, and whether OpenCV reads such a picture right."""
+"""Read the first directory of a TIFF (TIFF 6.0), and tell whether OpenCV reads such a picture right."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
+from scanner.reasons import Reason
+
 _TAGS = {
     256: "width",
     257: "height",
-    258: "bits",  # a sample
+    258: "bits",  # of a sample
     259: "compression",
-    262: "colours",  # PhotometricInterpretation
-    273: "strip",  # where it is
-    277: "samples",  # a pixel
+    262: "photometric",  # PhotometricInterpretation
+    273: "strip_offset",
+    277: "samples",  # of a pixel
     279: "strip_size",  # bytes
-    284: "planes",  # PlanarConfiguration
+    284: "planar_configuration",
     322: "tile_width",
     323: "tile_height",
-    324: "tile",  # where it is
+    324: "tile_offset",
     325: "tile_size",  # bytes
-    339: "numbers",  # SampleFormat
+    339: "sample_format",
 }
-_PARTS = (273, 279, 324, 325)
-_NUMBERS = {1: "uint", 2: "int", 3: "float"}
+_STRIPS_AND_TILES = (273, 279, 324, 325)
+_SAMPLE_FORMATS = {1: "uint", 2: "int", 3: "float"}
 _RGB, _YCBCR, _LOGLUV = 2, 6, 32845  # PhotometricInterpretation
+_SEPARATE_PLANES = 2  # PlanarConfiguration
 # Compressions that OpenCV 5.0 unpacks, and names of those that it does not.
 _READ = {0, 1, 2, 3, 4, 5, 6, 7, 8, 32766, 32771, 32773, 32809, 32908, 32909, 32946, 34676, 34677}
 _COMPRESSIONS = {
@@ -47,99 +50,147 @@ _COMPRESSIONS = {
     50002: "jpegxl",
     52546: "jpegxl",
 }
-_KINDS = {1: "B", 3: "H", 4: "I"}
-_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of one number, by kind; 1 of the others
+# By the type of an entry: the `struct` format of one unsigned number, and the bytes of one number that are not 1.
+NUMBER_FORMATS = {1: "B", 3: "H", 4: "I"}
+_NUMBER_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 
 
-def first_directory(data: bytes) -> dict[str, int]:
-    """The first number of each tag, 0 if it is missing; of strips and tiles, the last. Empty if the tags are broken.
+def byte_order(data: bytes) -> str:
+    """Read the byte order of a TIFF, as `struct` has it: `<` or `>`."""
+    return "<" if data[:2] == b"II" else ">"
+
+
+def read_first_directory(data: bytes) -> dict[str, int]:
+    """Read the numbers of the first directory that matter for decoding, by the names in `_TAGS`.
+
+    Returns:
+        The first number of each tag, 0 if the tag is missing; of the offsets and sizes of strips and tiles, the last
+        number. Empty if a tag has numbers of a wrong type.
 
     Raises:
-        struct.error: the directory is not all there.
+        struct.error: the file ends in the directory.
     """
-    order = "<" if data[:2] == b"II" else ">"
+    order = byte_order(data)
     start = struct.unpack_from(order + "I", data, 4)[0]
     numbers = dict.fromkeys(_TAGS.values(), 0)
-    seen = set()
+    known = set()
     for tag, kind, count, value in entries(data, order, start):
-        if tag in _TAGS and tag not in seen:  # libtiff, too, believes the first entry of a tag
-            if kind not in _KINDS:
-                return {}
-            seen.add(tag)
-            number = order + _KINDS[kind]
-            size = struct.calcsize(number)
-            # Numbers too many for the entry lie elsewhere, and the entry says where.
-            at = value if count * size <= 4 else struct.unpack_from(order + "I", data, value)[0]
-            if tag in _PARTS:
-                at += size * (count - 1)
-            numbers[_TAGS[tag]] = struct.unpack_from(number, data, at)[0]
+        if tag not in _TAGS or tag in known:  # libtiff, too, believes the first entry of a tag
+            continue
+        if kind not in NUMBER_FORMATS:
+            return {}
+        known.add(tag)
+        number = order + NUMBER_FORMATS[kind]
+        size = struct.calcsize(number)
+        at = find_values(data, order, value, count * size)
+        if tag in _STRIPS_AND_TILES:
+            at += size * (count - 1)
+        numbers[_TAGS[tag]] = struct.unpack_from(number, data, at)[0]
     return numbers
 
 
+def find_values(data: bytes, order: str, value: int, size: int) -> int:
+    """Find the values of an entry: in its last four bytes, or elsewhere if they need more, and the entry says where.
+
+    Args:
+        data: the file.
+        order: `<` or `>`, as `struct` has it.
+        value: offset of the entry's last four bytes.
+        size: of all its values, in bytes.
+
+    Returns:
+        Offset of the first value.
+
+    Raises:
+        struct.error: the file ends in the entry.
+    """
+    return value if size <= 4 else int(struct.unpack_from(order + "I", data, value)[0])
+
+
 def directories(data: bytes) -> Iterator[int]:
-    """Walk the directories of a TIFF, one for each page, each named by the one before, up to one that is cut off."""
-    order = "<" if data[:2] == b"II" else ">"
-    seen: set[int] = set()
+    """Yield the offsets of the directories, one a page, up to the first that is cut off.
+
+    Each directory names the next one; a directory that was named before ends the walk.
+    """
+    order = byte_order(data)
+    known: set[int] = set()
     with suppress(struct.error):
         (start,) = struct.unpack_from(order + "I", data, 4)
-        while start and start not in seen:  # a ring would have no end
-            seen.add(start)
+        while start and start not in known:
+            known.add(start)
             yield start
             (count,) = struct.unpack_from(order + "H", data, start)
             (start,) = struct.unpack_from(order + "I", data, start + 2 + 12 * count)
 
 
 def entries(data: bytes, order: str, start: int) -> Iterator[tuple[int, int, int, int]]:
-    """Tag, type, count and the place of the value's four bytes (TIFF 6.0, section 2) of a directory's entries.
+    """Yield the entries of a directory (TIFF 6.0, section 2).
 
     Args:
-        data: the file, or the EXIF block, from its byte order mark on.
+        data: the file, or an EXIF block from its byte order mark on.
         order: `<` or `>`, as `struct` has it.
-        start: of the directory.
+        start: offset of the directory.
+
+    Yields:
+        Tag, type and count of the values, and the offset of the entry's last four bytes, which hold the values or say
+        where they are.
 
     Raises:
-        struct.error: the directory is not all there.
+        struct.error: the file ends in the directory.
     """
     for i in range(struct.unpack_from(order + "H", data, start)[0]):
         entry = start + 2 + 12 * i
         yield *struct.unpack_from(order + "HHI", data, entry), entry + 8
 
 
-def is_cut(data: bytes) -> bool:
-    """Whether numbers of the first directory lie beyond the end of the file.
+def has_values_beyond_end(data: bytes) -> bool:
+    """Tell whether values of the first directory lie beyond the end of the file.
 
     Raises:
-        struct.error: the directory is not all there.
+        struct.error: the file ends in the directory.
     """
-    order = "<" if data[:2] == b"II" else ">"
+    order = byte_order(data)
     start = struct.unpack_from(order + "I", data, 4)[0]
-    sizes = ((_SIZES.get(kind, 1) * count, at) for _, kind, count, at in entries(data, order, start))
+    sizes = ((_NUMBER_BYTES.get(kind, 1) * count, at) for _, kind, count, at in entries(data, order, start))
     return any(size > 4 and struct.unpack_from(order + "I", data, at)[0] + size > len(data) for size, at in sizes)
 
 
-def refusal(numbers: dict[str, int]) -> str:
-    """Why OpenCV 5.0 should not see the picture, which it would read wrong; a reason, or empty."""
-    if numbers["colours"] == _LOGLUV:
-        return "unsupported_pixels:float32"
-    bits, kind = numbers["bits"], _NUMBERS.get(numbers["numbers"], "uint")
-    if bits > 16 or kind == "float":  # it dies of some tiles of 64 bits
-        return f"unsupported_pixels:{kind}{bits}"
-    if name := compression_name(numbers["compression"]):  # it shows black
-        return f"unsupported_compression:{name}"
-    # Of these it shows what the memory held before.
-    if numbers["colours"] == _RGB and not numbers["samples"]:  # it takes three for granted, libtiff one
-        return "corrupt"
-    if bits > 8 and numbers["planes"] == 2 and numbers["samples"] > 1 and numbers["colours"] <= _RGB:
-        return f"unsupported_pixels:{kind}{bits}_planes"
+def opencv_refusal(numbers: dict[str, int]) -> str:
+    """Return the reason of a row why OpenCV 5.0 must not decode a picture that it would read wrong; empty if it may.
+
+    Args:
+        numbers: as `read_first_directory` returns them.
+    """
+    if numbers["photometric"] == _LOGLUV:
+        return f"{Reason.UNSUPPORTED_PIXELS}:float32"
+    bits, kind = numbers["bits"], _SAMPLE_FORMATS.get(numbers["sample_format"], "uint")
+    if bits > 16 or kind == "float":  # OpenCV crashes on some tiles of 64 bits
+        return f"{Reason.UNSUPPORTED_PIXELS}:{kind}{bits}"
+    if name := compression_name(numbers["compression"]):  # OpenCV shows black
+        return f"{Reason.UNSUPPORTED_COMPRESSION}:{name}"
+    return _uninitialised_reason(numbers, kind)
+
+
+def _uninitialised_reason(numbers: dict[str, int], kind: str) -> str:
+    """Return the reason of a picture in which OpenCV 5.0 shows uninitialised memory; empty if it shows none."""
+    if numbers["photometric"] == _RGB and not numbers["samples"]:  # OpenCV assumes three samples, libtiff one
+        return Reason.CORRUPT
+    separate = numbers["planar_configuration"] == _SEPARATE_PLANES and numbers["samples"] > 1
+    if numbers["bits"] > 8 and separate and numbers["photometric"] <= _RGB:
+        return f"{Reason.UNSUPPORTED_PIXELS}:{kind}{numbers['bits']}_planes"
     return ""
 
 
-def least_bytes(numbers: dict[str, int]) -> int:
-    """Bytes that the pixels have at least, unpacked; of YCbCr, there may be colours for one pixel in 16 only."""
-    samples = 1 if numbers["colours"] == _YCBCR else numbers["samples"] or 1
+def min_unpacked_bytes(numbers: dict[str, int]) -> int:
+    """Compute the bytes that the unpacked pixels have at least. YCbCr may store colours for few of the pixels.
+
+    Args:
+        numbers: as `read_first_directory` returns them.
+    """
+    samples = 1 if numbers["photometric"] == _YCBCR else numbers["samples"] or 1
     return numbers["height"] * -(-numbers["width"] * samples * (numbers["bits"] or 1) // 8)
 
 
 def compression_name(number: int) -> str:
-    """The name of a compression that OpenCV cannot unpack; empty for the others, and for none."""
+    """Return the name of a compression that OpenCV cannot unpack; empty for one that it can, and for none."""
     return "" if number in _READ else _COMPRESSIONS.get(number, str(number))

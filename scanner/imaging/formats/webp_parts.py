@@ -1,19 +1,22 @@
-"""Rebuilds a WebP that was cut behind its picture (the RIFF container of RFC 9649)."""
+"""Measure a WebP whose data end early, and rebuild one that was cut behind its first picture (RFC 9649)."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 
-from scanner.imaging.formats.zero_runs import LEAST, zeros_in
+from scanner.imaging.formats.zero_runs import MIN_RUN, count_zeros
 
 _PICTURE = (b"VP8 ", b"VP8L", b"ANMF")
-_WANTED = (b"VP8X", b"ANIM", b"ALPH", *_PICTURE)
-_WITHOUT_METADATA = 0x12  # of the flags of VP8X, those of alpha and of an animation
+_NEEDED = (b"VP8X", b"ANIM", b"ALPH", *_PICTURE)
+_ALPHA_AND_ANIMATION = 0x12  # flags of VP8X; the others announce metadata, which are removed
+# A lossy WebP has one zero byte for every 10,000 pixels of a plain area; twice as many are still taken for data. A
+# lossless WebP has none.
+_PLAIN_PIXELS_PER_ZERO = 5000
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of the content of every chunk; the last one may end beyond the data."""
+    """Yield type, start and end of the content of every chunk; the last one may end beyond the data."""
     at = 12
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)
@@ -21,33 +24,36 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at += 8 + length + (length & 1)
 
 
-def missing_bytes(data: bytes) -> float:
-    """Share of the coded picture (0..1) that is beyond the end of the data; of an animation, of its first frame."""
+def missing_webp_share(data: bytes) -> float:
+    """Measure the share of the coded bytes (0..1) of the first picture or frame that lie beyond the end of the file."""
     for kind, at, end in webp_chunks(data):
         if kind in _PICTURE:
             return max(0.0, (end - len(data)) / (end - at)) if end > at else 1.0
     return 1.0
 
 
-def empty_share(data: bytes, pixels: int) -> float:
-    """Share of the coded picture (0..1) that was never written: more zeros in a row than plain areas are coded into.
+def zero_filled_share(data: bytes, pixels: int) -> float:
+    """Measure the share of the first picture's coded bytes (0..1) that were never written, and are long runs of zeros.
 
-    A lossy WebP has one byte of zeros for every 10,000 pixels of a plain area, a lossless one has none.
+    Args:
+        data: the file.
+        pixels: of the picture; large plain areas may be coded into zeros, too.
     """
     for kind, at, end in webp_chunks(data):
         if kind in _PICTURE and end > at:
-            return zeros_in(data, at, end, LEAST + (0 if kind == b"VP8L" else pixels // 5000)) / (end - at)
+            longest_plain_run = 0 if kind == b"VP8L" else pixels // _PLAIN_PIXELS_PER_ZERO
+            return count_zeros(data, at, end, MIN_RUN + longest_plain_run) / (end - at)
     return 0.0
 
 
-def closed_webp(data: bytes) -> bytes:
-    """A WebP of the first picture alone, which is all there, and of the transparency that goes with it."""
+def extract_first_picture(data: bytes) -> bytes:
+    """Rebuild a WebP from its first picture, which must be complete, and the transparency that belongs to it."""
     pieces = []
     for kind, at, end in webp_chunks(data):
         content = data[at:end]
         if kind == b"VP8X":
-            content = bytes((content[0] & _WITHOUT_METADATA,)) + content[1:]
-        if kind in _WANTED:
+            content = bytes((content[0] & _ALPHA_AND_ANIMATION,)) + content[1:]
+        if kind in _NEEDED:
             pieces.append(kind + struct.pack("<I", len(content)) + content + bytes(len(content) & 1))
         if kind in _PICTURE:
             break

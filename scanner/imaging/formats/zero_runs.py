@@ -1,19 +1,29 @@
-"""Finds runs of zeros in coded data: parts of a file that were never written, as torn downloads leave them."""
+"""Find runs of zero bytes in coded data: parts of a file that were never written, as broken downloads leave them."""
 
 from __future__ import annotations
 
 import re
 
-# Zeros in a row that no encoder writes. 512 bits of zeros are a whole block of a JPEG at least.
-LEAST = 64
+# Zero bytes in a row that no encoder writes: 512 zero bits are longer than any coded block of a JPEG.
+MIN_RUN = 64
 _NOT_ZERO = re.compile(rb"[^\x00]")
 
 
-def zeros_in(data: bytes, start: int, end: int, least: int = LEAST) -> int:
-    """Bytes in runs of at least `least` zeros between two offsets."""
-    total, needle = 0, bytes(least)
-    while (at := data.find(needle, start, end)) >= 0:
-        found = _NOT_ZERO.search(data, at + least, end)
-        start = found.start() if found else end
+def count_zeros(data: bytes, start: int, end: int, least: int = MIN_RUN) -> int:
+    """Count the zero bytes that stand in long runs between two offsets.
+
+    Args:
+        data: the file.
+        start: offset of the first byte to look at.
+        end: offset behind the last byte to look at.
+        least: bytes of the shortest run that counts.
+
+    Returns:
+        Bytes in all such runs together.
+    """
+    total, run = 0, bytes(least)
+    while (at := data.find(run, start, end)) >= 0:
+        behind = _NOT_ZERO.search(data, at + least, end)
+        start = behind.start() if behind else end
         total += start - at
     return total

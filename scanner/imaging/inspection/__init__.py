@@ -1,4 +1,4 @@
-"""Learns from a file's bytes what must be known before a decoder may run: kind, size, damage, cost.
+"""Inspect a file's bytes before a decoder may run: its format, size, damage and the memory that decoding takes.
 
 Imports `imaging.formats`.
 """

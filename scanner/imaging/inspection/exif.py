@@ -1,6 +1,6 @@
-"""Walks the entries of an EXIF block. CIPA DC-008 (EXIF 3.0): TIFF 6.0 with tags of its own.
+"""Walk the entries of an EXIF block (CIPA DC-008, EXIF 3.0), which has the structure of a TIFF.
 
-Both the orientation and the marks of provenance are read through this walk.
+The reader of orientations and the readers of provenance share this walk.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from scanner.imaging.formats.tiff import entries
 
 SHORT, LONG = 3, 4
 _EXIF_DIRECTORY = 0x8769
-_VALUE = 4  # bytes of an entry that hold its value, or say where the value is
+_VALUE_BYTES = 4  # the end of an entry, which holds its values or says where they are
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a directory: its tag, the type and the count of its values, and where its four value bytes are."""
+    """An entry of a directory.
+
+    Attributes:
+        tag: number of the field.
+        kind: number of the values' type; `SHORT`, `LONG`, ...
+        count: how many values it has.
+        at: offset of its last four bytes, which hold the values or say where they are.
+    """
 
     tag: int
     kind: int
@@ -32,13 +39,13 @@ def byte_order(block: bytes) -> str:
 
 
 def walk(block: bytes) -> Iterator[Entry]:
-    """Yield the entries of the first directory, in order; those of the EXIF directory stand behind its pointer.
+    """Yield the entries of the first directory, in order; behind the pointer to the EXIF directory, its entries.
 
-    Only whole entries are yielded, and the walk ends where a directory is cut off. The EXIF directory is entered once,
-    and only through a pointer that is one LONG, as Chromium does it.
+    Only complete entries are yielded, and the walk ends where a directory is cut off. The EXIF directory is entered
+    once, and only through a pointer that is one LONG, as Chromium does it.
 
     Args:
-        block: from the byte order mark on; or a whole TIFF.
+        block: an EXIF block from its byte order mark on, or a TIFF.
     """
     order = byte_order(block)
     if not order or len(block) < 8:
@@ -52,9 +59,10 @@ def walk(block: bytes) -> Iterator[Entry]:
 
 
 def _directory(block: bytes, order: str, start: int) -> Iterator[Entry]:
+    """Yield the complete entries of the directory at an offset, in a byte order as `struct` has it."""
     try:
         for tag, kind, count, at in entries(block, order, start):
-            if at + _VALUE > len(block):
+            if at + _VALUE_BYTES > len(block):
                 return
             yield Entry(tag, kind, count, at)
     except struct.error:  # the directory is cut off

@@ -1,4 +1,7 @@
-"""What an output is made of: the bytes before, of, and after its rows, by format."""
+"""Turns rows into the bytes of each output format, with what stands before and after them.
+
+`Format` is what every format keeps; one module a format. Imports `detector` and the vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -21,36 +24,38 @@ _SUFFIXES = {
 
 
 class Format(Protocol):
-    """The bytes of one output, in order. Text is written as UTF-8.
+    """Makes the bytes of one output, in order. Text is written as UTF-8.
 
     Attributes:
-        cuttable: whether the rows so far can still be ended well when one of them found no room.
+        can_end_early: whether `tail` can complete the output after a row that could not be written.
     """
 
-    cuttable: ClassVar[bool]
+    can_end_early: ClassVar[bool]
 
     @property
-    def note(self) -> str:
-        """What is to be said to people of rows that the format left out; empty if nothing."""
+    def omission_note(self) -> str:
+        """Return a message about rows that the format omitted; empty if it omitted none."""
 
     def head(self, meta: Mapping[str, Any]) -> str | bytes:
-        """What stands before the rows."""
+        """Return the bytes before the rows."""
 
     def row(self, result: Result) -> str | bytes:
-        """What one more row adds."""
+        """Return the bytes that one more row adds."""
 
     def tail(self, summary: Mapping[str, Any], complete: bool) -> Iterable[str | bytes]:
-        """What stands after the rows, in pieces; they are not `complete` if the scan was broken off.
+        """Yield the bytes after the rows. It is called again if they could not be written.
 
-        It may be asked for again, if it found no room.
+        Args:
+            summary: as JSON output has it.
+            complete: False if the scan was interrupted.
         """
 
 
 def format_of(path: str, otherwise: str | None) -> str:
-    """The format of an output: by its suffix, or `otherwise` where that says nothing.
+    """Return the format of an output: that of its suffix, or `otherwise` for an unknown suffix.
 
     Raises:
-        FacescanError: neither says it.
+        FacescanError: the suffix is unknown, and `otherwise` is None.
     """
     name = path.lower()
     suffix = os.path.splitext(name.removesuffix(".json") if name.endswith(".sarif.json") else name)[1]
@@ -64,13 +69,13 @@ def format_of(path: str, otherwise: str | None) -> str:
 
 
 def make_format(name: str, excel: bool = False, color: bool = False, fail_on: str = "fake") -> Format:
-    """A format by its name.
+    """Return a format by its name.
 
     Args:
         name: `csv`, `json`, `jsonl`, `parquet`, `sarif` or `text`.
         excel: whether a CSV is for a spreadsheet.
         color: whether lines for people are coloured.
-        fail_on: what counts as a finding; one of `scanner.output.summary.FAIL_ON`.
+        fail_on: which rows are findings; one of `scanner.findings.FAIL_ON`.
     """
     if name == "parquet":
         from scanner.output.formats.parquet import Parquet

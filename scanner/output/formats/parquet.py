@@ -1,7 +1,7 @@
-"""Results -> Parquet (https://parquet.apache.org/docs/file-format), in row groups of bounded size.
+"""Writes results as Parquet (https://parquet.apache.org/docs/file-format), in row groups of limited size.
 
-A Parquet file has its table of contents at its end. A scan that is interrupted writes it, one that is killed cannot:
-then no reader can make sense of the ``.partial``, and the rows are those of the cache.
+A Parquet file has its table of contents at its end. An interrupted scan writes it, but a killed one cannot: then no
+reader understands the ``.partial``, and the rows are only in the cache.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ try:
 except ImportError as error:
     raise FacescanError("Parquet needs pyarrow: pip install pyarrow") from error
 
-# Rows that wait as Python objects; some kilobytes each, with provenance.
+# Rows that are collected as Python objects; a few kilobytes each, with provenance.
 CHUNK = 256
-# Of a row group, whichever comes first. DuckDB shares groups out to its threads, and advises 100,000 rows or more; but
-# a group is held in memory until it is whole.
+# Limits of a row group, whichever is reached first. DuckDB divides groups among its threads, and advises 100,000 rows
+# or more; but a group is held in memory until it is complete.
 GROUP_ROWS, GROUP_BYTES = 65_536, 16 * 2**20
-# Few different values. All other columns, but for numbers, are different in every row.
+# Columns with few different values. All other columns, except numbers, differ in every row.
 _REPEATED = ["verdict", "format", "reason", "n_faces", "width", "height", "frames", "faces_judged"]
 
 _BOX = pa.struct([pa.field(name, pa.int64(), nullable=False) for name in ("x", "y", "width", "height")])
@@ -50,7 +50,7 @@ _ELA = pa.struct(
         pa.field("map", pa.string()),
     ]
 )
-# The columns of the CSV, the first ten in their order, and what else JSON has. Every file has all of them.
+# The columns of the CSV, the first ten in their order, and further fields of JSON. Every file has all of them.
 SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -65,10 +65,10 @@ SCHEMA = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
         pa.field("faces", pa.list_(pa.field("element", _FACE, nullable=False)), nullable=False),
         pa.field("ela", _ELA),
-        pa.field("provenance", pa.string()),  # JSON: what a file says of itself has no fixed form
+        pa.field("provenance", pa.string()),  # as JSON, because it has no fixed schema
         pa.field("explanation", pa.string()),  # path of a sheet
         pa.field("baseline", pa.bool_()),
-        # What version 2 of the schema added comes last, for readers that count columns.
+        # Columns that version 2 of the schema added come last, for readers that count columns.
         pa.field("marks", pa.list_(pa.field("element", pa.string(), nullable=False)), nullable=False),
         pa.field("frames", pa.int64()),
         pa.field("faces_judged", pa.int64()),
@@ -79,29 +79,33 @@ SCHEMA = pa.schema(
 
 
 class Parquet:
-    """A `scanner.output.formats.Format`: bytes come a row group at a time.
+    """Implements `scanner.output.formats.Format`: returns the bytes of a row group at a time.
 
-    The key-value metadata of the file are those of a JSON's `meta`, each value as JSON, under ``facescan.<key>``; and
-    ``facescan.summary``, also of a scan that was broken off.
+    The key-value metadata of the file are the values of a JSON's `meta`, as JSON, under ``facescan.<key>``; and
+    ``facescan.summary``, also for an interrupted scan.
     """
 
-    cuttable: ClassVar[bool] = False
-    note = ""
+    can_end_early: ClassVar[bool] = False
+    omission_note = ""
 
     def __init__(self) -> None:
-        self._file = _Bytes()
+        self._file = _Buffer()
         self._rows: list[dict[str, Any]] = []
         self._chunks: list[pa.RecordBatch] = []
         self._end = b""
 
     def head(self, meta: Mapping[str, Any]) -> bytes:
-        told = {f"facescan.{key}": json_text(value) for key, value in ({"schema": SCHEMA_VERSION} | dict(meta)).items()}
+        """Return the file's magic number, and take the metadata."""
+        metadata = {
+            f"facescan.{key}": json_text(value) for key, value in ({"schema": SCHEMA_VERSION} | dict(meta)).items()
+        }
         self._writer = pq.ParquetWriter(
-            self._file, SCHEMA.with_metadata(_utf8(told)), compression="zstd", use_dictionary=_REPEATED
+            self._file, SCHEMA.with_metadata(_utf8(metadata)), compression="zstd", use_dictionary=_REPEATED
         )
         return self._file.take()
 
     def row(self, result: Result) -> bytes:
+        """Collect a row; return the bytes of a row group when one is complete."""
         self._rows.append(record(as_object(result)))
         if len(self._rows) == CHUNK:
             self._pack()
@@ -110,6 +114,7 @@ class Parquet:
         return self._file.take()
 
     def tail(self, summary: Mapping[str, Any], complete: bool) -> tuple[bytes]:
+        """Return the last row group and the footer."""
         if not self._end:
             self._pack()
             self._write_group()
@@ -119,11 +124,13 @@ class Parquet:
         return (self._end,)
 
     def _pack(self) -> None:
+        """Convert the collected rows to Arrow."""
         if self._rows:
             self._chunks.append(pa.RecordBatch.from_pylist(self._rows, SCHEMA))
             self._rows = []
 
     def _write_group(self) -> None:
+        """Write the converted rows as one row group."""
         if self._chunks:
             table = pa.Table.from_batches(self._chunks)
             self._chunks = []
@@ -131,7 +138,7 @@ class Parquet:
 
 
 def record(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON has it (`scanner.output.formats.rows.as_object`) -> one as `SCHEMA` has it."""
+    """Convert a row as JSON has it (`scanner.output.formats.rows.as_object`) to one of `SCHEMA`."""
     faces = [face | {"box": dict(zip(_BOX.names, face["box"], strict=True))} for face in row["faces"]]
     faces = [face | {"models": None if face["models"] is None else list(face["models"].items())} for face in faces]
     provenance = row.get("provenance")
@@ -145,13 +152,13 @@ def record(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _utf8(told: Mapping[str, str]) -> dict[str, bytes]:
-    """Settings may hold names that are not UTF-8; JSON has a way to say so."""
-    return {key: text.encode("utf-8", "backslashreplace") for key, text in told.items()}
+def _utf8(metadata: Mapping[str, str]) -> dict[str, bytes]:
+    """Encode metadata; file names among the settings that are not UTF-8 are escaped as JSON does."""
+    return {key: text.encode("utf-8", "backslashreplace") for key, text in metadata.items()}
 
 
-class _Bytes:
-    """A file for pyarrow, which keeps what is written until it is taken."""
+class _Buffer:
+    """Collects what pyarrow writes, as a file that `take` empties."""
 
     closed = False
 
@@ -160,20 +167,23 @@ class _Bytes:
         self._size = 0
 
     def write(self, content: Any) -> int:
+        """Append bytes; return their number."""
         part = bytes(content)
         self._waiting.append(part)
         self._size += len(part)
         return len(part)
 
     def tell(self) -> int:
+        """Return the number of bytes written so far, including those taken."""
         return self._size
 
     def flush(self) -> None:
-        """Nothing waits anywhere else."""
+        """Do nothing: there is no other buffer."""
 
     def close(self) -> None:
-        """What was written can still be taken."""
+        """Do nothing: the bytes can still be taken."""
 
     def take(self) -> bytes:
+        """Return and remove the collected bytes."""
         content, self._waiting = b"".join(self._waiting), []
         return content

@@ -1,4 +1,4 @@
-"""Results -> rows: an object of JSON, cells of CSV, a line for people."""
+"""Converts a result to a row: an object of JSON, cells of CSV, or a line for people."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from scanner.printable import on_one_line
 from scanner.result import Result, generators, is_marked
 
-# The contract of a row: these ten come first, in this order, for ever. Version 2 of the schema appended the rest.
+# Public contract: these ten columns come first, in this order, for ever. Version 2 of the schema appended the rest.
 FIRST_COLUMNS = ("path", "verdict", "p_fake", "n_faces", "width", "height", "format", "bytes", "sha256", "reason")
 COLUMNS = (*FIRST_COLUMNS, "marks", "frames", "faces_judged", "decisive_box", "explanation", "baseline")
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"): = + - @, their full-width, small,
-# raised and lowered forms, which some input methods turn into the plain ones, and the minus of mathematics.
+# Characters at which a spreadsheet begins a formula (OWASP, "CSV Injection"): = + - @; their full-width, small,
+# superscript and subscript forms, which some input methods turn into the plain ones; and the mathematical minus.
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207c\u207a\u208c\u208a\u2212"
-# At the beginning of a cell, some drop spaces, control characters and quotation marks. Tabs and line ends count, too.
-_FIRST = re.compile(rf"[\t\r\n]|[\s\x00-\x1f\"]*[{_FORMULA}]")
-# In the middle, it begins a cell where the file is split at other places than commas: a semicolon is the separator of
-# many languages' spreadsheets, and then quotation marks do not hold a cell together.
-_INNER = re.compile(rf"([;\t\r\n|][\s\x00-\x1f\"']*)(?=[{_FORMULA}])")
+# Some spreadsheets ignore spaces, control characters and quotes before a formula. Tabs and line ends begin one.
+_FORMULA_FIRST = re.compile(rf"[\t\r\n]|[\s\x00-\x1f\"]*[{_FORMULA}]")
+# A formula in the middle begins a cell if the file is split at other separators: in many languages spreadsheets use the
+# semicolon, and then quotation marks do not hold a cell together.
+_FORMULA_INSIDE = re.compile(rf"([;\t\r\n|][\s\x00-\x1f\"']*)(?=[{_FORMULA}])")
 _COLORS = {"fake": "31", "real": "32", "uncertain": "33", "no_face": "2", "error": "35"}
 
 
 def as_object(result: Result) -> dict[str, Any]:
-    """A result as JSON has it: the columns of the CSV, faces, provenance, and what was asked for: `ela`, ..."""
+    """Return a result as JSON has it: the columns of the CSV, faces, provenance, and optional fields such as `ela`."""
     everything = asdict(result)
     row = {column: everything[column] for column in FIRST_COLUMNS}
     row["marks"] = list(result.marks)
@@ -46,12 +46,14 @@ def as_object(result: Result) -> dict[str, Any]:
 
 
 def _face(face: dict[str, Any]) -> dict[str, Any]:
-    """A face without what is said of few: that it lay turned, in a later frame, or too near to the picture's edge."""
+    """Return a face without fields that few faces need: `turn`, `frame` and `tight` are omitted if they are 0 or
+    false.
+    """
     return {key: value for key, value in face.items() if key not in ("turn", "frame", "tight") or value}
 
 
 def as_cells(result: Result, excel: bool = False) -> list[str]:
-    """A result as CSV has it. With `excel`, what a spreadsheet would execute stands behind an apostrophe."""
+    """Return a result as CSV cells. With `excel`, an apostrophe stands before what a spreadsheet would execute."""
     cells = []
     for column in COLUMNS:
         text = _as_cell(getattr(result, column))
@@ -66,26 +68,26 @@ def _as_cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.4f}"
-    if isinstance(value, tuple):  # names, which may hold blanks; or the four numbers of a box
+    if isinstance(value, tuple):  # names, which may contain blanks; or the four numbers of a box
         return "; ".join(value) if isinstance(next(iter(value), ""), str) else " ".join(map(str, value))
     return str(value)
 
 
 def _guarded(cell: str) -> str:
-    """The cell with an apostrophe before everything that a spreadsheet could take for a formula."""
-    cell = _INNER.sub(r"\1'", cell)
-    return f"'{cell}" if _FIRST.match(cell) else cell
+    """Return the cell with an apostrophe before everything that a spreadsheet could take for a formula."""
+    cell = _FORMULA_INSIDE.sub(r"\1'", cell)
+    return f"'{cell}" if _FORMULA_FIRST.match(cell) else cell
 
 
 def as_line(result: Result, color: bool = False) -> str:
-    """A result for people: verdict, score, path and reason, on one line whatever the name holds."""
+    """Return a result as a line for people: verdict, score, path and reason, on one line whatever the name contains."""
     score = "" if result.p_fake is None else f"{result.p_fake:.4f}"
     verdict = f"{result.verdict:<9}"
     if color:
         verdict = f"\x1b[{_COLORS[result.verdict]}m{verdict}\x1b[0m"
     detail = f"  ({result.reason})" if result.verdict == "error" else ""
     if result.provenance and is_marked(result.provenance):
-        by = ", ".join(generators(result.provenance))  # our names for them, not the file's
+        by = ", ".join(generators(result.provenance))  # names from facescan's table, not from the file
         detail += f"  (marked as generated: {by})" if by else "  (marked as generated)"
     if result.baseline:
         detail += "  (in the baseline)"

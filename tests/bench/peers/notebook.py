@@ -19,7 +19,7 @@ from scanner.detector.model import DEFAULT_MODEL
 from scanner.detector.runtime import available_cpus
 from tests.bench.peers.work import BATCH, Outcome, files_in, look, main
 from train.fitting.ensemble import ensemble
-from train.fitting.fit import build
+from train.fitting.network import build
 from train.recipes import find_recipe
 
 
