@@ -15,8 +15,8 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         bundled.DEFAULT,
+        bundled.FAST,
         bundled.COMPOSITES,
-        bundled.VISION_TRANSFORMER,
         arjon.RECIPE,
         *perisic.RECIPES,
         *gautam.RECIPES,

@@ -17,10 +17,10 @@ from train.recipes.schema import (
 _TOP_BLOCK, _EACH_BELOW = 0.03, 0.75
 _FROZEN = ("patch_embedding", "embeddings", "pre_norm", "block_0", "block_1", "block_2")
 
-VISION_TRANSFORMER = Recipe(
-    name="vision-transformer",
-    version="1",
-    summary="A detector of wholly generated faces: ten blocks of CLIP's vision transformer, tuned, at 192 px",
+DEFAULT = Recipe(
+    name="default",
+    version="4",
+    summary="facescan's detector of wholly generated faces: ten blocks of CLIP's vision transformer, tuned, at 192 px",
     source="Radford et al. 2021, arXiv:2103.00020",
     task="synthesis",
     architecture="train.architectures.vision_transformer",
@@ -53,10 +53,10 @@ VISION_TRANSFORMER = Recipe(
     edge="reflect",
 )
 
-DEFAULT = Recipe(
-    name="default",
+FAST = Recipe(
+    name="fast",
     version="3",
-    summary="facescan's detector of wholly generated faces: two shortened MobileNets v1 at 160 px",
+    summary="facescan's small detector of wholly generated faces: two shortened MobileNets v1 at 160 px",
     source="Howard et al. 2017, arXiv:1704.04861",
     task="synthesis",
     architecture="train.architectures.mobilenet",
@@ -97,12 +97,12 @@ COMPOSITES = Recipe(
     inputs=(picture_input(192, **CENTRED),),
     output="logit",
     backbones=("mobilenet",),
-    training=replace(DEFAULT.training, epochs=8, augmentation="resaved", composed=0.5, members=1),
+    training=replace(FAST.training, epochs=8, augmentation="resaved", composed=0.5, members=1),
     split=Split(
         # Wholly generated faces: another task.
         excluded=("faces140k/fake", "flux_dev", "gan128", "generated_photos", "hardfake/fake", "roeishc/fake", "sd14",
                   "sd21", "sdxl", "stylegan3", "tpdne", "vedant"),
-        # As for `default`: real pictures of people and cameras never trained on.
+        # As for `fast`: real pictures of people and cameras never trained on.
         test_sets=("team18f",),
         validation_sets=("congress",),
     ),
