@@ -39,7 +39,8 @@ def facescan(*arguments: str, module: str = "scanner") -> str:
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
-        env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "FACESCAN_NO_CACHE": "1"},
+        env={key: value for key, value in os.environ.items() if key != "FACESCAN_MODEL"}
+        | {"COLUMNS": "100", "NO_COLOR": "1", "FACESCAN_NO_CACHE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -427,7 +427,7 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
 @DATA
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "int8"]),
+    type=click.Choice(["fp32", "fp16", "int8", "int8-tokens"]),
     default="fp32",
     show_default=True,
     help="How to store and compute the weights.",
@@ -435,14 +435,14 @@ def show_or_set_card(model: str, values: Path | None, out: Path | None) -> None:
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file.  [default: NAME.onnx, NAME.fp16.onnx or NAME.int8.onnx in RUN]",
+    help="Write to this file.  [default: NAME.onnx or NAME.PRECISION.onnx in RUN]",
 )
 def export_run(run: Path, data: Path, precision: str, out: Path | None) -> None:
     """Export the model in RUN, a folder that fit wrote, to ONNX again. DATA must be the pictures it was trained on.
 
     fp16 stores the weights in 16 bits and computes in 32: half the size. int8 stores and computes in 8 bits: a quarter
-    of the size, and faster on CPUs. Both are calibrated again and compared with fp32 on the run's test pictures; the
-    new card has the new figures.
+    of the size, and faster on CPUs. int8-tokens is the same for vision transformers. All are calibrated again and
+    compared with fp32 on the run's test pictures; the new card has the new figures.
     """
     from train.outputs import MODEL, check_output
 

@@ -23,6 +23,7 @@ from train.onnx_export.card import write_card
 from train.onnx_export.export import export
 from train.onnx_export.measured_card import PROBE_METRICS, calibrate_file, measure_file
 from train.onnx_export.quantise import halve, quantise
+from train.onnx_export.token_int8 import quantise_tokens
 from train.recipes import find_recipe
 from train.run import COMPARED_PICTURES
 from train.run_record import RECORD, RunRecord, read_record
@@ -113,14 +114,14 @@ def export_smaller(
 ) -> Path:
     """Make a smaller file of a run's ONNX file, calibrate it on the validation and measure it on the test pictures.
 
-    The figures on its card are its own. An int8 file is named NAME-int8; an fp16 file computes the same as fp32, and
-    keeps the name.
+    The figures on its card are its own. An int8 file is named NAME-int8; fp16 and int8-tokens compute nearly
+    the same as fp32, and keep the name.
 
     Args:
         folder: of the run.
         data: the index or folder of pictures that the run was made from.
-        precision: `fp16` or `int8` (see `train.onnx_export.quantise`).
-        out: the file to write; None for NAME.fp16.onnx or NAME.int8.onnx in the run's folder.
+        precision: `fp16`, `int8` (see `train.onnx_export.quantise`) or `int8-tokens` (`train.onnx_export.token_int8`).
+        out: the file to write; None for NAME.PRECISION.onnx in the run's folder.
         report: called with a table that compares the two files.
 
     Returns:
@@ -135,6 +136,8 @@ def export_smaller(
     by_name, samples = conditions(card), run.read_samples(data)
     if precision == "fp16":
         halve(run.file, file)
+    elif precision == "int8-tokens":
+        quantise_tokens(run.file, file)
     else:
         trained_on = run.part("train", samples)
         order = np.random.default_rng(run.record.seed).permutation(len(trained_on))

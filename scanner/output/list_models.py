@@ -184,13 +184,18 @@ def _clipped(by_people: Any) -> str:
     return text if len(text) <= 500 else f"{text[:500]}..."
 
 
+def _look_up(values: Any, *keys: str) -> Any:
+    """Return what lies under these keys of nested objects; None if there is nothing."""
+    for key in keys:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
 def _figures(card: Card) -> str:
-    """Summarise the card's figures for the pooled test pictures that were brought to one size and re-encoded, if
-    it has any.
+    """Summarise the card's figures, if it has any: for pictures of sources that the model never saw, or else for the
+    pooled test pictures that were brought to one size and re-encoded.
     """
-    found: Any = card.metrics
-    for key in ("pooled", "re_encoded", "all"):
-        found = found.get(key) if isinstance(found, dict) else None
+    found = _look_up(card.metrics, "unseen", "in the wild") or _look_up(card.metrics, "pooled", "re_encoded", "all")
     shares = {"tpr_5": "fakes found at 5 % false alarms", "tpr_1": "at 1 %", "uncertain": "uncertain", "wrong": "wrong"}
     numbers = found if isinstance(found, dict) else {}
     numbers = {key: n for key, n in numbers.items() if isinstance(n, (int, float)) and math.isfinite(n)}

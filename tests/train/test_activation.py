@@ -53,12 +53,13 @@ def test_a_peak_that_several_places_have_is_shared_out(tmp_path):
     assert np.count_nonzero(places) == 2
 
 
-def test_the_bundled_detector_has_one(astronaut):
-    detector = Detector(find_model("default"))
+@pytest.mark.parametrize(("name", "places_a_side"), [("default", 12), ("fast", 10)])
+def test_the_bundled_detectors_have_one(astronaut, name, places_a_side):
+    detector = Detector(find_model(name))
     height, width = detector.card.inputs[0].size
     regions = [(astronaut[y : y + height, 150 : 150 + width],) for y in (0, 40, 80)]
     places = detector.contributions(regions)
-    assert places.shape == (3, 10, 10)
+    assert places.shape == (3, places_a_side, places_a_side)
     assert places.sum(axis=(1, 2)) == pytest.approx(detector.logits(regions), abs=1e-4)
 
 

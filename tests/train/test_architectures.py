@@ -25,8 +25,10 @@ OUTPUTS = {"logit": ("linear", 1), "sigmoid": ("sigmoid", 1), "softmax": ("softm
 
 # All values of a network, counted by hand from the papers' tables: backbone + head.
 PARAMETERS = {
-    "default": 1_626_816 + 2_049,  # MobileNet to its eleventh block, and a logit over 2 x 512 values
+    "fast": 1_626_816 + 2_049,  # MobileNet to its eleventh block, and a logit over 2 x 512 values
     "composites": 1_626_816 + 2_049,  # the same network
+    # Patches; class token and positions; the first normalisation; ten blocks; the last normalisation and the logit.
+    "default": 768 * 768 + 146 * 768 + 2 * 768 + 10 * (12 * 768 * 768 + 13 * 768) + 4 * 1_536 // 2 + 1_536 + 1,
     "arjon-cnn": 896 + 9_248 + 18_496 + 50_176 * 128 + 128 + 258,
     "perisic-cnn": 1_792 + 256 + 73_856 + 512 + 147_584 + 512 + 100_352 * 256 + 256 + 257,
     "perisic-vgg16": 14_714_688 + 25_088 * 512 + 512 + 513,

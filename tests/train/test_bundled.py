@@ -14,8 +14,9 @@ from train.evaluation.evaluate import evaluate
 from train.recipes import RECIPES
 
 # Bytes of all of them that a recipe makes.
-LARGEST = 10_000_000
-MADE = [name for name in bundled_models() if name in RECIPES]
+LARGEST = 90_000_000
+# The default's weights come of a run elsewhere: its card has figures of other sources than its sets.
+MADE = [name for name in bundled_models() if name in RECIPES and name != DEFAULT_MODEL]
 
 
 @pytest.fixture(scope="module", params=MADE)
@@ -24,18 +25,30 @@ def bundled(request) -> Detector:
 
 
 def test_the_default_comes_first():
-    assert bundled_models()[0] == MADE[0] == DEFAULT_MODEL
+    assert bundled_models()[0] == DEFAULT_MODEL
 
 
-def test_the_bundled_file_is_that_of_the_recipe(bundled):
-    recipe = RECIPES[bundled.card.name]
-    assert bundled.card.inputs == recipe.card().inputs
-    assert (bundled.card.source, bundled.card.margin) == (recipe.region, recipe.margin)
-    assert (bundled.card.task, bundled.card.version) == (recipe.task, recipe.version)
+@pytest.mark.parametrize("name", [DEFAULT_MODEL, *MADE])
+def test_the_bundled_file_is_that_of_the_recipe(name):
+    card, recipe = Detector(find_model(name)).card, RECIPES[name]
+    assert card.inputs == recipe.card().inputs
+    assert (card.source, card.margin, card.crop) == (recipe.region, recipe.margin, recipe.card().crop)
+    assert (card.name, card.task, card.version) == (name, recipe.task, recipe.version)
+
+
+def test_the_readme_says_what_the_cards_of_the_default_and_its_figures_say():
+    detector = Detector(find_model(DEFAULT_MODEL))
+    text = find_model(DEFAULT_MODEL).with_name("README.md").read_text(encoding="utf-8")
+    assert detector.sha256 in text
+    assert set(detector.card.operating_points) == {"0.05", "0.01", "0.005"}
+    assert set(detector.card.metrics["unseen"]) == {"in the wild", "hard"}
+    for figures in detector.card.metrics["unseen"].values():
+        for key in ("auc", "tpr_5", "tpr_1", "over_5_real", "over_1_real", "uncertain", "wrong"):
+            assert f"{figures[key]:.3f}" in text, key
 
 
 def test_together_they_are_small():
-    assert sum(find_model(name).stat().st_size for name in MADE) <= LARGEST
+    assert sum(find_model(name).stat().st_size for name in bundled_models()) <= LARGEST
 
 
 def test_its_card_says_what_it_saw_and_how_good_it_is(bundled):
@@ -60,7 +73,7 @@ def test_the_readme_says_what_the_card_says(bundled):
         assert f"{figures['auc']:.3f}" in text, generator
 
 
-@pytest.mark.parametrize(("name", "every", "within"), [("default", 4, 0.03), ("composites", 2, 0.07)])
+@pytest.mark.parametrize(("name", "every", "within"), [("fast", 4, 0.03), ("composites", 2, 0.07)])
 def test_it_keeps_its_promise_on_pictures_it_never_saw(name, every, within, picture_sets):
     """A part of the pictures will do; within three standard errors."""
     detector = Detector(find_model(name))

@@ -26,7 +26,7 @@ def test_list_names_every_recipe(capsys):
     assert main(["list"]) == 0
     _, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
-    assert len(lines) == 24
+    assert len(lines) == 25
     (kim,) = [line for line in lines if line.startswith("kim-cnn ")]
     assert "99.61%" in kim
     assert "HaeLee Kim" in kim
@@ -84,17 +84,17 @@ def test_reproduce_trains_on_the_studys_set_and_shows_both_figures(tmp_path, cap
             "no pictures of olds among new, old",
         ),
         (
-            ["fit", "default", "--data", "{index}", "--out", "{tmp}", "--leave-out", "old", "--leave-out", "older"],
+            ["fit", "fast", "--data", "{index}", "--out", "{tmp}", "--leave-out", "old", "--leave-out", "older"],
             "no pictures of older among new, new/fake, new/real, old, old/fake, old/real",
         ),
         (["fit", "gautam-cnn", "--data", "{index}", "--out", "{tmp}"], "too few pictures for a test of 300 real"),
         (["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--test", "0.6", "--validation", "0.5"], "--test"),
-        (["fit", "default", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no file 'no.h5'"),
+        (["fit", "fast", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no file 'no.h5'"),
         (["fit", "kim-cnn", "--data", "{index}", "--out", "{tmp}", "--weights", "no.h5"], "no backbone"),
         (["fit", "kim-cnn", "--data", "{index}", "--out", "/proc/out"], "/proc/out: No such file"),
         (["reproduce", "default", "--data", "{index}", "--out", "{tmp}"], "use facescan-train fit default"),
         (["reproduce", "kim-cnn", "--data", "{index}", "--out", "{tmp}"], "no pictures of hardfake among new, old"),
-        (["fit", "default", "--data", "{tmp}", "--out", "{tmp}"], "neither an index nor a folder with real/ and fake/"),
+        (["fit", "fast", "--data", "{tmp}", "--out", "{tmp}"], "neither an index nor a folder with real/ and fake/"),
         (["evaluate", "nothing.onnx", "--data", "{index}"], "no model 'nothing.onnx'"),
         (["evaluate", "{index}", "--data", "{index}"], "no ONNX file, or not all of it"),
         (["evaluate", "{toy}", "--data", "{index}", "--run", "{index}"], "no record of a run"),
@@ -114,9 +114,9 @@ def test_a_run_that_cannot_go_on_says_so_in_one_line(arguments, complaint, index
     "arguments",
     [
         ["train"],
-        ["fit", "default"],
-        ["fit", "default", "--data", "no-such-place", "--out", "x"],
-        ["fit", "default", "--data", ".", "--out", "x", "--epochs", "0"],
+        ["fit", "fast"],
+        ["fit", "fast", "--data", "no-such-place", "--out", "x"],
+        ["fit", "fast", "--data", ".", "--out", "x", "--epochs", "0"],
         ["evaluate", "--data", "."],
     ],
 )
@@ -231,8 +231,8 @@ def test_one_share_changes_the_rule_of_its_own_split_only(monkeypatch):
     asked: list[Split] = []
     pytest.importorskip("tensorflow")
     monkeypatch.setattr("train.run.run", lambda recipe, *_: asked.append(recipe.split))
-    own = RECIPES["default"].split
-    arguments = ["fit", "default", "--data", ".", "--out", "unused"]
+    own = RECIPES["fast"].split
+    arguments = ["fit", "fast", "--data", ".", "--out", "unused"]
     assert [main([*arguments, "--validation", "0.1"]), main([*arguments, "--test", "0.3"])] == [0, 0]
     assert asked == [
         replace(own, validation=0.1, validation_sets=(), redraw=True),
@@ -244,7 +244,7 @@ def test_one_share_changes_the_rule_of_its_own_split_only(monkeypatch):
 def test_without_the_extra_the_message_says_what_to_install(missing, index, tmp_path):
     script = (
         f"import sys; sys.modules[{missing!r}] = None; from train.cli import main;"
-        f"sys.exit(main(['fit', 'default', '--data', {str(index)!r}, '--out', {str(tmp_path)!r}]))"
+        f"sys.exit(main(['fit', 'fast', '--data', {str(index)!r}, '--out', {str(tmp_path)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -255,7 +255,7 @@ def test_without_the_extra_the_message_says_what_to_install(missing, index, tmp_
 
 def test_a_backend_that_cannot_train_is_named_in_one_line(index, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
-    assert main(["fit", "default", "--data", str(index), "--out", str(tmp_path)]) == 2
+    assert main(["fit", "fast", "--data", str(index), "--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("facescan-train: KERAS_BACKEND=numpy: nothing that trains; use tensorflow")
 

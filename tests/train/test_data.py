@@ -224,7 +224,7 @@ def test_where_there_is_no_room_for_crops_it_says_how_much_is_needed(index, reci
 
 def test_a_crop_is_what_the_scanner_cuts_bit_for_bit(examples):
     file = examples / "real_astronaut.jpg"
-    card = RECIPES["default"].card()
+    card = RECIPES["fast"].card()
     picture = decode(file.read_bytes()).picture
     (face,) = FaceFinder().find(picture)
     (region,) = crops([Sample(file.name, file, False, "", "", "")], card).regions[0]
@@ -246,7 +246,7 @@ def test_training_sees_a_turned_face_as_scanning_does_bit_for_bit(examples, tmp_
     picture = lying(decode((examples / "generated_3.jpg").read_bytes()).picture, turn)
     file = tmp_path / "turned.png"
     file.write_bytes(encode(picture, "PNG"))
-    card = replace(RECIPES["default"].card(), crop=CropSpec(edge))
+    card = replace(RECIPES["fast"].card(), crop=CropSpec(edge))
     scanned = Examiner(card, frozenset(), FaceFinder(), Settings("any")).examine(Candidate(str(file)))
     (face,), ((expected,),) = scanned.result.faces, scanned.regions
     assert abs(face.turn - turn) <= 20
@@ -257,7 +257,7 @@ def test_training_sees_a_turned_face_as_scanning_does_bit_for_bit(examples, tmp_
 
 
 def test_pictures_without_a_face_are_named(index):
-    seen = crops(read_samples(index)[:4], RECIPES["default"].card())
+    seen = crops(read_samples(index)[:4], RECIPES["fast"].card())
     assert len(seen.faceless) == 4
     assert seen.regions == ((),)
 

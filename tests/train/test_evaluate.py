@@ -261,7 +261,7 @@ def test_a_picture_of_several_faces_is_judged_as_a_scan_judges_it(examples, tmp_
     assert scan([*map(str, sorted(tmp_path.glob("*.png"))), "--out", str(out), "--exit-zero", "-q", "--no-cache"]) == 0
     with out.open(newline="") as lines:
         by_scan = {Path(row["path"]).name: row for row in csv.DictReader(lines)}
-    scores = score(Detector(find_model("default")), read_samples(tmp_path / "index.csv"))
+    scores = score(Detector(find_model("fast")), read_samples(tmp_path / "index.csv"))
     assert [sample.path for sample in scores.samples] == ["both.png", "one.png"]
     assert [sample.path for sample in scores.faceless] == ["none.png"]
     assert by_scan["both.png"]["n_faces"] == "2"

@@ -154,6 +154,26 @@ def test_slow_layers_move_in_smaller_steps_with_decay_too(decay):
     assert steps == pytest.approx([0.001, 0.001, 0.01, 0.01], rel=0.01)
 
 
+def test_decoupled_decay_goes_by_the_rate_of_each_layer():
+    """A layer without a rate stays as it is; Keras' own decay would shrink it with the others."""
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(4, name="frozen", bias_initializer="ones"),
+            keras.layers.Dense(1, name="head", bias_initializer="ones"),
+        ]
+    )
+    before = [w.numpy().copy() for w in model.trainable_weights]
+    model.compile(StudyAdam(0.01, slow_layers={"frozen": 0.0}, decoupled=0.5), "mse")
+    random = np.random.default_rng(0)
+    model.fit(random.normal(size=(8, 4)), 100 + random.normal(size=(8, 1)), epochs=1, verbose=0)
+    after = [w.numpy() for w in model.trainable_weights]
+    assert np.array_equal(after[0], before[0])
+    assert np.array_equal(after[1], before[1])
+    # One step of the rate upwards, after a loss of half a per cent.
+    assert after[3] == pytest.approx(1 - 0.01 * 0.5 + 0.01, rel=1e-4)
+
+
 def test_coupled_decay_is_in_the_gradient():
     ours, plain = keras.Variable([1.0, -2.0, 0.5]), keras.Variable([1.0, -2.0, 0.5])
     coupled, adam = StudyAdam(0.01, decay=0.3), keras.optimizers.Adam(0.01)

@@ -12,6 +12,11 @@ from scanner.errors import FacescanError
 pytest.importorskip("keras", reason="needs the extra train")
 
 from train.architectures import clip, vision_transformer
+from train.data.crops import crops
+from train.data.index import read_samples
+from train.fitting.fit import fit
+from train.fitting.weights import resolve
+from train.recipes.schema import CLIP, Recipe, Training, picture_input
 
 SIZE, WIDTH, HEADS, BLOCKS = (48, 48), 24, 3, 2
 NONE = {"clip": None}
@@ -147,3 +152,48 @@ def test_weights_of_another_width_are_refused(published, tmp_path):
     other = vision_transformer.build(SIZE, NONE, blocks=1, width=48, heads=3)
     with pytest.raises(FacescanError, match="no weights of CLIP's ViT-B/16"):
         clip.load(other, str(tmp_path / "clip.npz"))
+
+
+def test_a_recipe_fine_tunes_it_from_a_file(index, published, tmp_path):
+    """Two steps: the blocks that have no rate stay CLIP's, the others and the head move."""
+    np.savez(tmp_path / "clip.npz", **published)
+    recipe = Recipe(
+        name="tiny",
+        version="0",
+        summary="A transformer of two blocks",
+        source="this test",
+        task="synthesis",
+        architecture="train.architectures.vision_transformer",
+        inputs=(picture_input(SIZE[0], **CLIP),),
+        output="logit",
+        options={"blocks": BLOCKS, "width": WIDTH, "heads": HEADS},
+        backbones=("clip",),
+        training=Training(
+            "adam",
+            1e-2,
+            epochs=1,
+            batch=8,
+            weight_decay=0.05,
+            slow_layers={"block_1": 0.1, "block_0": 0.0, "patch_embedding": 0.0, "embeddings": 0.0, "pre_norm": 0.0},
+            augmentation="in_the_wild",
+            label_smoothing=0.05,
+        ),
+        edge="reflect",
+    )
+    weights = resolve([f"clip={tmp_path / 'clip.npz'}"], recipe.backbones)
+    seen = crops(read_samples(index)[:16], recipe.card())
+    before = vision_transformer.build(SIZE, weights, **recipe.options)
+    fitted = fit(recipe, seen, seen, 0, weights, lambda line: None).model
+    assert recipe.card().crop.edge == "reflect"
+    for layer in before.layers:
+        if layer.weights:
+            same = all(map(np.array_equal, layer.get_weights(), fitted.get_layer(layer.name).get_weights()))
+            assert same == layer.name.startswith(("block_0", "patch_embedding", "embeddings", "pre_norm")), layer.name
+
+
+def test_weights_of_clip_are_not_downloaded():
+    with pytest.raises(FacescanError, match="--weights clip=FILE"):
+        resolve(["imagenet"], ("clip",))
+    with pytest.raises(FacescanError, match=r"no file 'gone\.npz'"):
+        resolve(["clip=gone.npz"], ("clip",))
+    assert resolve(["none"], ("clip",)) == {"clip": None}

@@ -42,7 +42,7 @@ def build(
     pixels = keras.Input((*size, 3), name="pixels")
     x = layers.Conv2D(width, PATCH, strides=PATCH, use_bias=False, name="patch_embedding")(pixels)
     x = layers.Reshape((-1, width), name="patches")(x)
-    x = Embeddings(name="embeddings")(x)
+    x = TokensWithPositions(name="embeddings")(x)
     x = LayerNorm(name="pre_norm")(x)
     for number in range(blocks):
         x = _block(x, heads, f"block_{number}")
@@ -89,7 +89,7 @@ class LayerNorm(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
 
 
 @keras.saving.register_keras_serializable("facescan")
-class Embeddings(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
+class TokensWithPositions(layers.Layer):  # type: ignore[misc]  # Keras has no type stubs
     """Puts the class token before the patches, and adds the position embedding of each token.
 
     Takes (n, patches, width), returns (n, 1 + patches, width).

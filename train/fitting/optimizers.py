@@ -20,14 +20,21 @@ class StudyAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras has no ty
         learning_rate: of all layers that are not slow: a number, or a Keras schedule.
         decay: coupled weight decay: this factor times the weight is added to the weight's gradient.
         slow_layers: maps a prefix of layer names to the fraction of the learning rate that these layers get.
+        decoupled: decoupled weight decay (AdamW), times each layer's own learning rate. Keras' `weight_decay` goes by
+            the rate of the layers that are not slow: it would shrink layers that hardly learn, or do not learn at all.
         more: keyword arguments of `keras.optimizers.Adam`.
     """
 
     def __init__(
-        self, learning_rate: Any, decay: float = 0.0, slow_layers: Mapping[str, float] | None = None, **more: Any
+        self,
+        learning_rate: Any,
+        decay: float = 0.0,
+        slow_layers: Mapping[str, float] | None = None,
+        decoupled: float = 0.0,
+        **more: Any,
     ) -> None:
         super().__init__(learning_rate, **more)
-        self._decay, self._slow_layers = decay, dict(slow_layers or {})
+        self._decay, self._slow_layers, self._decoupled = decay, dict(slow_layers or {}), decoupled
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable.
@@ -44,7 +51,11 @@ class StudyAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras has no ty
         ]
         if self._decay:
             gradient = gradient + self._decay * keras.ops.convert_to_tensor(variable)
-        super().update_step(gradient, variable, learning_rate * min(fractions, default=1.0))
+        rate = learning_rate * min(fractions, default=1.0)
+        if self._decoupled:
+            weight = keras.ops.convert_to_tensor(variable)
+            self.assign_sub(variable, weight * self._decoupled * keras.ops.cast(rate, weight.dtype))
+        super().update_step(gradient, variable, rate)
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -70,6 +81,7 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         more["epsilon"] = ADAM_EPSILON
     if not training.coupled_decay and not training.slow_layers:
         return keras.optimizers.Adam(rate, **more)
+    more["decoupled"] = more.pop("weight_decay") or 0.0
     return StudyAdam(rate, training.coupled_decay, training.slow_layers, **more)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import h5py
 
 SUFFIXES = (".h5", ".hdf5")
+# Radford et al. 2021; MIT licence. 600 MB: the picture encoder is a part of it.
+CLIP, CLIP_PAGE = "clip", "https://huggingface.co/openai/clip-vit-base-patch16"
 _STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
@@ -92,6 +94,8 @@ def resolve(choices: Sequence[str], backbones: Sequence[str]) -> dict[str, str |
 def _file(choice: str, backbone: str) -> str | None:
     if choice == "none":
         return None
+    if backbone == CLIP:
+        return _clip_file(choice)
     file = _download(backbone) if choice == "imagenet" else choice
     if not Path(file).is_file():
         raise FacescanError(f"no file {file!r}: pass --weights {backbone}=FILE, imagenet or none")
@@ -99,6 +103,14 @@ def _file(choice: str, backbone: str) -> str | None:
     if wrong:
         raise FacescanError(f"{file}: {wrong}: replace it, or pass --weights {backbone}=FILE, imagenet or none")
     return file
+
+
+def _clip_file(choice: str) -> str:
+    """Check that a file of CLIP's weights is there. `train.architectures.clip` reads it, and says what is wrong."""
+    if Path(choice).is_file():
+        return choice
+    trouble = "CLIP's weights are not downloaded by themselves" if choice == "imagenet" else f"no file {choice!r}"
+    raise FacescanError(f"{trouble}: pass --weights clip=FILE, the model.safetensors of {CLIP_PAGE}; or none")
 
 
 def _download(backbone: str) -> str:

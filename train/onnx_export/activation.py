@@ -8,6 +8,8 @@ Then the log-odds are a sum over places, and the second output has exactly the t
 - for a maximum, the place of the maximum has weight x feature, or equal parts if there are several such places;
 - the bias is divided equally among all places.
 
+For a vision transformer, the terms are those of its patches: see `train.onnx_export.token_parts`.
+
 `python -m train.onnx_export.activation FILE` adds the output to a file that was exported without it. Weights and scores
 do not change.
 """
@@ -28,6 +30,7 @@ from scanner.detector.card import Card
 from scanner.detector.model import Detector
 from scanner.errors import FacescanError
 from train.onnx_export.card import write_card
+from train.onnx_export.token_parts import TokenHead, add_token_parts, token_head
 
 OUTPUT = "activation"
 _PREFIX = f"{OUTPUT}/"
@@ -56,8 +59,14 @@ def with_activation(model: onnx.ModelProto, card: Card) -> tuple[onnx.ModelProto
     head = _head(model, card)
     if head is None:
         return model, card
-    pooled, weights, bias = head
-    _extend(model.graph, pooled, weights, bias)
+    end, weights, bias = head
+    if isinstance(end, TokenHead):
+        places = add_token_parts(model.graph, end, weights, bias, OUTPUT)
+    else:
+        places = _extend(model.graph, end, weights, bias)
+    batch = model.graph.output[0].type.tensor_type.shape.dim[0]
+    batch_name = batch.dim_param or batch.dim_value or "batch"
+    model.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch_name, *places]))
     return model, replace(card, activation=OUTPUT)
 
 
@@ -116,7 +125,7 @@ def _inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
                 yield from _inner(inner)
 
 
-def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled], NDArray[np.float32], float] | None:
+def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled] | TokenHead, NDArray[np.float32], float] | None:
     """Find the parts of the dense layer's input, and its weights (channels,) and bias for the log-odds of fake.
 
     None if the network has another end.
@@ -133,13 +142,18 @@ def _head(model: onnx.ModelProto, card: Card) -> tuple[list[_Pooled], NDArray[np
         return None
     name, weights, bias = dense
     towards = _towards_fake(weights.shape[1], card)
+    if towards is None:
+        return None
+    towards_weights, towards_bias = (weights @ towards).astype(np.float32), float(bias @ towards)
+    if tokens := token_head(name, model, nodes, values):
+        return tokens, towards_weights, towards_bias
     inferred = onnx.shape_inference.infer_shapes(model).graph
     shapes = {tensor.name: tensor.type.tensor_type.shape for tensor in inferred.value_info}
     pooled = _pooled(name, nodes, {name: [dim.dim_value for dim in shape.dim] for name, shape in shapes.items()})
     fits = pooled and sum(part.channels for part in pooled) == len(weights)
-    if towards is None or not fits or len({part.places for part in pooled}) != 1:
+    if not fits or len({part.places for part in pooled}) != 1:
         return None
-    return pooled, (weights @ towards).astype(np.float32), float(bias @ towards)
+    return pooled, towards_weights, towards_bias
 
 
 def _dense(
@@ -220,10 +234,11 @@ def _pooled(name: str, nodes: dict[str, onnx.NodeProto], shapes: dict[str, list[
     return [_Pooled(_POOLINGS[node.op_type], features, node.output[0], shape[1], (shape[2], shape[3]))]
 
 
-def _extend(graph: onnx.GraphProto, pooled: Sequence[_Pooled], weights: NDArray[np.float32], bias: float) -> None:
-    """Add the nodes that compute the terms of the sum."""
+def _extend(
+    graph: onnx.GraphProto, pooled: Sequence[_Pooled], weights: NDArray[np.float32], bias: float
+) -> tuple[int, int]:
+    """Add the nodes that compute the terms of the sum; return rows and columns of places."""
     height, width = pooled[0].places
-    batch = graph.output[0].type.tensor_type.shape.dim[0]
     terms, start = [], 0
     for number, part in enumerate(pooled):
         part_weights = weights[start : start + part.channels].reshape(1, -1, 1, 1)
@@ -234,8 +249,7 @@ def _extend(graph: onnx.GraphProto, pooled: Sequence[_Pooled], weights: NDArray[
     axis = _constant(graph, f"{_PREFIX}channels", np.array([1]))
     _node(graph, "Sum", [*terms, share], f"{_PREFIX}sum")
     _node(graph, "Squeeze", [f"{_PREFIX}sum", axis], OUTPUT)
-    batch_name = batch.dim_param or batch.dim_value or "batch"
-    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch_name, height, width]))
+    return height, width
 
 
 def _mean_terms(graph: onnx.GraphProto, part: _Pooled, weights: NDArray[np.float32], name: str) -> str:

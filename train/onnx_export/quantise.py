@@ -76,7 +76,7 @@ def quantise(file: Path, out: Path, regions: Sequence[Region]) -> None:
         versions = [opset for opset in graph.opset_import if opset.domain in used]
         del graph.opset_import[:]  # the optimiser lists every domain that it knows
         graph.opset_import.extend(versions)
-        save(*with_activation(graph, _with_precision(card, "int8")), draft)
+        save(*with_activation(graph, with_precision(card, "int8")), draft)
         Detector(draft)
         os.replace(draft, out)
 
@@ -114,12 +114,12 @@ def halve(file: Path, out: Path) -> None:
     graph.node.extend(nodes)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         draft = Path(folder) / out.name
-        save(*with_activation(model, _with_precision(card, "fp16")), draft)
+        save(*with_activation(model, with_precision(card, "fp16")), draft)
         Detector(draft)
         os.replace(draft, out)
 
 
-def _with_precision(card: Card, precision: str) -> Card:
+def with_precision(card: Card, precision: str) -> Card:
     """Return the card without metrics, and with the precision among the facts about the training."""
     training = card.training if isinstance(card.training, dict) or card.training is None else {"fp32": card.training}
     return replace(card, training=(training or {}) | {"precision": precision}, metrics=None)

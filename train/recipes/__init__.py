@@ -15,6 +15,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         bundled.DEFAULT,
+        bundled.FAST,
         bundled.COMPOSITES,
         arjon.RECIPE,
         *perisic.RECIPES,

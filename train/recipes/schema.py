@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scanner.detector.card import CARD_SCHEMA, Card, InputSpec, OutputSpec
+from scanner.detector.card import CARD_SCHEMA, Card, CropSpec, InputSpec, OutputSpec
 from train.recipes.studies import Paper, Study
 
 REAL_FIRST = ("real", "fake")
@@ -110,10 +110,11 @@ class Recipe:
         options: further arguments of `build`.
         dropout: rates of the network's dropout layers, from input to output, or one rate for all of them; empty for
             the rates of the architecture.
-        backbones: names of the networks within it that may start from ImageNet weights (`train.fitting.weights`).
+        backbones: names of the networks within it that may start from published weights (`train.fitting.weights`).
         labels: in the order of the output's columns; a single column is the probability of the second label.
         region: `face` or `image`.
         margin: round the face, as a fraction of the longer side of its box.
+        edge: what stands for pixels of the crop outside of the picture (`scanner.detector.card.CropSpec`).
         normalise_format: whether all pictures are resized to one size and saved in one format first.
         framework: `keras` or `pytorch`: whose batch normalisation, initial weights and Adam are used
             (`train.fitting.pytorch`).
@@ -137,6 +138,7 @@ class Recipe:
     labels: tuple[str, ...] = REAL_FIRST
     region: str = "image"
     margin: float = 0.0
+    edge: str = "clamp"
     normalise_format: bool = False
     framework: str = "keras"
     study: Study | None = None
@@ -158,6 +160,7 @@ class Recipe:
             operating_points={},
             uncertain=(0.5, 0.5),
             margin=self.margin,
+            crop=CropSpec(self.edge),
             description=self.summary,
         )
 
@@ -165,6 +168,7 @@ class Recipe:
 # Scaling of pixels with which the ImageNet weights of keras.applications were trained.
 CENTRED = {"range": (-1.0, 1.0)}  # MobileNet v1
 CAFFE = {"color": "BGR", "range": (0.0, 255.0), "mean": (103.939, 116.779, 123.68)}  # VGG16, ResNet50
+CLIP = {"range": (0.0, 255.0), "mean": (122.77, 116.75, 104.09), "std": (68.5, 66.63, 70.32)}  # CLIP's training
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of the pixels of ImageNet, 0..1
 
 
