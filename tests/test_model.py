@@ -333,6 +333,11 @@ def test_bundled_models_are_found_by_name():
     assert FACE_FINDER not in bundled_models()
 
 
+def test_a_bundled_model_is_found_by_the_name_that_it_had_before():
+    assert find_model("default-int8") == find_model("fast-int8")
+    assert "default-int8" not in bundled_models()
+
+
 def test_the_hashes_of_bundled_models_are_known():
     """`cd scanner/models && sha256sum *.onnx > SHA256SUMS` after any of them was replaced."""
     listed = dict(reversed(line.split()) for line in (BUNDLED / "SHA256SUMS").read_text().splitlines())

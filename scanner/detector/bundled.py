@@ -6,6 +6,8 @@ from pathlib import Path
 
 BUNDLED = Path(__file__).parents[1] / "models"
 DEFAULT_MODEL = "default"
+# Names that models had before -> their names now. Scripts that use the old names go on working.
+RENAMED = {"default-int8": "fast-int8"}
 FACE_FINDER = "yunet"  # in the same folder as the detectors, but not a detector
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.detector.bundled import BUNDLED as BUNDLED
+from scanner.detector.bundled import RENAMED
 from scanner.detector.bundled import DEFAULT_MODEL as DEFAULT_MODEL
 from scanner.detector.bundled import FACE_FINDER as FACE_FINDER
 from scanner.detector.bundled import bundled_models as bundled_models
@@ -50,7 +51,7 @@ def find_model(name: str) -> Path:
     """Return the file of a bundled model or of a path.
 
     Args:
-        name: of a bundled model, or a path.
+        name: of a bundled model, also one that it had before, or a path.
 
     Raises:
         FacescanError: there is no such model and no such file.
@@ -59,6 +60,8 @@ def find_model(name: str) -> Path:
         return BUNDLED / f"{name}.onnx"
     if os.path.isfile(name):
         return Path(name)
+    if name in RENAMED:
+        return find_model(RENAMED[name])
     raise FacescanError(f"no model {name!r}: neither a file nor a bundled model ({', '.join(bundled_models())})")
 
 
