@@ -35,6 +35,7 @@ def test_kept_memory_costs_no_page_faults() -> None:
     assert faults("keep_memory()") < PAGES / 100
 
 
+@pytest.mark.slow
 @glibc
 def test_no_more_is_kept_than_said() -> None:
     assert faults("keep_memory(2**25)") > faults("keep_memory(2**27)") + PAGES / 100

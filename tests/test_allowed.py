@@ -30,6 +30,7 @@ def sha256_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -51,6 +52,7 @@ def test_an_allowed_picture_does_not_count(facescan, toy, project, line, code):
     assert f"allowed    by {project / '.facescanignore'}" in done.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", ["abc", "0" * 63, "0" * 64 + " because", "0" * 64 + " until tomorrow", "0" * 64 + " until 2026-13-01"]
 )
@@ -61,6 +63,7 @@ def test_a_line_that_cannot_be_understood_ends_the_scan(facescan, toy, project, 
     assert b".facescanignore, line 2: expected a SHA-256" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_list_among_the_uploads_allows_nothing(facescan, toy, project):
     (project / "uploads" / ".facescanignore").write_text(sha256_of(project / "uploads" / "other.png"))
     assert facescan("uploads", "--model", toy).returncode == 1
@@ -72,6 +75,7 @@ def test_a_list_among_the_uploads_allows_nothing(facescan, toy, project):
     assert facescan("uploads", "--model", toy, "--isolated").returncode == 1
 
 
+@pytest.mark.slow
 def test_baseline_takes_such_a_list_too(facescan, toy, project):
     lines = [sha256_of(file) for file in (project / "fake.png", project / "uploads" / "other.png")]
     (project / "allowed.txt").write_text(f"{lines[0]}\n{lines[1]} until {PAST}\n")
@@ -93,6 +97,7 @@ def test_a_list_that_is_no_text_is_refused(tmp_path):
         read_allowed(str(tmp_path / "list"))
 
 
+@pytest.mark.slow
 def test_pre_commit_shows_the_line_that_allows_a_picture(facescan, toy, project):
     words = ("fake.png", "--model", toy, "--quiet", "--only", "fake,uncertain,error")
     told = facescan(*words, PRE_COMMIT="1").stderr.decode().splitlines()

@@ -68,6 +68,7 @@ lines = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, max_size=60, unique_by=lambda line: line[:MAX_NAME_BYTES]), st.integers(1, 4), st.booleans())
 def test_any_list_ends(folder, toy, found, workers, cached):
@@ -77,6 +78,7 @@ def test_any_list_ends(folder, toy, found, workers, cached):
     assert scan(folder, found, *options) == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["n", "memory://n"])
 @pytest.mark.parametrize(("count", "length"), [(600, 30_000), (40, 400_000)])
 def test_long_lines(folder, toy, prefix, count, length):

@@ -35,6 +35,7 @@ def here(tmp_path, toy, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize(
     ("arguments", "code"),
@@ -100,6 +101,7 @@ def test_formats_are_told_by_content(here):
     assert len(read_baseline("bom", "fake")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_an_earlier_output_may_come_through_a_pipe(here, suffix):
@@ -126,6 +128,7 @@ def test_indented_json_is_json(here):
 HASH = "ab" * 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

@@ -38,6 +38,7 @@ def peer(name: str, code: str, **more: object) -> Contender:
 DONE = """out.write_text('{{"summary": {{"files": 1, "faces": 1, "seconds": 1}}}}')"""
 
 
+@pytest.mark.slow
 def test_measures_facescan_beside_others(sources, tmp_path):
     out = tmp_path / "bench.json"
     few = ["--portraits", "4", "--photographs", "1", "--rounds", "1"]
@@ -112,6 +113,7 @@ def test_bars_are_met_at_the_limit(figure, at_most, met):
     assert Bar("", figure, 1.0, at_most).met is met
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_memory_is_that_of_facescan(sources, tmp_path):
     held = bytearray(b"x") * 500_000_000  # ours does not count
@@ -126,6 +128,7 @@ def test_help_teaches():
         assert word in text
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_the_network_that_the_scanner_does():
     """All of it: as many weights of convolutions as the bundled file has."""
     pytest.importorskip("tensorflow", reason="needs the extra train")

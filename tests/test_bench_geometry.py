@@ -34,6 +34,7 @@ def table(*arguments: str) -> list[dict[str, str]]:
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
+@pytest.mark.slow
 def test_two_pictures_turned(portraits, tmp_path):
     out = tmp_path / "table.csv"
     control, *turned = table(str(portraits), "--only", "by 90", "--only", "by 180", "--csv", str(out))
@@ -45,6 +46,7 @@ def test_two_pictures_turned(portraits, tmp_path):
         assert list(csv.DictReader(lines)) == [control, *turned]
 
 
+@pytest.mark.slow
 def test_pictures_that_the_model_is_wrong_about_are_left_out(portraits, examples):
     shutil.copy(examples / "generated_2.jpg", portraits / "fake")  # the bundled model calls it real
     for count in ("1", "2"):
@@ -71,6 +73,7 @@ def test_a_folder_without_faces_is_refused(tmp_path, examples):
     assert "no face was found in any of 1 real pictures" in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_change_makes_a_picture(examples, name):
     picture = decode((examples / "generated_3.jpg").read_bytes()).picture

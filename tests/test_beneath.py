@@ -67,6 +67,7 @@ SWAPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "target", "links"), SWAPS)
 @pytest.mark.parametrize("root", ["up", "up/", "./up", "{}/up", "up/../up", "link"])
 def test_what_was_found_is_not_read_through_a_link(here, name, target, links, root):
@@ -135,6 +136,7 @@ def test_workers_open_it_so_too(here, brightness):
     assert {row.reason for path, row in rows.items() if path != "up/z.png"} == {"image"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs pipes of a chosen size")
 def test_links_that_are_put_there_during_a_scan_lead_nowhere(tmp_path, toy):
     """The scan waits for its rows to be read, so that links can be put where it has not been yet."""

@@ -95,6 +95,7 @@ contents = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(contents, st.sampled_from([0, YEAR]))),
@@ -130,6 +131,7 @@ def test_cache_and_no_cache_agree(brightness, files, changes, low, ela):
                     write(paths[i], content)
 
 
+@pytest.mark.slow
 def test_every_output_is_the_same_to_the_byte(tmp_path, monkeypatch, examples, toy_for_faces):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(examples, "pictures")
@@ -237,6 +239,7 @@ def test_other_thresholds_find_the_same_rows(tmp_path, look):
     assert verdicts == [("uncertain", False), ("real", True), ("uncertain", True), ("uncertain", True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other", [{"region": "face"}, {"min_face": 33}, {"max_pixels": 5000}, {"ela": True}, {"detector": "other"}]
 )
@@ -270,6 +273,7 @@ def test_a_file_that_has_become_too_large_is_refused(tmp_path, look):
     assert from_cache(look(file, max_bytes=size)) == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "reason", "kept"),
     [
@@ -329,6 +333,7 @@ def test_maps_of_error_levels_are_made_again(tmp_path, look):
     assert (row.cached, row.ela.map) == (True, None)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(results)
 def test_nothing_of_a_row_is_lost(row):
@@ -374,6 +379,7 @@ def finish(process: subprocess.Popen[bytes], out: Path) -> tuple[bytes, int]:
     return out.read_bytes(), json.loads(Path(f"{out}.json").read_text())["summary"]["cached"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
 def test_killed_again_and_again_it_ends_with_the_same_file(tmp_path, begin):
     undisturbed, cached = finish(begin(tmp_path / "whole.csv", "--no-cache"), tmp_path / "whole.csv")
@@ -392,6 +398,7 @@ def test_killed_again_and_again_it_ends_with_the_same_file(tmp_path, begin):
     assert 120 <= seen <= cached  # every row that was written is kept already
 
 
+@pytest.mark.slow
 def test_two_scans_at_once(tmp_path, begin):
     outs = [tmp_path / "one.csv", tmp_path / "two.csv"]
     both = [begin(out) for out in outs]
@@ -485,6 +492,7 @@ def test_a_file_that_is_no_cache_stays_as_it_is(here, capfd, foreign, option):
     assert {file.name: file.read_bytes() for file in here.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [*DAMAGE, other_program, text, picture])
 def test_what_has_our_name_in_our_folder_is_set_aside(here, capfd, cache_folder, damage):
     damage(cache_folder / "verdicts.sqlite3")
@@ -534,6 +542,7 @@ def test_a_damaged_cache_is_set_aside(tmp_path, look, warnings, damage):
     assert len(warnings) == 1
 
 
+@pytest.mark.slow
 def test_damage_that_shows_when_a_row_is_looked_for(tmp_path, look, warnings):
     files = [write(tmp_path / f"{i:03}", flat(i % 250 + 1) + b"%d" % i) for i in range(300)]
     before, file = look(*files), tmp_path / "kept.db"
@@ -593,6 +602,7 @@ ODD_ROWS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD_ROWS, ids=lambda odd: str(odd)[:60])
 @pytest.mark.parametrize("summed", [False, True], ids=["changed", "written so"])
 def test_rows_that_no_scan_makes_are_judged_again(tmp_path, look, brightness, warnings, odd, summed):
@@ -612,6 +622,7 @@ def test_rows_that_no_scan_makes_are_judged_again(tmp_path, look, brightness, wa
     assert not warnings
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("seeds", [range(start, start + 10) for start in range(0, 100, 10)], ids=str)
 def test_random_damage_costs_no_row_and_is_no_internal_error(tmp_path, seeds):
@@ -729,6 +740,7 @@ def test_a_cache_that_somebody_keeps_locked(tmp_path, look, brightness, warnings
     assert "database is locked; scanning without it" in warning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 20_000, 60_000, 150_000])
 def test_a_full_disk(tmp_path, look, brightness, warnings, room):
     files = [write(tmp_path / f"{i}", flat(i % 250 + 1) + b"%d" % i) for i in range(500)]
@@ -822,6 +834,7 @@ def cached(*options: str) -> int:
     return json.loads(Path("s.json").read_text())["summary"]["cached"]
 
 
+@pytest.mark.slow
 def test_the_options(here, monkeypatch, cache_folder):
     assert (cached("--no-cache"), cached("--no-cache"), os.listdir(cache_folder)) == (0, 0, [])
     assert (cached(), cached(), os.listdir(cache_folder)) == (0, 3, ["verdicts.sqlite3"])
@@ -910,6 +923,7 @@ def test_cleared_in_the_middle_of_a_scan(tmp_path, look, brightness, face_bright
     assert not warnings
 
 
+@pytest.mark.slow
 @in_processes
 @pytest.mark.parametrize(("fault", "reason"), [("crash", "decoder_crashed"), ("hang", "decode_timeout")])
 @pytest.mark.parametrize("age", [0, YEAR])

@@ -117,6 +117,7 @@ def test_rows_for_people_are_one_line_each(hostile, facescan, toy):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -279,6 +280,7 @@ def test_standard_input_is_a_picture(here, facescan, toy):
     assert (done.returncode, from_csv(done.stdout)[0]["reason"]) == (2, "too_many_bytes:over_100")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("listed", "options"),
     [(b"fake.png\r\n\nnew\xffline.png\n", []), (b"fake.png\0new\xffline.png\0", ["-0"]), (b"\n", []), (b"", ["-0"])],
@@ -397,6 +399,7 @@ def test_the_longest_names_have_a_map_too(here, letter):
     assert len(os.listdir("maps")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "coloured"),
     [
@@ -459,6 +462,7 @@ def test_list_models_passes_over_one_that_is_broken(here, capfd):
     assert (broken["card"], broken["trouble"].startswith("broken\n.onnx: ")) == (None, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [

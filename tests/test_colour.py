@@ -27,6 +27,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples" / "pictures"
 TOLERANCE = 2.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", colour_cases.table())
 def test_files_look_as_in_chromium(name):
     _, data, look, state = colour_cases.table()[name]
@@ -35,6 +36,7 @@ def test_files_look_as_in_chromium(name):
     assert (decoded.colour_profile["state"] if decoded.colour_profile else "") == state
 
 
+@pytest.mark.slow
 def test_the_table_is_what_chromium_shows(browser):
     page = browser.new_page()
     wrong = {}
@@ -157,6 +159,7 @@ def test_only_tables_and_inks_need_pillow(tmp_path):
     assert said == ["srgb False", "applied False", "applied True"]
 
 
+@pytest.mark.slow
 def test_a_face_in_other_colours_is_judged_as_in_srgb(facescan, tmp_path):
     """All but the first picture are stored so that they look alike after conversion, to a level or two."""
     face = np.asarray(Image.open(EXAMPLES / "generated_3.jpg").convert("RGB"))

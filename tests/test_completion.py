@@ -74,6 +74,7 @@ def test_a_configuration_that_is_broken_does_not_matter(tmp_path, monkeypatch):
     assert offered("bash", "facescan --region f") == [("plain", "face")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", SHELLS)
 def test_training_offers_commands_recipes_and_models(shell):
     def asked(line: str) -> list[str]:

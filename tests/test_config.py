@@ -83,6 +83,7 @@ def test_a_fifo_is_no_configuration(site, monkeypatch):
     assert main(["uploads", "-q"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lies_in", "stands_in", "scans", "counts"),
     [
@@ -157,6 +158,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_a_file_may_not_set_that_was_only_found(site, capfd, line):
     file = site / "pyproject.toml"
@@ -175,6 +177,7 @@ def test_what_a_file_may_not_set_that_was_only_found(site, capfd, line):
     assert main(["uploads", "-q", "--isolated", "--model", os.environ["FACESCAN_MODEL"]]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -256,6 +259,7 @@ def test_isolated_and_a_named_file_contradict_each_other(site, capfd):
     assert "--isolated and --config exclude each other: give one." in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "warned"),
     [
@@ -299,6 +303,7 @@ def as_nobody(folder: Path, *arguments: str | Path) -> subprocess.CompletedProce
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX permissions")
 @pytest.mark.parametrize(
     ("arguments", "says"),

@@ -114,6 +114,7 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("name", ["jpeg", "jpeg progressive", "png", "webp", "gif", "tiff lzw", "avif"])
 @pytest.mark.parametrize("megabytes", [2, 7])
@@ -145,6 +146,7 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], r
 """
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
 @pytest.mark.parametrize("behind", [False, True])

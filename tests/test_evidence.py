@@ -317,6 +317,7 @@ def stages(*options: str) -> dict[str, float]:
     return summary["stage_seconds"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--report", "--explain", "--ela-dir"])
 @pytest.mark.parametrize("touched", [False, True])
 def test_what_is_known_is_decoded_again_and_not_judged_again(here, option, touched):
@@ -365,6 +366,7 @@ def test_other_thresholds_are_another_sheet_and_the_same_map(here):
     assert all(kept("why")[name] != sheets[name] for name in sheets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--explain", "--ela-dir"])
 @pytest.mark.parametrize("content", [encode(scene(), "PNG"), b"notes", encode(scene(), "JPEG")])
 def test_a_file_that_is_none_of_ours_stays(here, capfd, option, content):

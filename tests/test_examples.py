@@ -72,6 +72,7 @@ def test_moderate_finds_fakes_whatever_they_are_called(tmp_path):
     assert (tmp_path / "case" / "passed_over.txt").read_text() == "1\tno_picture\n1\tlinks\n"
 
 
+@pytest.mark.slow
 @needs("jq")
 @pytest.mark.parametrize("before", ["nothing", "an earlier scan"])
 def test_moderate_does_not_call_an_empty_scan_clean(tmp_path, before):
@@ -114,6 +115,7 @@ def test_jq_query_answers(uploads, tmp_path):
     assert "1\terror\tuploads" in done.stdout
 
 
+@pytest.mark.slow
 @needs("git")
 def test_pre_commit_refuses_a_fake(tmp_path):
     """The real pre-commit, with the example's configuration, installs this working tree and runs it."""

@@ -140,6 +140,7 @@ def test_a_cache_on_a_full_disk_costs_a_warning(small, capfd):
     assert rows_in(Path("r.csv")) == ["one.png"]
 
 
+@pytest.mark.slow
 def test_a_cache_whose_disk_fills_in_mid_run_costs_a_warning(small, capfd):
     with during(3, lambda: fill(small)):
         assert main(["uploads", "one.png", "-o", "r.csv", "-q", "--cache", "small/rows.db"]) == 2
@@ -194,6 +195,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_output_is_touched_in_mid_run(here, capfd, name):
     fault, rows, says = FAULTS[name]
@@ -226,6 +228,7 @@ def replace(make: Callable[[str], object]) -> Callable[[], object]:
     return lambda: (remove(LAST), make(LAST))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -248,6 +251,7 @@ def test_a_file_that_changes_in_mid_run_has_its_row(here, fault, reason):
     assert (rows[-1]["verdict"], rows[-1]["reason"]) == ("error", reason)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
 def test_names_are_shown_escaped_wherever_they_are_shown(here, capfdbinary):
     names = [b"\x1b[2J.png", b"new\nline.png", b"\rover.png", "\u202egpj.png".encode(), b"\xff\xfe.png", b"\x9b1m.png"]

@@ -204,6 +204,7 @@ NOTHING = "facescan: nothing was scanned{}: name other paths, or use --allow-emp
 NO_PICTURES = "facescan: warning: {}: no pictures found\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet", [True, False])
 @pytest.mark.parametrize(
     ("arguments", "listed", "said"),
@@ -236,6 +237,7 @@ def test_a_scan_of_nothing_is_a_failure(tmp_path, facescan: Run, toy, arguments,
     assert (NO_PICTURES[:20].encode() in allowed.stderr) == (NO_PICTURES[:20] in said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "warnings"),
     [
@@ -266,6 +268,7 @@ def test_warnings_about_folders_of_a_list_have_an_end(tmp_path, facescan: Run, t
     assert lines[-1] == "facescan: warning: no pictures found in 15 more of the folders named"
 
 
+@pytest.mark.slow
 def test_a_shard_that_has_none_of_the_files_is_no_failure(tmp_path, facescan: Run, toy):
     fill(tmp_path, {"up/a.jpg": JPEG})
     codes = [facescan("up", "--shard", f"{n}/9", "--model", toy, "-q", "--out", "-") for n in range(1, 10)]
@@ -273,6 +276,7 @@ def test_a_shard_that_has_none_of_the_files_is_no_failure(tmp_path, facescan: Ru
     assert sum(len(rows_of(done.stdout)) for done in codes) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.png", "b.jpg"])
 def test_a_git_lfs_pointer_is_called_so(tmp_path, facescan: Run, toy, name):
     fill(tmp_path, {name: LFS})
@@ -302,6 +306,7 @@ def test_no_remedy_where_nothing_is_missing(tmp_path, facescan: Run, toy):
     assert json.loads((tmp_path / "r.json").read_text())["summary"]["remedies"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [

@@ -75,6 +75,7 @@ def judged(tmp_path_factory) -> dict[str, dict]:
     return {Path(row["path"]).stem: row for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["generated_1", "generated_3"])
 @pytest.mark.parametrize("turn", TURNS)
 def test_a_turned_fake_is_the_fake_that_it_was(judged, name, turn):
@@ -135,6 +136,7 @@ def rows(*arguments: str, code: int) -> list[dict]:
     return [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_row_from_the_cache_is_the_same(folder):
     face = cut(example("real_astronaut"), (180, 62, 89, 112), 0)
     Path("tight.png").write_bytes(encode(face, "PNG"))
@@ -151,6 +153,7 @@ def test_a_row_from_the_cache_is_the_same(folder):
     assert (rows["./tight.png"]["verdict"], rows["./tight.png"]["reason"]) == ("fake", "face:0")
 
 
+@pytest.mark.slow
 def test_more_faces_than_are_judged_make_no_real_picture(folder, toy_for_faces):
     face = cv2.resize(example("real_astronaut")[40:200, 150:300], (60, 64), interpolation=cv2.INTER_AREA) // 2
     wall = np.tile(face, (16, 20, 1))
@@ -168,6 +171,7 @@ def here(folder, toy, monkeypatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ANIMATED)
 @pytest.mark.parametrize("place", [1, 4])
 def test_a_later_frame_decides(here, kind, place):
@@ -205,6 +209,7 @@ def test_a_still_picture_has_one_frame(here):
     assert row["frames"] is None
 
 
+@pytest.mark.slow
 def test_the_summary_says_how_many_frames_were_judged(here, capfd):
     for i in range(3):
         (here / f"{i}.gif").write_bytes(animation("GIF", [scene() // (2 + j) for j in range(7 + i)]))
@@ -216,6 +221,7 @@ def test_the_summary_says_how_many_frames_were_judged(here, capfd):
     assert (summary["animations"], summary["frames"], summary["frames_judged"]) == (3, 24, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ANIMATED)
 def test_a_face_names_its_frame(folder, toy_for_faces, kind):
     """The second frame has one face, the first one none; its box is that of the frame."""
@@ -228,6 +234,7 @@ def test_a_face_names_its_frame(folder, toy_for_faces, kind):
     assert found["box"] == pytest.approx([180, 62, 89, 112], abs=4)
 
 
+@pytest.mark.slow
 def test_sheets_and_thumbnails_show_the_frame_that_decided(folder, toy_for_faces):
     pytest.importorskip("jinja2")
     face = example("real_astronaut")

@@ -245,6 +245,7 @@ def refusal(tmp_path, monkeypatch, capfd, cache_folder):
     return scan
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs devices, and files with holes")
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_no_model_is_refused(refusal, name):
@@ -489,6 +490,7 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_that_does_what_no_detector_does_is_refused(refusal, name):
     arguments, says = GRAPHS[name]
@@ -528,6 +530,7 @@ def test_a_model_that_never_answers_is_refused(refusal, endless_model, monkeypat
     assert "a trial on noise failed: no answer within 1 seconds" in refusal(str(endless_model))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_model_that_never_answers_can_be_interrupted(tmp_path, endless_model, number):

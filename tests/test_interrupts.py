@@ -74,6 +74,7 @@ def csv_paths(file: Path) -> list[str]:
 WALKED = [f"uploads/{i:03}.jpg" for i in range(COUNT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     here = uploads.parent
@@ -97,6 +98,7 @@ def test_an_interrupted_scan_keeps_what_is_done(uploads, toy_for_faces, number):
     assert not summary.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 3], ids=str)
 def test_every_output_of_an_interrupted_scan_is_whole(uploads, toy_for_faces, tmp_path, numbers):
     """Also for somebody who presses Ctrl-C until it is over."""
@@ -128,6 +130,7 @@ def test_every_output_of_an_interrupted_scan_is_whole(uploads, toy_for_faces, tm
     assert page.rstrip().endswith("</html>")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_while_waiting_for_names(uploads, toy_for_faces, number):
     out = uploads.parent / f"waiting-{number.name}.csv"
@@ -169,6 +172,7 @@ def test_the_terminal_goes_away(uploads, toy_for_faces):
     assert pq.read_table(here / "lost.parquet.partial").num_rows == len(kept) >= 5
 
 
+@pytest.mark.slow
 def test_nohup_outlives_the_terminal(uploads, toy):
     """Who has SIGHUP ignored wants the scan to go on."""
     here = uploads.parent
@@ -182,6 +186,7 @@ def test_nohup_outlives_the_terminal(uploads, toy):
     assert csv_paths(here / "on.csv") == WALKED
 
 
+@pytest.mark.slow
 def test_a_row_does_not_wait_for_the_next_name(uploads, toy_for_faces):
     """`inotifywait --monitor ... | facescan --files-from - | ...`: who writes the list may wait for the answer."""
     options = ["--files-from", "-", "--model", toy_for_faces, "-o", "-", "--format", "jsonl"]
@@ -200,6 +205,7 @@ def test_a_row_does_not_wait_for_the_next_name(uploads, toy_for_faces):
     assert (answers, process.returncode) == (WALKED[:3], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs F_SETPIPE_SZ")
 @pytest.mark.parametrize("format", ["csv", "json"])
 def test_interrupted_while_a_reader_takes_its_time(uploads, toy, format):
@@ -244,6 +250,7 @@ def test_a_killed_scan_leaves_its_rows(uploads, toy_for_faces):
     assert (here / "k.csv").read_text() == YESTERDAY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["csv", "json", "text"])
 def test_a_reader_that_has_seen_enough(uploads, toy, format):
     process = start(uploads.parent, "uploads", "--model", toy, "--region", "face", "--format", format)
@@ -275,6 +282,7 @@ def picture(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["a.png", "--quiet"], ["a.png", "--format", "json"]])
 def test_a_reader_that_was_never_there(picture, toy, arguments):
     reading, writing = os.pipe()
@@ -285,6 +293,7 @@ def test_a_reader_that_was_never_there(picture, toy, arguments):
     assert (process.returncode, said) == (141, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["a.png"], ["a.png", "--out", "-"], ["--help"]])
 def test_standard_output_on_a_full_disk(picture, toy, arguments):
@@ -296,6 +305,7 @@ def test_standard_output_on_a_full_disk(picture, toy, arguments):
     assert b"Traceback" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_do_not_matter_to_files(picture, toy, closed):
     command = f'exec "$0" -m scanner a.png --model "$1" --out r.csv {closed}'
@@ -328,6 +338,7 @@ def unheard(request):
     os.close(writing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [("a.png --summary s.md", 0), ("a.png --threshold 0", 1), ("a.png --out r.csv --bad", 2), ("a.png --out r.x", 2)],
@@ -367,6 +378,7 @@ def on_a_terminal(folder: Path, *arguments: str | Path, **variables: str) -> tup
     return process.wait(), shown.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_bar_unless_told_not_to(uploads, toy, tmp_path):
     few = tmp_path / "few"
     few.mkdir()
@@ -385,12 +397,14 @@ def test_a_terminal_shows_a_bar_unless_told_not_to(uploads, toy, tmp_path):
     assert "\x1b[32m" not in on_a_terminal(tmp_path, *scan, NO_COLOR="1")[1]
 
 
+@pytest.mark.slow
 def test_findings_are_named_above_the_bar(picture, toy):
     code, shown = on_a_terminal(picture, "a.png", "--model", toy, "--verbose", "--threshold", "0.4")
     assert code == 1
     assert "fake      0.4482  a.png\r\n" in shown
 
 
+@pytest.mark.slow
 def test_the_bar_leaves_a_list_that_can_be_read_once_to_the_scan(uploads, toy, tmp_path):
     """`facescan --files-from <(find ...)` on a terminal: counting ahead would eat the names."""
     os.mkfifo(tmp_path / "names")
@@ -401,6 +415,7 @@ def test_the_bar_leaves_a_list_that_can_be_read_once_to_the_scan(uploads, toy, t
     assert csv_paths(tmp_path / "r.csv") == names.split()
 
 
+@pytest.mark.slow
 def test_the_bar_counts_no_urls(picture, toy):
     """Listing a prefix twice costs money; what is wrong with a URL is said once, by the scan."""
     scan = ("--files-from", "names", "--model", toy, "--out", "r.csv")

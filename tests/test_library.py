@@ -47,6 +47,7 @@ def plain(result: Result) -> Any:
     return json.loads(json.dumps(as_object(result)))
 
 
+@pytest.mark.slow
 def test_results_are_the_rows_of_the_command(scanner, examples, rows_of_the_command):
     assert len(rows_of_the_command) > 5
     assert [plain(scanner.scan_file(path)) for path in rows_of_the_command] == [*rows_of_the_command.values()]

@@ -27,6 +27,7 @@ def rows(file: Path) -> list[tuple[str, str]]:
         return [(row["path"], row["verdict"]) for row in csv.DictReader(stream)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [32, 40, 64])
 def test_few_open_files_are_enough_for_fewer_processes(tmp_path, examples, toy_for_faces, files):
     options = [examples, "--model", toy_for_faces, "--exit-zero", "--no-cache", "--workers", "16"]
@@ -38,6 +39,7 @@ def test_few_open_files_are_enough_for_fewer_processes(tmp_path, examples, toy_f
     assert rows(tmp_path / "few.csv") == rows(tmp_path / "all.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limit", [*(f"ulimit -d {size}" for size in (30_000, 100_000, 200_000, 250_000)), "ulimit -v 400000"]
 )
@@ -56,6 +58,7 @@ def test_memory_that_is_limited_may_be_enough(tmp_path, examples, toy):
     assert done.stdout.count("\n") == 9
 
 
+@pytest.mark.slow
 def test_nothing_needs_proc(tmp_path, examples, toy_for_faces):
     """As in a chroot. ONNX Runtime has something to say about it, but works."""
     mount = "mount -t tmpfs none /proc"

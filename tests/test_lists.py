@@ -124,6 +124,7 @@ def test_a_name_is_cut_where_no_system_would_open_it(null, length):
     assert list(read_list(io.BufferedReader(Trickle(chunks)), null)) == expected
 
 
+@pytest.mark.slow
 @given(
     text=st.text(st.characters(codec="utf-8", exclude_characters="\0")), cuts=st.lists(st.integers(1, 7), min_size=1)
 )

@@ -174,6 +174,7 @@ def test_the_command_tells_it(tmp_path, monkeypatch, toy, capfd):
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(deadline=None, max_examples=30)
 def test_any_change_to_a_manifest_is_survived(draw):

@@ -107,6 +107,7 @@ def model(request, tmp_path):
     return write_model(tmp_path / "tiny.onnx", **options), options
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_onnx_runtime(model):
     file, options = model
     detector = Detector(file)
@@ -116,6 +117,7 @@ def test_scores_are_those_of_onnx_runtime(model):
     assert detector.p_fake(regions) == pytest.approx(scores, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_is_as_many_batches_of_one(model):
     detector = Detector(model[0])
     regions = [prepare(picture, None, detector.card) for picture in pictures(7)]
@@ -159,6 +161,7 @@ def test_regions_are_scored_in_batches(tmp_path, device, fixed, batch_size, regi
     assert detector.sizes == sizes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "columns"), [("logit", 1), ("logit", 2), ("sigmoid", 1), ("sigmoid", 2), ("softmax", 2)]
 )

@@ -65,6 +65,7 @@ def test_a_scan_leaves_nothing_in_the_home_directory(home, uploads):
     assert left_in(home) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--no-cache",), ()], ids=["keeps nothing", "keeps rows"])
 def test_a_report_leaves_nothing_outside_the_cache_folder(home, uploads, options):
     pytest.importorskip("matplotlib", reason="needs the extra report")
@@ -107,6 +108,7 @@ ENTRIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ENTRIES)
 def test_telemetry_is_off_when_onnx_runtime_is_imported(home, module):
     """Looks at the very moment of the import, in a process of its own."""
@@ -131,6 +133,7 @@ def traced() -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not traced(), reason="needs strace, and the right to trace")
 @pytest.mark.parametrize("options", [EVERYTHING, ("--no-cache", "--out", "r.csv", "--report", "r.html")])
 def test_a_scan_makes_no_socket_to_the_outside(home, uploads, options):

@@ -215,6 +215,7 @@ def test_what_is_named_again_is_counted(garden):
     assert ({kind: n for kind, n in passed.as_dict().items() if n}, passed.warnings()) == ({"again": 2}, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "listed", "expected"),
     [

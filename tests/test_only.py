@@ -20,6 +20,7 @@ def pictures(tmp_path):
     (tmp_path / "error.png").write_bytes(b"no picture")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", ["fake", "fake,uncertain", "error, real", "fake,uncertain,real,no_face,error"])
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json", "text"])
 def test_only_these_rows_are_written(facescan, toy, pictures, only, form):
@@ -39,6 +40,7 @@ def test_only_these_rows_are_written(facescan, toy, pictures, only, form):
     assert b"files      4" in done.stderr
 
 
+@pytest.mark.slow
 def test_summaries_and_the_report_count_all(facescan, toy, pictures, tmp_path):
     pytest.importorskip("jinja2", reason="needs the extra report")
     facescan(".", "--model", toy, "--only", "error", "--out", "r.json", "--report", "r.html", "--summary", "s.json")

@@ -27,6 +27,7 @@ def test_files_are_turned_as_chromium_turns_them(name):
     assert find_orientation(decode(data).picture) == orientation
 
 
+@pytest.mark.slow
 def test_the_table_is_what_chromium_does(browser):
     page = browser.new_page()
     wrong = {}

@@ -67,6 +67,7 @@ def listing(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", FOREIGN)
 @pytest.mark.parametrize(
     ("name", "options"),
@@ -98,6 +99,7 @@ def test_force_replaces_anything(here, option):
     assert Path(option.split()[1]).read_bytes() != JPEG
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ROW_FORMATS)
 @pytest.mark.parametrize("after", ROW_FORMATS)
 def test_an_output_replaces_any_output_with_rows(here, before, after):
@@ -118,6 +120,7 @@ def changed_by_a_tool(text: str, name: str) -> str:
     return json.dumps(json.loads(text), indent=2, sort_keys=name == "r.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option"), [("r.csv", "--out"), ("r.jsonl", "--out"), ("r.json", "--out"), ("r.sarif", "--out")]
 )
@@ -129,6 +132,7 @@ def test_what_a_tool_has_only_formatted_is_still_ours(here, name, option):
     assert len(Path(name).read_text().splitlines()) == len(text.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["s.json", "s.md", "r.html", "r.txt", "r.jsonl", "r.parquet"])
 def test_todays_run_replaces_yesterdays(here, name):
     option = {"s": "--summary"}.get(name[0], "--report" if name.endswith("html") else "--out")
@@ -251,6 +255,7 @@ def rows(here) -> str:
 needs_descriptors = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
 
 
+@pytest.mark.slow
 @needs_descriptors
 @pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_APPEND, os.O_RDWR])
 @pytest.mark.parametrize(
@@ -285,6 +290,7 @@ def test_standard_output_by_name_is_csv_as_with_a_dash(here, rows, capfd):
     assert capfd.readouterr().out == rows
 
 
+@pytest.mark.slow
 @needs_descriptors
 def test_in_the_middle_of_what_a_shell_writes(here, rows, toy):
     command = f'FS() {{ "{sys.executable}" -m scanner a.png --model {toy} -q --format csv "$@"; }}; '

@@ -90,6 +90,7 @@ def test_it_says_what_json_lines_say(rows):
     assert [as_json(row) for row in table.to_pylist()] == told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--ela", "--baseline", "old.jsonl"], ["--region", "face"]])
 def test_another_reader_finds_the_rows_of_a_scan(here, options):
     duckdb = pytest.importorskip("duckdb")

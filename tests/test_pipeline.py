@@ -77,6 +77,7 @@ def zoo(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(kinds=st.lists(st.sampled_from(list(KINDS)), max_size=40), workers=st.integers(1, 5), batch=st.integers(1, 9))
 def test_one_result_each_in_order_whatever_happens(zoo, brightness, kinds, workers, batch):
@@ -118,6 +119,7 @@ def group_photograph(tmp_path, portrait) -> Path:
     return save(tmp_path / "group.png", np.vstack([np.hstack(copies[i : i + 4]) for i in (0, 4, 8)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 64])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_more_faces_than_a_batch_holds(group_photograph, examples, face_brightness, batch_size, workers):
@@ -190,6 +192,7 @@ def test_error_levels_are_there_if_asked_for(tmp_path, examples, zoo, face_brigh
         run(files, face_brightness, ela_dir=str(tmp_path / "missing"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ela", [False, True])
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 3000), (3000, 1), (5, 31), (70_000, 2)])
 def test_pictures_of_odd_shapes(tmp_path, brightness, face_brightness, width, height, ela):

@@ -322,6 +322,7 @@ def test_rows_have_it_in_json_and_the_generators_in_csv(here):
     assert {row["path"]: row["marks"] for row in table if row["marks"]} == {"./marked.png": "Stable Diffusion web UI"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("level", "files", "code"),
     [

@@ -100,6 +100,7 @@ def needed(lines: list[str]) -> list[str]:
     return [name for name in ("curl", "jq", "awk", "find") if any(line.startswith(f"{name} ") for line in lines)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", blocks(), ids=lambda lines: lines[0].split("#")[0].strip())
 def test_every_line_runs_as_printed(here: Path, lines: list[str], request: pytest.FixtureRequest) -> None:
     if missing := [name for name in needed(lines) if shutil.which(name) is None]:

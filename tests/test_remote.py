@@ -63,6 +63,7 @@ def rows_of(table: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(table.decode(), newline=""), strict=True))
 
 
+@pytest.mark.slow
 def test_a_bucket_has_the_rows_of_a_folder(bucket, tmp_path, facescan: Run):
     for name, content in bucket.items():
         file = tmp_path / "today" / name
@@ -104,6 +105,7 @@ def test_what_cannot_be_read_is_a_row(s3, bucket, facescan: Run, toy):
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 def test_objects_that_did_not_change_are_not_read_again(s3, facescan: Run, toy, tmp_path):
     s3.create_bucket(Bucket="nightly")
     for i in range(5):

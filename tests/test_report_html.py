@@ -154,6 +154,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_scan_writes_one_file_that_needs_no_other(facescan, tmp_path, examples):
     done = facescan(examples, "--out", "r.csv", "--report", "r.html", "--summary", "s.json", "--fpr", "0.05")
     assert (done.returncode, done.stdout) == (1, b"")
@@ -209,6 +210,7 @@ def test_what_is_marked_as_generated_is_there_in_full_whatever_its_verdict(tmp_p
     assert "1 marked as generated" in page.text
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.lists(results | st.sampled_from(HOSTILE).map(lambda name: row(name, 0.9)), max_size=6))
 def test_no_name_gets_out_of_its_place(rows):
@@ -370,6 +372,7 @@ def test_the_pace_keeps_its_slots_few(monkeypatch):
     assert set(pace.rates()) == {1.0}
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     st.dictionaries(st.sampled_from([Verdict.FAKE, Verdict.REAL, Verdict.UNCERTAIN]), st.lists(st.floats(0, 1))),
@@ -402,6 +405,7 @@ def uncollected():
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncollected")
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     def peak(count: int) -> int:
@@ -460,6 +464,7 @@ def here(tmp_path, toy, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -489,6 +494,7 @@ def test_two_scans_do_not_write_the_same_report(here, facescan, toy):
     assert b"--report r.html: another scan is writing it" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_report_is_no_picture_to_scan(facescan, here, toy):
     for _ in range(2):
         done = facescan(".", "--include", "*", "--model", toy, "-q", "--out", "r.jsonl", "--report", "r.html")

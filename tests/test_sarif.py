@@ -258,6 +258,7 @@ def test_what_does_not_fit_is_told_and_the_rest_is_there(here, monkeypatch, capf
     assert (here / "r.csv").read_text("utf-8").count(",fake,") == 3
 
 
+@pytest.mark.slow
 def test_the_limits_hold_for_many_findings(tmp_path):
     rows = [
         Result(f"{i}.png", Verdict.FAKE, 0.9, reason="image", sha256=f"{i:064x}") for i in range(sarif.MAX_RESULTS + 1)
@@ -267,6 +268,7 @@ def test_the_limits_hold_for_many_findings(tmp_path):
     assert "Omitted 1 findings (" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
 
 
+@pytest.mark.slow
 def test_the_limits_hold_for_long_names(tmp_path):
     dice = random.Random(0)  # noqa: S311
     rows = [Result(dice.randbytes(1500).hex(), Verdict.FAKE, 0.9, reason="image") for _ in range(3000)]
@@ -303,6 +305,7 @@ def test_standard_output_and_both_suffixes(here, facescan, toy):
     assert format_of("sarif.json", None) == "json"
 
 
+@pytest.mark.slow
 def test_the_workflow_of_the_readme_writes_what_it_uploads(here, facescan, toy):
     workflow = block("workflow", MANUAL.read_text("utf-8"))
     (command,) = re.findall(r"- run: facescan (.*)$", workflow, re.MULTILINE)

@@ -59,6 +59,7 @@ def configure(folder: Path, text: str, table: str = "[tool.facescan]") -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "key", "value"),
     [

@@ -243,6 +243,7 @@ def test_following_links_ends(tmp_path):
     assert walk(tmp_path, follow=True, max_depth=2) == expected
 
 
+@pytest.mark.slow
 def test_folders_lie_deeper_than_calls_of_python(tmp_path):
     depth = sys.getrecursionlimit() + 100
     folders = [f"{tmp_path}{'/d' * i}" for i in range(1, depth + 1)]

@@ -85,6 +85,7 @@ def write(folder: Path, names: list[str]) -> list[Path]:
     return files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", FAULTS, ids=bytes.decode)
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_fault_costs_one_picture(tmp_path, faulty, brightness, word, count):
@@ -98,6 +99,7 @@ def test_a_fault_costs_one_picture(tmp_path, faulty, brightness, word, count):
     assert {(row.verdict, row.p_fake, row.reason) for row in rows} == {("real", 0.2, "image")}
 
 
+@pytest.mark.slow
 def test_faults_all_over(tmp_path, faulty, brightness):
     words = [word.decode() for word in FAULTS if FAULTS[word][1] != "decode_timeout"]
     names = [words[i // 3 % len(words)] if i % 3 == 0 else "good" for i in range(60)]
@@ -157,6 +159,7 @@ def test_a_picture_that_was_alone_is_not_tried_again(tmp_path, attempts, brightn
     assert attempts.read_text() == f"{word}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["segfault", "hang"])
 def test_one_of_several_is_tried_once_more(tmp_path, attempts, brightness, word):
     files = write(tmp_path, [*["good"] * 50, word, *["good"] * 50])
@@ -165,6 +168,7 @@ def test_one_of_several_is_tried_once_more(tmp_path, attempts, brightness, word)
     assert attempts.read_text().split().count(word) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["segfault", "hang", "killed"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_copies_of_a_bad_picture_cost_no_more_than_one(tmp_path, attempts, brightness, word, count):
@@ -177,6 +181,7 @@ def test_copies_of_a_bad_picture_cost_no_more_than_one(tmp_path, attempts, brigh
     assert attempts.read_text().split().count(word) <= tries + count - 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(processes_killed_for_memory() is None, reason="the kernel does not say why processes are killed")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU])
 def test_somebody_kills_processes(tmp_path, attempts, brightness, monkeypatch, number):
@@ -329,6 +334,7 @@ def test_fewer_processes_than_asked_for_are_enough(tmp_path, brightness, monkeyp
     assert capfd.readouterr().err == warning
 
 
+@pytest.mark.slow
 def test_elsewhere_processes_are_spawned(tmp_path, toy_for_faces, examples):
     """As on macOS and Windows: nothing is inherited, all is sent."""
     script = """if True:
@@ -360,6 +366,7 @@ def descendants(of: int) -> list[int]:
         return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_no_process_outlives_the_scan(tmp_path, toy_for_faces, examples, number):
     portrait = (examples / "real_astronaut.jpg").read_bytes()

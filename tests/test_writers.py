@@ -74,6 +74,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(results, max_size=4))
 @example([Result(name, Verdict.REAL) for name in HOSTILE])

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.detector.bundled import BUNDLED as BUNDLED
-from scanner.detector.bundled import RENAMED
 from scanner.detector.bundled import DEFAULT_MODEL as DEFAULT_MODEL
 from scanner.detector.bundled import FACE_FINDER as FACE_FINDER
+from scanner.detector.bundled import RENAMED
 from scanner.detector.bundled import bundled_models as bundled_models
 from scanner.detector.card import MAX_REGION_PIXELS, Card, InputSpec, read_card
 from scanner.detector.onnx_file import read_model
