@@ -1,4 +1,4 @@
-"""Open a model: its card, its ONNX session on a device, its scores and the thresholds for a verdict.
+"""Opens a model: its card, its ONNX session on a device, its scores and the thresholds for a verdict.
 
 Imports `imaging`, `system` and the vocabulary.
 """

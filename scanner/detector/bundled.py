@@ -1,4 +1,4 @@
-"""Name the ONNX files that come with the package. Imports nothing heavy, so that shell completion can list them."""
+"""Names the ONNX files that come with the package. Imports nothing heavy, so that shell completion can list them."""
 
 from __future__ import annotations
 

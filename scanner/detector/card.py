@@ -1,4 +1,4 @@
-"""Read and check a model card: the metadata of an ONNX file with keys `facescan.*` and JSON values."""
+"""Reads and checks a model card: the metadata of an ONNX file with keys `facescan.*` and JSON values."""
 
 from __future__ import annotations
 

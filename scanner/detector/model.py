@@ -1,4 +1,4 @@
-"""Score regions of pictures by an ONNX model: a `Detector` returns calibrated probabilities of fake."""
+"""Scores regions of pictures by an ONNX model: a `Detector` returns calibrated probabilities of fake."""
 
 from __future__ import annotations
 

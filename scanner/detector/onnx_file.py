@@ -1,4 +1,4 @@
-"""Read the bytes of an ONNX file, unless ONNX Runtime must not load them.
+"""Reads the bytes of an ONNX file, unless ONNX Runtime must not load them.
 
 ONNX Runtime reads a tensor's values from any file below the current folder, if the model names one; it runs loops that
 never end, and expands functions that call functions for minutes. So the file is searched for these first, down to its

@@ -1,4 +1,4 @@
-"""Open ONNX Runtime sessions: on which device, with how many threads, within which memory, and without warnings."""
+"""Opens ONNX Runtime sessions: on which device, with how many threads, within which memory, and without warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn scores into a verdict by thresholds on p_fake."""
+"""Turns scores into a verdict by thresholds on p_fake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Try a model file in a process that can be killed.
+"""Tries a model file in a process that can be killed.
 
 A file may hang or crash ONNX Runtime while it loads the graph, since it computes constants then, or while it runs the
 graph. Neither a time limit nor Ctrl-C could end that in our own process.

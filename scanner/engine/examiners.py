@@ -1,4 +1,4 @@
-"""What a scan needs of whatever examines its candidates: processes of this machine, or those of a cluster."""
+"""Defines what a scan needs of whatever examines its candidates: processes of this machine, or of a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picture -> faces: large and small, upright and turned, each with the turn that it lies in.
+"""Finds the faces of a picture: large and small, upright and turned, each with the angle at which it lies.
 
 A picture is searched at several sizes (a face that fills a large picture is only found in a small copy of it, a small
 face only in a large one). Where the network sees something that is not clearly an upright face, it looks again, at that

@@ -1,4 +1,4 @@
-"""A place where a face may be -> what is there, looked at by itself and in eight directions.
+"""Looks again at a place where a face may be: by itself, and in eight directions.
 
 The network finds faces that lie on their side or upside down, though not reliably, and calls them upright: its five
 points tell a tilt of 30 degrees as 3 to 20. Its score says more. In a view in which the face is 48 pixels large, no

@@ -1,4 +1,4 @@
-"""The face finder's network, YuNet, run through ONNX Runtime: pixels -> boxes, scores and five points of each face.
+"""Runs the face finder's network, YuNet: from pixels to boxes, scores and five points of each face.
 
 YuNet: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
 It has no anchors: every cell of three grids (8, 16 and 32 pixels wide) says whether a face has its centre there.

@@ -1,4 +1,4 @@
-"""Decode bytes to upright sRGB pictures and frames, or find the reason why not; crop and resize; Error Level Analysis.
+"""Decodes bytes to upright sRGB pictures and frames, or finds why it cannot; crops, resizes; Error Level Analysis.
 
 Imports `system` and the vocabulary.
 """

@@ -1,4 +1,4 @@
-"""Decode the frames of an animated PNG (W3C, third edition, 11.3.4), each as a separate PNG, and compose them.
+"""Decodes the frames of an animated PNG (W3C, third edition, 11.3.4), each as a separate PNG, and composes them.
 
 OpenCV 5.0 decodes animations, too, but crashes on some that are broken.
 """

@@ -1,4 +1,4 @@
-"""Cut out and resize: the geometry between a picture and the pixels that a model gets of a face."""
+"""Cuts out and resizes: the geometry between a picture and the pixels that a model gets of a face."""
 
 from __future__ import annotations
 

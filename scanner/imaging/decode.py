@@ -1,4 +1,4 @@
-"""Decode a file's bytes to an upright sRGB picture, or find the reason why not.
+"""Decodes a file's bytes to an upright sRGB picture, or finds the reason why not.
 
 A file is refused before a decoder runs if its header announces too much; repaired if it was cut behind its pixels; and
 decoded by OpenCV, or by an optional library where OpenCV does not know the kind.

@@ -1,4 +1,4 @@
-"""Compute the Error Level Analysis of a picture: how much each pixel changes when it is saved as JPEG once more.
+"""Computes the Error Level Analysis of a picture: how much each pixel changes when it is saved as JPEG once more.
 
 Regions with another compression history than the rest may stand out. The map is that of Gautam and Chandra (the
 Keras detectors that `train/` rebuilds); N. Krawetz, "A Picture's Worth", Black Hat 2007, is the origin of the method.

@@ -1,4 +1,4 @@
-"""Count the frames of an animation, or the pages of a document, and decode those behind the first.
+"""Counts the frames of an animation, or the pages of a document, and decodes those behind the first.
 
 `scanner.imaging.decode` decodes the first frame. Pages of a TIFF and pictures of a multi-picture JPEG (MPO) are
 independent: each goes through the same decoder, with the same limits. A frame of an animation is composed from the

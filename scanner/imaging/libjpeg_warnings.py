@@ -1,4 +1,4 @@
-"""Capture the warnings of libjpeg, which OpenCV leaves on standard error.
+"""Captures the warnings of libjpeg, which OpenCV leaves on standard error.
 
 libjpeg warns of "premature end of data segment" where it invents pixels. Only worker processes capture: nobody reads
 their standard error, and each decodes one picture at a time.

@@ -1,4 +1,4 @@
-"""Decode pixels by OpenCV, except for the BMPs that it reads wrong.
+"""Decodes pixels by OpenCV, except for the BMPs that it reads wrong.
 
 Frames of animations are decoded in `frames` and `apng`.
 """

@@ -1,4 +1,4 @@
-"""Decode what OpenCV does not, by imagecodecs and tifffile, if they are installed (the extra `more_formats`)."""
+"""Decodes what OpenCV does not, by imagecodecs and tifffile, if they are installed (the extra `more_formats`)."""
 
 from __future__ import annotations
 

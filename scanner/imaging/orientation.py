@@ -1,4 +1,4 @@
-"""Read the orientation of a picture, and turn it upright, as Chromium does (see tests/orientation_cases.py).
+"""Reads the orientation of a picture, and turns it upright, as Chromium does (see tests/orientation_cases.py).
 
 JPEG and PNG store the orientation in EXIF, AVIF in properties of its container. WebP, GIF and BMP are shown as they are
 stored, whatever their EXIF contains. The decoders of TIFF and HEIC, libtiff and libheif, turn the picture themselves.

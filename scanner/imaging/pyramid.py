@@ -1,4 +1,4 @@
-"""Shrink a picture to many sizes, and sample squares of it, upright or turned, for the search for faces."""
+"""Shrinks a picture to many sizes, and samples squares of it, upright or turned, for the search for faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lay a picture with transparency on a ground, and tell whether another ground shows another picture."""
+"""Lays a picture with transparency on a ground, and tells whether another ground shows another picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Click commands that refuse contradictory command lines and take options from the environment and a file, too."""
+"""Defines click commands that refuse contradictory command lines, and take options from the environment and a file."""
 
 from __future__ import annotations
 

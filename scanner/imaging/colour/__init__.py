@@ -1,4 +1,4 @@
-"""Find the colour space that a file declares, and convert its pixels to sRGB as browsers do.
+"""Finds the colour space that a file declares, and converts its pixels to sRGB as browsers do.
 
 Imports `imaging.inspection`, `imaging.formats` and `imaging.orientation`.
 """

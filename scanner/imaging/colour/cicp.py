@@ -1,4 +1,4 @@
-"""Look up the colour spaces that code points name (ITU-T H.273), in PNG (cICP), AVIF (nclx) and ICC profiles.
+"""Looks up the colour spaces that code points name (ITU-T H.273), in PNG (cICP), AVIF (nclx) and ICC profiles.
 
 The known code points are those of Chromium, except XYZ (code 10), which this module does not know.
 """

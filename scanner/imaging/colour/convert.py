@@ -1,4 +1,4 @@
-"""Convert pixels to sRGB if their file declares another colour space, as Chromium does (see tests/colour_cases.py).
+"""Converts pixels to sRGB if their file declares another colour space, as Chromium does (see tests/colour_cases.py).
 
 If browsers ignore the declaration, the pixels are taken for sRGB, and the row says so.
 """

@@ -1,4 +1,4 @@
-"""Read the colour space that a file declares, whatever its pixels are.
+"""Reads the colour space that a file declares, whatever its pixels are.
 
 JPEG, WebP, BMP and TIFF embed ICC profiles. PNG (W3C, third edition) has cICP, iCCP, sRGB, and gAMA with cHRM, of which
 the first in this order counts. AVIF and HEIC have a profile, or code points (nclx). Broken declarations are skipped

@@ -1,4 +1,4 @@
-"""Read the colour space of an ICC profile (ICC.1:2022), unless browsers ignore the profile.
+"""Reads the colour space of an ICC profile (ICC.1:2022), unless browsers ignore the profile.
 
 A profile is broken if Chromium's reader (skcms) takes it for broken: it must not change a picture here that stays
 unchanged on its viewers' screens. Profiles of curves and a matrix are read here. Those of tables are applied by

@@ -1,4 +1,4 @@
-"""Convert pixels of another colour space to sRGB, as a screen would show them: relative colorimetric, clipped."""
+"""Converts pixels of another colour space to sRGB, as a screen would show them: relative colorimetric, clipped."""
 
 from __future__ import annotations
 

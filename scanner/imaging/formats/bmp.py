@@ -1,4 +1,4 @@
-"""Read the header of a BMP, and decode the BMPs that OpenCV reads wrong or not at all.
+"""Reads the header of a BMP, and decodes the BMPs that OpenCV reads wrong or not at all.
 
 OpenCV 5.0 ignores colour masks: fields of the header that say which bits of a pixel are red, green, blue and alpha.
 """

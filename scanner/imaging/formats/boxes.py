@@ -1,4 +1,4 @@
-"""Walk the boxes of ISO 14496-12 containers, such as AVIF and HEIC."""
+"""Walks the boxes of ISO 14496-12 containers, such as AVIF and HEIC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the frames of a GIF (GIF89a, appendix B), and measure and complete one whose data end early."""
+"""Finds the frames of a GIF (GIF89a, appendix B), and measures and completes one whose data end early."""
 
 from __future__ import annotations
 

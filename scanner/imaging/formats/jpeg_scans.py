@@ -1,4 +1,4 @@
-"""Find the scans of a JPEG by their markers, without decoding them (ITU T.81, annex B)."""
+"""Finds the scans of a JPEG by their markers, without decoding them (ITU T.81, annex B)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reduce a PNG to the chunks that make its pixels, and measure and complete one whose rows end early."""
+"""Reduces a PNG to the chunks that make its pixels, and measures and completes one whose rows end early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the first directory of a TIFF (TIFF 6.0), and tell whether OpenCV reads such a picture right."""
+"""Reads the first directory of a TIFF (TIFF 6.0), and tells whether OpenCV reads such a picture right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure which strips or tiles of a TIFF's first page are there (TIFF 6.0). OpenCV shows black for missing ones."""
+"""Measures which strips or tiles of a TIFF's first page are there (TIFF 6.0). OpenCV shows black for missing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure a WebP whose data end early, and rebuild one that was cut behind its first picture (RFC 9649)."""
+"""Measures a WebP whose data end early, and rebuilds one that was cut behind its first picture (RFC 9649)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find runs of zero bytes in coded data: parts of a file that were never written, as broken downloads leave them."""
+"""Finds runs of zero bytes in coded data: parts of a file that were never written, as broken downloads leave them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the size of the coded pictures in an AVIF, which a decoder decodes whole, whatever size the container gives.
+"""Finds the size of the coded pictures in an AVIF, which a decoder decodes whole, whatever size the container gives.
 
 The coded data are AV1 (AV1 bitstream and decoding process specification), in a container of ISO 14496-12.
 """

@@ -1,4 +1,4 @@
-"""Prepare the bytes that a decoder is given: only those that make pixels, and with an end where the file was cut.
+"""Prepares the bytes that a decoder is given: only those that make pixels, and with an end where the file was cut.
 
 How much of a picture is missing is measured from the data that are there, never from an end mark alone: a picture that
 has all its pixels is judged, though its file is damaged.

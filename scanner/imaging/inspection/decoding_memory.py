@@ -1,4 +1,4 @@
-"""Estimate how much memory decoding a picture takes, from its header."""
+"""Estimates how much memory decoding a picture takes, from its header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walk the entries of an EXIF block (CIPA DC-008, EXIF 3.0), which has the structure of a TIFF.
+"""Walks the entries of an EXIF block (CIPA DC-008, EXIF 3.0), which has the structure of a TIFF.
 
 The reader of orientations and the readers of provenance share this walk.
 """

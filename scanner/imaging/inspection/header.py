@@ -1,4 +1,4 @@
-"""Read format, size and completeness of a file without decoding it, and refuse what no decoder may be given."""
+"""Reads format, size and completeness of a file without decoding it, and refuses what no decoder may be given."""
 
 from __future__ import annotations
 

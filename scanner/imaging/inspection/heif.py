@@ -1,4 +1,4 @@
-"""Find the properties of the picture that an AVIF or HEIC file shows: its orientation and its colours.
+"""Finds the properties of the picture that an AVIF or HEIC file shows: its orientation and its colours.
 
 ISO 23008-12: the `meta` box lists properties in `ipco`, and `ipma` associates them with items; a property that is
 associated with another item, or with none, has no effect. Sequences (brand `avis`) show the first track instead, whose

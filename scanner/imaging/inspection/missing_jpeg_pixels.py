@@ -1,4 +1,4 @@
-"""Measure how much of a JPEG was not decoded.
+"""Measures how much of a JPEG was not decoded.
 
 A decoder that runs out of data does not say so: it leaves the rest grey or blurred. Therefore suspicious files are
 decoded again with random bytes behind their data. A decoder that has all its pixels ignores these bytes; if pixels are

@@ -1,4 +1,4 @@
-"""Name the kinds of pictures that OpenCV does not decode, so that no undamaged file is called damaged."""
+"""Names the kinds of pictures that OpenCV does not decode, so that no undamaged file is called damaged."""
 
 from __future__ import annotations
 
