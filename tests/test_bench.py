@@ -38,7 +38,7 @@ def peer(name: str, code: str, **more: object) -> Contender:
 DONE = """out.write_text('{{"summary": {{"files": 1, "faces": 1, "seconds": 1}}}}')"""
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_measures_facescan_beside_others(sources, tmp_path):
     out = tmp_path / "bench.json"
     few = ["--portraits", "4", "--photographs", "1", "--rounds", "1"]

@@ -435,8 +435,8 @@ def test_a_report_that_is_not_finished_says_so(opened, tmp_path):
     writer.abandon(Summary(META).as_dict())
     shutil.copy(tmp_path / "r.html.partial", tmp_path / "interrupted.html")
     with opened(tmp_path / "killed.html") as page:
-        assert page.get_by_text("the scan still runs, or was killed").is_visible()
+        assert page.get_by_text("the scan is still running, or was killed").is_visible()
     with opened(tmp_path / "interrupted.html") as page:
         assert page.get_by_text("This scan was interrupted.").is_visible()
-        assert page.get_by_text("the scan still runs, or was killed").is_hidden()
+        assert page.get_by_text("the scan is still running, or was killed").is_hidden()
         assert names(page) == ["a.jpg"]

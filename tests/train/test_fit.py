@@ -219,6 +219,7 @@ def test_two_inputs_come_in_order(index):
     assert not np.array_equal(pixels, ela)
 
 
+@pytest.mark.weekly
 def test_another_backend_trains_the_same_recipe(index):
     pytest.importorskip("jax", reason="needs JAX, another backend of Keras")
     script = f"""

@@ -34,7 +34,7 @@ def test_evaluate_replaces_no_file_of_another_kind(toy, index, tmp_path, capsys,
     assert evaluate(toy, index, option, str(file)) == 2
     out, said = capsys.readouterr()
     assert out == ""
-    assert f"facescan-train: {option} {file}: there is a file that is not an evaluation's " in said
+    assert f"facescan-train: {option} {file}: this file exists, is not an evaluation's " in said
     assert file.read_bytes() == FOREIGN[what]
 
 
@@ -58,7 +58,7 @@ def test_a_card_is_written_into_no_file_of_another_kind(toy, tmp_path, capsys, w
     card.write_text(capsys.readouterr().out)
     file.write_bytes(FOREIGN[what])
     assert main(["card", str(toy), "--set", str(card), "--out", str(file)]) == 2
-    assert f"--out {file}: there is a file that is not a model with a card of facescan" in capsys.readouterr().err
+    assert f"--out {file}: this file exists, is not a model with a card of facescan" in capsys.readouterr().err
     assert file.read_bytes() == FOREIGN[what]
     file.unlink()
     for _ in range(2):
@@ -71,5 +71,5 @@ def test_export_replaces_no_file_of_another_kind(index, tmp_path, capsys, precis
     file.write_bytes(FOREIGN["picture"])
     options = ["--data", str(index), "--precision", precision, "--out", str(file)]
     assert main(["export", str(tmp_path), *options]) == 2
-    assert f"--out {file}: there is a file that is not a model with a card of facescan" in capsys.readouterr().err
+    assert f"--out {file}: this file exists, is not a model with a card of facescan" in capsys.readouterr().err
     assert file.read_bytes() == FOREIGN["picture"]

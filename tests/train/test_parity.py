@@ -38,7 +38,17 @@ from train.recipes.schema import Recipe
 
 SIDE = 64  # pixels, instead of 128 to 300
 # Large networks whose layers others here have, too: converting them takes most of the time of all tests.
-WEEKLY = {"gautam-vgg16", "gautam-resnet50", "gautam-mobilenet-v2", "gautam-fusion-1", "ceng-resnet50-finetuned"}
+WEEKLY = {
+    "perisic-vgg16",
+    "gautam-vgg16",
+    "gautam-resnet50",
+    "gautam-mobilenet-v2",
+    "gautam-fusion-1",
+    "gautam-fusion-3",
+    "ceng-resnet50-finetuned",
+}
+# Arguments that make a network small: a transformer has the same layers whatever its width.
+SMALLER = {"default": {"blocks": 2, "width": 48, "heads": 4}}
 STEP = 8  # pictures: one step is enough to learn that a network trains, and to move its weights
 
 
@@ -69,6 +79,7 @@ def test_the_scanner_scores_as_keras_does(name, index, photographs, tmp_path, ex
     recipe = RECIPES[name]
     small = replace(
         recipe,
+        options={**recipe.options, **SMALLER.get(name, {})},
         inputs=tuple(replace(spec, size=(SIDE, SIDE)) for spec in recipe.inputs),
         training=replace(recipe.training, epochs=1, batch=STEP, members=1, copies="", augmentation=""),
         region="image",
