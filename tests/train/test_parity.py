@@ -45,6 +45,7 @@ WEEKLY = {
     "gautam-mobilenet-v2",
     "gautam-fusion-1",
     "gautam-fusion-3",
+    "ceng-resnet50-frozen",
     "ceng-resnet50-finetuned",
 }
 # Arguments that make a network small: a transformer has the same layers whatever its width.
