@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scanner.errors import FacescanError
-    from scanner.library import Scanner
+    from scanner.python_api import Scanner
     from scanner.result import Face, Result, Verdict
 
 __all__ = ["Face", "FacescanError", "Result", "Scanner", "Verdict", "__version__"]
@@ -22,7 +22,7 @@ _MODULES = {
     "Face": "scanner.result",
     "FacescanError": "scanner.errors",
     "Result": "scanner.result",
-    "Scanner": "scanner.library",
+    "Scanner": "scanner.python_api",
     "Verdict": "scanner.result",
 }
 

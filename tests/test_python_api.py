@@ -175,7 +175,7 @@ def test_importing_the_package_is_light():
     program = "import sys, scanner; scanner.Result, scanner.Verdict, scanner.FacescanError; print(*sys.modules)"
     loaded = python(program).split()
     assert "scanner.result" in loaded
-    assert {"cv2", "numpy", "onnxruntime", "click", "scanner.library"}.isdisjoint(loaded)
+    assert {"cv2", "numpy", "onnxruntime", "click", "scanner.python_api"}.isdisjoint(loaded)
 
 
 def test_the_package_names_what_is_public():
