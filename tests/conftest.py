@@ -34,6 +34,12 @@ os.environ["FACESCAN_MODEL"] = "fast"
 EXAMPLES = Path(__file__).parent.parent / "examples" / "pictures"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tests of training unread where their mark is not wanted: reading them imports TensorFlow."""
+    wanted = "not train" not in config.getoption("markexpr")
+    return None if wanted or collection_path != Path(__file__).parent / "train" else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of files that need TensorFlow, a browser or Ray."""
     here = Path(__file__).parent

@@ -84,6 +84,7 @@ def test_an_output_can_be_its_own_baseline(here):
     assert "baseline" not in Path("r.jsonl").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", FINDINGS)
 def test_what_is_read_is_what_counts(here, level):
     hashes = {row["verdict"]: row["sha256"] for row in map(json.loads, Path("old.jsonl").read_text().splitlines())}

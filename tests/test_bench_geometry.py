@@ -54,6 +54,7 @@ def test_pictures_that_the_model_is_wrong_about_are_left_out(portraits, examples
         assert (control["fakes"], control["stay fake"], turned["fakes"]) == ("1", "1", "1")
 
 
+@pytest.mark.slow
 def test_another_command_is_measured(portraits, tmp_path):
     """It blinds itself: no face is large enough."""
     wrapper = tmp_path / "blind.sh"

@@ -315,6 +315,7 @@ def test_files_that_are_none_are_not_kept(tmp_path, look):
     assert not any(from_cache(rows))
 
 
+@pytest.mark.slow
 def test_standard_input_is_known_by_its_content(tmp_path, facescan, toy):
     before = facescan("-", "--model", toy, "--out", "-", "-q", stdin=flat(200))
     after = facescan("-", "--model", toy, "--out", "-", stdin=flat(200))
@@ -527,6 +528,7 @@ def test_a_newer_cache_stays_as_it_is(tmp_path, look, warnings):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_cache_is_set_aside(tmp_path, look, warnings, damage):
     picture, file = write(tmp_path / "a", flat(128)), tmp_path / "kept.db"
@@ -643,6 +645,7 @@ SWAPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS.keys())
 @pytest.mark.usefixtures("settled")
 def test_a_row_that_is_found_under_anothers_key_is_not_believed(tmp_path, look, swap):
@@ -717,6 +720,7 @@ def test_a_cache_that_may_not_be_written(warnings, mode):
     assert warnings == [f"warning: the cache {file} cannot be used: Permission denied; scanning without it"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_cache_that_somebody_keeps_locked(tmp_path, look, brightness, warnings, monkeypatch, lock, when):
@@ -867,6 +871,7 @@ def test_the_cache_is_never_scanned(here):
     assert [cached(*options), cached(*options)] == [0, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settled")
 def test_info_and_clear(here, capfd, cache_folder):
     file = cache_folder / "verdicts.sqlite3"

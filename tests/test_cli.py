@@ -84,6 +84,7 @@ def from_csv(text: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text.decode(), newline=""), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="this file system may refuse such names")
 def test_a_hostile_folder_has_one_honest_row_each(hostile, facescan, toy):
     options = ("--model", toy, "--quiet", "--out", "-", "--out", "r.csv", "--out", "r.json", "--out", "r.jsonl")
@@ -269,6 +270,7 @@ def test_cuda_where_there_is_none(here, capfd):
     assert re.search(r"^device     cpu: no ", capfd.readouterr().err, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_standard_input_is_a_picture(here, facescan, toy):
     fake = (here / "fake.png").read_bytes()
     done = facescan("-", "--model", toy, "--format", "jsonl", "-q", stdin=fake)
@@ -295,6 +297,7 @@ def test_files_from_standard_input_and_from_a_file(here, facescan, toy, listed, 
         assert done.returncode == (1 if len(expected) > 1 else 0)
 
 
+@pytest.mark.slow
 def test_a_list_never_names_standard_input(here, facescan, toy):
     listed = b"".join(b"%d.png\n" % i if i != 3000 else b"-\n" for i in range(10_000))
     done = facescan("--files-from", "-", "--out", "-", "-q", "--model", toy, stdin=listed)
@@ -302,6 +305,7 @@ def test_a_list_never_names_standard_input(here, facescan, toy):
     assert (len(rows), rows[3000]["path"], rows[3000]["reason"]) == (10_000, "./-", "not_found")
 
 
+@pytest.mark.slow
 def test_version(here, capfd):
     assert main(["--version"]) == 0
     assert capfd.readouterr().out == f"facescan {__version__}\n"
@@ -329,6 +333,7 @@ def test_help_shows_every_option_below_a_heading(facescan):
         assert re.findall(r"^  (?:-\w, )?--([\w-]+)", below[heading], re.MULTILINE) == names.split()
 
 
+@pytest.mark.slow
 def test_a_scan_needs_neither_tensorflow_nor_a_network(here, toy):
     script = """if True:
         import socket
@@ -352,6 +357,7 @@ def test_a_scan_needs_neither_tensorflow_nor_a_network(here, toy):
     assert not heavy & loaded
 
 
+@pytest.mark.slow
 def test_the_summary_as_a_file(here, capfd):
     assert main([".", "--out", "r.csv", "--summary", "s.json", "-q"]) == 1
     assert main([".", "--out", "r.csv", "--summary", "s.md"]) == 1
@@ -391,6 +397,7 @@ def test_error_level_maps(here):
         assert file.isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["é", "人", "\U00020000"])
 def test_the_longest_names_have_a_map_too(here, letter):
     name = letter * (251 // len(letter.encode())) + ".png"
@@ -414,11 +421,13 @@ def test_colour(here, facescan, toy, variables, coloured):
     assert (b"\x1b[31mfake" in done.stdout) == (b"\x1b[31mfake" in done.stderr) == coloured
 
 
+@pytest.mark.slow
 def test_a_file_is_no_terminal(here, facescan, toy):
     facescan("fake.png", "--model", toy, "--out", "rows.txt", FORCE_COLOR="1")
     assert (here / "rows.txt").read_text() == "fake      0.8556  fake.png\n"
 
 
+@pytest.mark.slow
 def test_list_models_for_people(here, capfd, monkeypatch):
     monkeypatch.delenv("FACESCAN_MODEL")
     assert main(["--list-models"]) == 0

@@ -189,6 +189,7 @@ def test_a_face_in_other_colours_is_judged_as_in_srgb(facescan, tmp_path):
         assert row["provenance"]["colour_profile"] == {"source": "icc", "name": "Test", "state": "applied"}
 
 
+@pytest.mark.slow
 def test_a_row_tells_that_a_profile_was_ignored(facescan, tmp_path):
     (tmp_path / "a.png").write_bytes(encode(scene(), "PNG", icc_profile=b"garbage"))
     row = json.loads(facescan("a.png", "--format", "jsonl", "--out", "-", "--no-cache", "--quiet").stdout)

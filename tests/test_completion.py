@@ -46,6 +46,7 @@ def test_models_by_name_and_as_files(shell):
     assert offered(shell, "facescan a.png --model comp") == [("file", "comp"), ("plain", "composites")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", FILES)
 def test_files(option):
     assert ("file", "up") in offered("bash", f"facescan {option} up")
@@ -102,6 +103,7 @@ def ask(path: str, *call: str, cwd: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @pytest.mark.parametrize(
     ("words", "replies"),
@@ -123,6 +125,7 @@ def test_bash(tmp_path, path, words, replies):
     assert ask(path, "bash", "--norc", "-c", script, cwd=tmp_path) == replies
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
 @pytest.mark.parametrize(
     ("line", "replies"),

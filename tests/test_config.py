@@ -44,6 +44,7 @@ def used(*arguments: str) -> str | None:
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stands_in", "scans"),
     [
@@ -69,6 +70,7 @@ def test_a_file_among_the_uploads_switches_nothing_off(site, capfd, monkeypatch,
     assert not list(site.rglob("written.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", ["tool.facescan = [[[", "[tool.facescan]\nx = " + "[" * 100_000, "\n" * 10**6, "\0"]
 )
@@ -119,6 +121,7 @@ def test_a_worktrees_git_file_marks_a_project_too(site, monkeypatch):
     assert used("today") == str(site / "pyproject.toml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", ["uploads/today\n.\n", "uploads/today\n..\n", "link\n"])
 def test_a_list_may_not_name_the_folder_that_the_configuration_lies_in(site, capfd, names):
     (site / "pyproject.toml").write_text("[tool.facescan]\nthreshold = 1\n")
@@ -197,6 +200,7 @@ def test_a_file_that_is_named_may_set_everything(site, monkeypatch, line, code, 
     assert Path("r.csv").exists() == line.startswith("out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", ["exit-zero = false", "quiet = false", "follow = false", 'model = "default"', 'fail-on = "uncertain"']
 )

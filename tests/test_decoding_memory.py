@@ -84,6 +84,7 @@ for file in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @linux
 def test_decoding_takes_no_more_than_estimated(tmp_path):
     files = []
@@ -196,6 +197,7 @@ def test_many_scans_of_many_pixels_are_too_many():
     assert read_header(data).refusal == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -85,6 +85,7 @@ def test_pictures_without_detail_cannot_tell():
     assert not double_compression(encode(cmyk, "JPEG"))["found"]
 
 
+@pytest.mark.slow
 def test_it_is_told_with_ela(tmp_path, monkeypatch, toy, photographs):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACESCAN_MODEL", str(toy))

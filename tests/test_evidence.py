@@ -92,12 +92,14 @@ def test_what_a_list_names_is_no_question(here):
     assert [path for path, sheet in sheets.items() if sheet] == ["uploads/fake.png"]
 
 
+@pytest.mark.slow
 def test_standard_input_is_named(here, facescan, toy):
     done = facescan("-", "--explain", "why", "--model", str(toy), "--quiet", stdin=encode(PIXELS["real"], "PNG"))
     (name,) = os.listdir("why")
     assert done.stdout.decode() == f"real      0.1105  -  (why: why/{name})\n"
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_with_and_without(here):
     explained("uploads")
     with_sheets = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
@@ -138,6 +140,7 @@ def test_equal_contents_share_a_sheet_whoever_makes_it(here):
     assert len(set(sheets.values())) == 1
 
 
+@pytest.mark.slow
 def test_a_second_run_makes_them_again_and_takes_the_rest_from_the_cache(here, capfd):
     first = explained("uploads")
     rows = Path("r.jsonl").read_text()
@@ -195,6 +198,7 @@ def test_a_model_that_looks_at_error_levels_has_sheets_too(here, tmp_path):
     assert explained("uploads/real.png", "--model", str(both), code=0)["uploads/real.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [1, 2, 33, 4000])
 def test_pictures_of_any_shape_have_a_sheet(here, side):
     for width, height in ((side, 1), (1, side)):
@@ -279,6 +283,7 @@ def test_where_faces_are_tiny_the_part_with_them_is_shown():
     assert (whole.left, whole.top, whole.pixels.shape) == (0, 0, (120, 240, 3))
 
 
+@pytest.mark.slow
 def test_a_gpu_scores_and_the_thumbnails_are_the_same(here, astronaut, face_brightness, toy_for_faces):
     """The CPU stands in for it."""
     files = [group(astronaut, here), EXAMPLES / "real_astronaut.jpg", EXAMPLES / "faceless_cat.jpg"] * 2
@@ -341,6 +346,7 @@ def kept(folder: str) -> dict[str, tuple[int, int]]:
     return {file.name: (file.stat().st_mtime_ns, file.stat().st_ino) for file in Path(folder).iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--explain", "--ela-dir"])
 def test_what_is_saved_already_stays(here, option):
     """So a scan that is killed again and again gets on."""
@@ -387,6 +393,7 @@ def test_a_map_does_not_replace_a_sheet(here, capfd):
     assert {name: kept("folder")[name] for name in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [b"", bytes(1000)])
 def test_what_a_power_cut_left_is_made_again(here, left):
     main(["uploads", "--explain", "folder", "--out", "r.jsonl", "-q"])

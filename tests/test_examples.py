@@ -41,6 +41,7 @@ def uploads(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @needs("jq")
 def test_moderate_moves_fakes_lists_doubts_and_raises_the_alarm(uploads, tmp_path):
     before = {file.name for file in uploads.iterdir()}
@@ -57,6 +58,7 @@ def test_moderate_moves_fakes_lists_doubts_and_raises_the_alarm(uploads, tmp_pat
     assert json.loads((tmp_path / "case" / "summary.json").read_text())["summary"]["files"] == len(rows) == len(before)
 
 
+@pytest.mark.slow
 @needs("jq")
 def test_moderate_finds_fakes_whatever_they_are_called(tmp_path):
     uploads = tmp_path / "uploads"
@@ -94,6 +96,7 @@ def test_moderate_says_when_the_scan_fails(uploads, tmp_path):
     assert "no-such-model" in done.stderr
 
 
+@pytest.mark.slow
 @needs("sqlite3")
 def test_sql_query_answers(uploads, tmp_path):
     shutil.copy(uploads / "broken.jpg", uploads / "broken again.jpg")
@@ -106,6 +109,7 @@ def test_sql_query_answers(uploads, tmp_path):
     assert re.search(r"^not_an_image +uploads/broken.jpg", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.slow
 @needs("jq")
 def test_jq_query_answers(uploads, tmp_path):
     run("facescan", "uploads", "--out", "results.jsonl", cwd=tmp_path)

@@ -39,6 +39,7 @@ def spots(tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", ["n", 3])
 @pytest.mark.parametrize("fake", [0, 1])
 @pytest.mark.parametrize("says_itself", [True, False], ids=["activation", "occlusion"])

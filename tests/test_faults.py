@@ -79,6 +79,7 @@ def rows_in(file: Path) -> list[str]:
     return [json.loads(line.removesuffix(","))["path"] for line in text.splitlines() if line.startswith('{"path"')]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -102,6 +103,7 @@ def test_what_can_be_known_before_the_scan_is_said_then_and_costs_no_rows(here, 
     assert not Path("new.csv.partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r.csv", "r.jsonl", "r.json"])
 def test_the_disk_fills_in_mid_run(small, capfd, name):
     (small / name).write_text(YESTERDAY)
@@ -113,6 +115,7 @@ def test_the_disk_fills_in_mid_run(small, capfd, name):
     assert (small / name).read_text() == YESTERDAY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -148,6 +151,7 @@ def test_a_cache_whose_disk_fills_in_mid_run_costs_a_warning(small, capfd):
     assert rows_in(Path("r.csv")) == [*NAMES, "one.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -209,6 +213,7 @@ def test_the_output_is_touched_in_mid_run(here, capfd, name):
     assert [file.read_text() for file in old] == [YESTERDAY] * (0 if "becomes" in name else 1)
 
 
+@pytest.mark.slow
 def test_the_folder_of_the_output_is_removed_in_mid_run(here, capfd, cache_folder):
     """Then the rows are in the cache: the same scan again takes them from there."""
     Path("out").mkdir()

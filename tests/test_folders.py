@@ -182,6 +182,7 @@ def test_a_file_that_may_not_be_read_may_be_a_picture(tmp_path):
     assert done.stdout == f"{denied}\n", done.stderr
 
 
+@pytest.mark.slow
 def test_uploads_of_all_names_are_judged(tmp_path, facescan: Run, toy):
     fill(tmp_path / "up", UPLOADS | OTHERS | {".hidden.jpg": JPEG, "a.jpg": JPEG})
     for link in ("link.jpg", "link"):

@@ -525,6 +525,7 @@ def endless_model(request, tmp_path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_model_that_never_answers_is_refused(refusal, endless_model, monkeypatch):
     monkeypatch.setattr(model_module, "TRIAL_SECONDS", 1.0)
     assert "a trial on noise failed: no answer within 1 seconds" in refusal(str(endless_model))
@@ -557,6 +558,7 @@ def test_a_model_that_crashes_onnx_runtime_is_refused(refusal, monkeypatch):
     assert "a trial on noise failed: onnxruntime crashed (killed by SIGABRT)" in refusal()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a fault is injected by forking a patched process")
 def test_bundled_models_are_not_tried(monkeypatch):
     """A trial takes time. A copy of a bundled model, with any name, needs none, either."""
@@ -595,6 +597,7 @@ CARDS: dict[str, tuple[dict[str, str], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CARDS)
 def test_a_card_that_lies_is_refused(refusal, name):
     values, says = CARDS[name]

@@ -155,6 +155,7 @@ def hang_up(streams: dict[str, int], folder: Path, *arguments: str | Path) -> su
     return start(folder, *arguments, start_new_session=True, preexec_fn=control, **streams)
 
 
+@pytest.mark.slow
 def test_the_terminal_goes_away(uploads, toy_for_faces):
     """A lost ssh connection: JSON and Parquet are whole, though nobody can be told."""
     pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra parquet")
@@ -350,6 +351,7 @@ def test_nobody_listens_and_the_exit_code_is_the_same(picture, toy, unheard, arg
     assert (picture / "s.md").exists() == ("s.md" in arguments)
 
 
+@pytest.mark.slow
 def test_nobody_listens_and_the_rows_that_are_kept_are_whole(picture, toy, unheard):
     process = start(picture, "a.png", "-v", "--fail-on", "uncertain", "--model", toy, "-o", "r.json", stderr=unheard)
     process.communicate()

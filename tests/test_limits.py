@@ -52,6 +52,7 @@ def test_too_little_memory_is_said_in_a_line(tmp_path, examples, limit, command)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_that_is_limited_may_be_enough(tmp_path, examples, toy):
     done = scan(tmp_path, "ulimit -d 4000000 && ulimit -v 16000000", examples, "--model", toy, "--exit-zero")
     assert (done.returncode, done.stderr) == (0, "")

@@ -139,6 +139,7 @@ def test_a_list_says_the_same_in_every_encoding(encoding, text, cuts):
     assert [name for name in read_list(io.BufferedReader(Trickle(chunks)), False) if name is not None] == plain
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_DATA")
 def test_a_line_of_150_mb_takes_neither_time_nor_memory(tmp_path):
     """Beside 40 MB for all else, there is no room for the line; quadratic work would take minutes of processor time."""

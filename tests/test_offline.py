@@ -59,6 +59,7 @@ def scan(*options: str | Path) -> tuple[str | Path, ...]:
 EVERYTHING = ("--no-cache", "--out", "r.jsonl", "--ela", "--ela-dir", "maps", "--explain", "why")
 
 
+@pytest.mark.slow
 def test_a_scan_leaves_nothing_in_the_home_directory(home, uploads):
     done = run(home, *scan(*EVERYTHING))
     assert (done.returncode, done.stderr) in ((0, ""), (1, ""))
@@ -80,6 +81,7 @@ def test_a_report_leaves_nothing_outside_the_cache_folder(home, uploads, options
         assert (home / ".cache" / "facescan").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_a_home_directory_that_cannot_be_written_to_is_no_trouble(home, uploads):
     (home / "file").write_text("not even root can make a folder in it")
     done = run(home, *scan("--no-cache", "--out", "r.csv"), HOME=str(home / "file"))

@@ -21,6 +21,7 @@ def find_orientation(picture):
     return min(alike, key=alike.get)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", orientation_cases.table())
 def test_files_are_turned_as_chromium_turns_them(name):
     _, data, orientation = orientation_cases.table()[name]

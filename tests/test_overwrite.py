@@ -333,6 +333,7 @@ def test_a_summary_behind_a_link_to_a_descriptor(here):
     assert Path("s.md").is_symlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [OLD_SUMMARY, OLD_REPORT, YESTERDAY])
 def test_the_tests_own_old_outputs_are_those_of_one_kind_each(here, text):
     Path("x.md").write_text(text)

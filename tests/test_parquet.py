@@ -216,6 +216,7 @@ def test_a_terminal_gets_no_bytes(here, toy):
     assert done.stderr == b"facescan: --format parquet: cannot be shown on a terminal; use --out FILE, or a pipe\n"
 
 
+@pytest.mark.slow
 def test_without_pyarrow_it_says_what_to_install(here):
     script = "import sys; sys.modules['pyarrow'] = None; from scanner.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", script, "fake.png", "--out", "r.parquet"]

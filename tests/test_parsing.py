@@ -129,6 +129,7 @@ def test_a_folder_whose_name_looks_like_a_url_can_be_named(here):
     assert (here / "s3:" / "r.csv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--cache-info"], ["--list-models"]])
 def test_what_cannot_be_printed_is_blamed_on_standard_output(here, arguments):

@@ -247,6 +247,7 @@ def test_candidates_are_pulled_only_a_little_ahead(zoo, brightness, monkeypatch,
     assert pulled <= 200 + max(ahead)
 
 
+@pytest.mark.slow
 def test_a_gpu_scores_for_all_processes_in_batches_of_one_size(
     group_photograph, examples, face_brightness, toy_for_faces
 ):

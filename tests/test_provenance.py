@@ -346,6 +346,7 @@ def test_marks_are_findings_if_asked_for(here, level, files, code):
     assert main([*files.split(), "-q", "--out", "r.csv", "--fail-on", level, "--exit-zero"]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "csv"])
 def test_marks_of_the_baseline_count_no_more(here, suffix):
     old = f"old.{suffix}"

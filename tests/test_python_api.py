@@ -112,6 +112,7 @@ def test_a_model_may_be_a_path(toy, tmp_path):
     assert [Scanner(model).scan_file(file).p_fake for model in (toy, str(toy))] == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_threads_may_share_a_scanner(scanner, examples):
     files = sorted(examples.glob("*.jpg"))[:4]
     wanted = [scanner.scan_file(file) for file in files]
@@ -163,6 +164,7 @@ except ChildProcessError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="asks for what Unix counts")
 def test_the_program_stays_as_it_is(tmp_path):
     """Its signals, streams and OpenCV's threads; only `scan` has processes, which end with it."""

@@ -29,6 +29,7 @@ def test_generated_blocks_are_up_to_date(document, name):
     assert block(name, TEXTS[document]) == BLOCKS[document, name](), "run python tests/readme_blocks.py"
 
 
+@pytest.mark.slow
 def test_transcript_shows_what_a_scan_shows():
     """Verdicts and paths; scores may differ in the last digit between processors, and times always do."""
 

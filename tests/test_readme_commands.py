@@ -148,6 +148,7 @@ def test_the_configuration_of_the_manual_is_taken(here: Path) -> None:
     assert '"configured": ["exclude", "fpr", "fail-on"]' in " ".join(done.stdout.split()), done.stderr
 
 
+@pytest.mark.slow
 def test_the_queries_of_the_manual_are_answered(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     duckdb = pytest.importorskip("duckdb")
     run("facescan ./uploads --threshold 0 --out results.parquet", here)
@@ -158,6 +159,7 @@ def test_the_queries_of_the_manual_are_answered(here: Path, monkeypatch: pytest.
     assert "facescan.model" in dict(metadata)
 
 
+@pytest.mark.slow
 def test_the_library_does_what_the_readme_shows(here: Path) -> None:
     (program,) = fenced("python", README)
     (here / "program.py").write_text(program)

@@ -79,6 +79,7 @@ def test_a_bucket_has_the_rows_of_a_folder(bucket, tmp_path, facescan: Run):
     assert list(reasons).index("b/1.png") < list(reasons).index("b.d/1.png")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_a_row(s3, bucket, facescan: Run, toy):
     s3.create_bucket(Bucket="odd")
     for key in ("a.jpg", "a.jpg?versionId=7.jpg", "b//c.jpg", "folder.jpg/", "marker/", "marker/d.jpg"):

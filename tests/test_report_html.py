@@ -486,6 +486,7 @@ def test_a_report_that_cannot_be_is_one_line_and_code_2(facescan, here, toy, arg
     assert (done.returncode, done.stderr.decode().strip()) == (2, f"facescan: {said}")
 
 
+@pytest.mark.slow
 def test_two_scans_do_not_write_the_same_report(here, facescan, toy):
     writer = ReportWriter(str(here / "r.html"), TOY_CARD, META)
     done = facescan("a.png", "--model", toy, "-q", "--report", "r.html")
@@ -502,6 +503,7 @@ def test_the_report_is_no_picture_to_scan(facescan, here, toy):
     assert [json.loads(line)["path"] for line in (here / "r.jsonl").read_text().splitlines()] == ["./a.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
 def test_a_missing_extra_is_one_line_that_names_it(here, toy, missing):
     (here / "blocked").mkdir()

@@ -76,6 +76,7 @@ def here(tmp_path, toy, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fail_on", "verdicts"),
     [
@@ -118,6 +119,7 @@ def test_what_says_itself_that_it_was_generated_has_a_rule_of_its_own(here):
     assert sorted(rules) == ["error-not-an-image", "error-truncated"]
 
 
+@pytest.mark.slow
 def test_locations_lead_to_the_files(here):
     places = ["pictures", "./pictures", str(here / "pictures"), "pictures/../pictures", f"../{here.name}/pictures"]
     runs = []
@@ -216,6 +218,7 @@ def test_a_path_that_leads_in_is_relative(tmp_path, monkeypatch):
     assert sarif.location(r"bad\xff.png")["uri"] == "bad%5Cxff.png"
 
 
+@pytest.mark.slow
 def test_findings_of_the_baseline_are_unchanged(here):
     main(["pictures/fake.png", "--out", "old.jsonl", "-q"])
     assert main(["pictures", "--baseline", "old.jsonl", "--out", "r.sarif", "-q"]) == 1

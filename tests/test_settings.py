@@ -84,6 +84,7 @@ def test_the_file_speaks_for_the_command_line(place, meta, line, key, value):
     assert meta()[key] == value
 
 
+@pytest.mark.slow
 def test_the_nearest_file_with_a_table_counts_and_no_other(place, meta):
     (place.parent.parent / ".git").mkdir()
     configure(place.parent.parent, "min-face = 40\nbatch-size = 3")
@@ -150,6 +151,7 @@ def test_a_named_file_must_be_readable(refusal, file, says):
     assert says in refusal("--config", file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "text", "key", "value"),
     [
@@ -199,6 +201,7 @@ def test_the_command_line_overrules_the_environment_and_that_the_file(place, met
     assert meta()["min_face"] == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "environment", "line", "fake"),
     [
@@ -227,6 +230,7 @@ def test_threshold_and_fpr_together_are_one_too_many(refusal, monkeypatch):
     assert says in refusal()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "size"),
     [("1", 1), ("5000", 5000), ("1K", 2**10), ("20m", 20 * 2**20), ("1G", 2**30), ("500k", 500 * 2**10)],

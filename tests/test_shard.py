@@ -49,6 +49,7 @@ def test_files_named_explicitly_are_shared_out_too(tmp_path):
     assert sorted(c.path for part in parts for c in part) == sorted(c.path for c in everything)
 
 
+@pytest.mark.slow
 def test_three_machines(tmp_path, toy, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for i in range(12):

@@ -39,6 +39,7 @@ def start(command: str, site: Path, project: Path) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["facescan", "facescan-train"])
 @pytest.mark.parametrize(
     "files",

@@ -152,6 +152,7 @@ def attempts(monkeypatch, faulty, tmp_path) -> Path:
     return log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["segfault", "hang"])
 def test_a_picture_that_was_alone_is_not_tried_again(tmp_path, attempts, brightness, word):
     (file,) = write(tmp_path, [word])
@@ -199,6 +200,7 @@ def test_somebody_kills_processes(tmp_path, attempts, brightness, monkeypatch, n
     assert [row.reason for row in rows] == ["image"] * 5
 
 
+@pytest.mark.slow
 def test_a_slow_picture_does_not_hold_the_others_up(tmp_path, faulty, brightness):
     """Rows wait for it, so that they come in order; the work goes on."""
     log = tmp_path / "log"
@@ -279,6 +281,7 @@ def starts(monkeypatch, tmp_path) -> Callable[[Callable[[int], object]], Path]:
     return patch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_processes_that_are_killed_before_their_first_picture_are_started_again(tmp_path, starts, brightness, count):
     log = starts(lambda number: number > 5 or os.kill(os.getpid(), signal.SIGKILL))
@@ -287,6 +290,7 @@ def test_processes_that_are_killed_before_their_first_picture_are_started_again(
     assert 6 <= log.stat().st_size <= 5 + count  # two that start at once may read the same number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ends", "says"),
     [(lambda _: os._exit(3), "exit code 3"), (lambda _: os.kill(os.getpid(), signal.SIGUSR1), "killed by SIGUSR1")],

@@ -469,6 +469,7 @@ def test_excel_guards_what_a_spreadsheet_would_execute(cell, guarded):
     assert as_cells(result, excel=True)[1:] == as_cells(result)[1:]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("=+-@\uff1d;,\t|\"' \n\rx\x01"), min_size=1, max_size=12))
 @example("x;=cmd|'/C calc'!A0;/y.jpg")
