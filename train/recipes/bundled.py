@@ -16,6 +16,12 @@ from train.recipes.schema import (
 # The top block's part of the head's learning rate, and each further block's part of the one's above it.
 _TOP_BLOCK, _EACH_BELOW = 0.03, 0.75
 _FROZEN = ("patch_embedding", "embeddings", "pre_norm", "block_0", "block_1", "block_2")
+# Real pictures of people and cameras that are never trained on: for the false alarms, and for the thresholds.
+_SPLIT = Split(
+    excluded=("ciplab/fake",),  # composites of real parts: another task
+    test_sets=("team18f",),
+    validation_sets=("congress",),
+)
 
 DEFAULT = Recipe(
     name="default",
@@ -42,12 +48,7 @@ DEFAULT = Recipe(
         label_smoothing=0.05,
         ema=0.999,
     ),
-    split=Split(
-        excluded=("ciplab/fake",),  # composites of real parts: another task
-        # Real pictures of people and cameras never trained on: for the false alarms, and for the thresholds.
-        test_sets=("team18f",),
-        validation_sets=("congress",),
-    ),
+    split=_SPLIT,
     region="face",
     margin=0.25,
     edge="reflect",
@@ -77,12 +78,7 @@ FAST = Recipe(
         ema=0.99,
         members=2,
     ),
-    split=Split(
-        excluded=("ciplab/fake",),  # composites of real parts: another task
-        # Real pictures of people and cameras never trained on: for the false alarms, and for the thresholds.
-        test_sets=("team18f",),
-        validation_sets=("congress",),
-    ),
+    split=_SPLIT,
     region="face",
     margin=0.25,
 )
@@ -98,13 +94,11 @@ COMPOSITES = Recipe(
     output="logit",
     backbones=("mobilenet",),
     training=replace(FAST.training, epochs=8, augmentation="resaved", composed=0.5, members=1),
-    split=Split(
+    split=replace(
+        _SPLIT,
         # Wholly generated faces: another task.
         excluded=("faces140k/fake", "flux_dev", "gan128", "generated_photos", "hardfake/fake", "roeishc/fake", "sd14",
                   "sd21", "sdxl", "stylegan3", "tpdne", "vedant"),
-        # As for `fast`: real pictures of people and cameras never trained on.
-        test_sets=("team18f",),
-        validation_sets=("congress",),
     ),
     region="face",
     margin=0.15,
