@@ -89,14 +89,14 @@ def mild_resave(region: Region, random: np.random.Generator) -> Region:
 
 
 def in_the_wild(region: Region, random: np.random.Generator) -> Region:
-    """For one picture cut at 1.5 times the face: framed, coloured, scaled, saved and covered in every way of the web.
+    """Reframe, recolour, scale, save and cover a crop of 1.5 times the face, as pictures on the web are.
 
     Framings are 1.2 to 1.7 times the face, one in seven down to 0.96 times; what a wider one lacks is mirrored.
     """
     (crop,) = region
-    crop = _framed(_mirror_if(crop, random.random() < 0.5), random)
+    crop = _reframe(_mirror_if(crop, random.random() < 0.5), random)
     if random.random() < 0.5:
-        crop = _recoloured(crop, random)
+        crop = _recolour_strongly(crop, random)
     if random.random() < 0.1:
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if random.random() < 0.2:
@@ -114,7 +114,7 @@ def in_the_wild(region: Region, random: np.random.Generator) -> Region:
     if random.random() < 0.75:
         crop = jpeg(crop, int(random.integers(30, 96)))
     if random.random() < 0.25:
-        crop = _covered(crop, random)
+        crop = _cover(crop, random)
     return (crop,)
 
 
@@ -238,15 +238,15 @@ def _turn(crop: Picture, random: np.random.Generator) -> Picture:
     return crop
 
 
-def _framed(crop: Picture, random: np.random.Generator) -> Picture:
+def _reframe(crop: Picture, random: np.random.Generator) -> Picture:
     """Show more or less than the 1.5 times the face that a crop holds; half of them tilted, too."""
     framing = random.uniform(1.2, 1.7) * (0.8 if random.random() < 0.15 else 1.0)
     angle = random.uniform(-11, 11) if random.random() < 0.5 else 0.0
     return _move(crop, angle, 1.5 / framing, random.uniform(-0.07, 0.07, 2))
 
 
-def _recoloured(crop: Picture, random: np.random.Generator) -> Picture:
-    """Change contrast, brightness, saturation and tint, by more than `_tinted`."""
+def _recolour_strongly(crop: Picture, random: np.random.Generator) -> Picture:
+    """Change contrast, brightness, saturation and tint by more than `_recolour` does."""
     brightness = random.uniform(0.75, 1.25)
     pixels = crop.astype(np.float32)
     mean = pixels.mean(axis=(0, 1), keepdims=True)
@@ -256,7 +256,7 @@ def _recoloured(crop: Picture, random: np.random.Generator) -> Picture:
     return _as_pixels(pixels * random.uniform(0.92, 1.08, 3))
 
 
-def _covered(crop: Picture, random: np.random.Generator) -> Picture:
+def _cover(crop: Picture, random: np.random.Generator) -> Picture:
     """Cover a square, a tenth to four tenths of the side, with the crop's mean colour."""
     side = round(len(crop) * random.uniform(0.1, 0.4))
     x, y = (random.integers(0, length) - side // 2 for length in (crop.shape[1], crop.shape[0]))
